@@ -1,0 +1,36 @@
+# make repro: everything, from an empty machine to a tuned and measured model. make test: the same set-up, then the tests.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: repro test check lock figure clean
+
+repro: .venv/installed
+	python -m shed.params >/dev/null
+	dvc repro
+
+test: .venv/installed
+	python -m pytest
+
+check: .venv/installed
+	ruff check .
+	ruff format --check .
+	mypy
+
+figure: .venv/installed  ## docs/scores.svg from the current scores
+	python docs/draw_scores.py
+
+.venv/installed: requirements.lock
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.lock
+	touch $@
+
+lock:  ## requirements.lock from pyproject.toml, in a venv of its own
+	$(PYTHON) -m venv --clear .lock-venv
+	.lock-venv/bin/python -m pip install --quiet torch==2.13.0
+	.lock-venv/bin/python -m pip install --quiet --editable '.[dev]'
+	.lock-venv/bin/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
+	rm -r .lock-venv
+
+clean:
+	rm -rf .venv .shed

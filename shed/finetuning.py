@@ -1,0 +1,182 @@
+"""The final tuning: LoRA with peft and transformers' Trainer on the selected rows, loss on the response alone.
+
+In: records, a model, settings. Out: an adapter folder (safetensors and a model card) and the loss of each step.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+
+from shed.errors import ShedError
+from shed.files import replacing
+from shed.models import load_model, load_tokenizer
+from shed.prompts import Encoded, Form, cut_counts, encode_all
+from shed.records import Record
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """LoRA on every layer (`r`, `alpha`, `modules`) and AdamW with a linear rise and fall of the learning rate `lr`."""
+
+    r: int
+    alpha: int
+    modules: Sequence[str]
+    lr: float
+    warmup_ratio: float
+    batch_size: int
+    epochs: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning yields: `losses` (`step`, `loss` in nats per response token) and flat metrics."""
+
+    losses: pd.DataFrame
+    metrics: dict[str, float | int]
+
+
+def finetune(
+    records: Sequence[Record], model: str, form: Form, max_tokens: int, settings: TuningSettings, adapter: Path, about: str
+) -> Tuned:
+    """Tune and save the adapter; `about` says in the model card how its rows were selected.
+
+    Raises:
+        ShedError: a record cannot be tuned on, no module has the given names, or the loss is no number any more.
+    """
+    tokenizer, base = load_tokenizer(model), load_model(model)
+    encoded = encode_all(records, tokenizer, form, max_tokens, base.config.max_position_embeddings, end=True)
+    torch.manual_seed(settings.seed)
+    config = LoraConfig(
+        r=settings.r, lora_alpha=settings.alpha, target_modules=list(settings.modules), lora_dropout=0.0, task_type="CAUSAL_LM"
+    )
+    try:
+        tuned = get_peft_model(base, config)
+    except ValueError as error:
+        raise ShedError(f"finetune.modules: the model has no layers named {', '.join(settings.modules)}") from error
+    steps = -(-len(encoded) // settings.batch_size) * settings.epochs
+    with replacing(adapter) as temporary:
+        trainer = _ResponseTrainer(
+            model=tuned,
+            args=TrainingArguments(
+                output_dir=str(temporary),
+                per_device_train_batch_size=settings.batch_size,
+                num_train_epochs=settings.epochs,
+                learning_rate=settings.lr,
+                warmup_steps=round(settings.warmup_ratio * steps),
+                lr_scheduler_type="linear",
+                seed=settings.seed,
+                train_sampling_strategy="group_by_length",
+                logging_steps=1,
+                logging_nan_inf_filter=False,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=not sys.stderr.isatty(),
+                remove_unused_columns=False,
+                dataloader_pin_memory=False,
+                bf16=torch.cuda.is_available(),
+            ),
+            train_dataset=[_example(one) for one in encoded],
+            data_collator=lambda examples: _collate(examples, int(tokenizer.pad_token_id or tokenizer.eos_token_id)),
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.remove_callback(ProgressCallback)
+        if sys.stderr.isatty():
+            trainer.add_callback(_QuietBar)
+        trainer.train()
+        logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+        losses = pd.DataFrame({"step": [entry["step"] for entry in logged], "loss": [entry["loss"] for entry in logged]})
+        if not torch.isfinite(torch.tensor(losses["loss"].to_numpy())).all():
+            raise ShedError(f"the loss is no number from step {losses['step'][losses['loss'].isna()].min()}; lower finetune.lr")
+        saved = tuned.peft_config["default"]  # as it will be read on any machine: no path, no order that changes by run
+        saved.base_model_name_or_path, saved.target_modules = model, sorted(settings.modules)
+        tuned.save_pretrained(temporary, save_embedding_layers=False)
+        (temporary / "training_args.bin").unlink(missing_ok=True)
+        (temporary / "README.md").write_text(_card(model, about, settings, len(records)), encoding="utf-8")
+    tokens = sum(len(one.tokens) for one in encoded)
+    return Tuned(
+        losses,
+        {
+            "rows": len(records),
+            "steps": len(losses),
+            "tokens": tokens,
+            "response_tokens": sum(one.response_length for one in encoded),
+            "trainable_parameters": sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+            "loss_first": float(losses["loss"].iloc[0]),
+            "loss_last": float(losses["loss"].tail(max(1, len(losses) // 10)).mean()),
+            **cut_counts(encoded, max_tokens),
+        },
+    )
+
+
+class _QuietBar(ProgressCallback):  # type: ignore[misc]
+    """The progress bar without a printed line for each step; the losses go into a file."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+
+class _ResponseTrainer(Trainer):  # type: ignore[misc]
+    """The vocabulary head, as large as a quarter of a small model, runs on response positions alone."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        causal = self.accelerator.unwrap_model(model).get_base_model()
+        hidden = causal.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
+        targets = inputs["labels"][:, 1:]
+        answered = targets != IGNORED
+        logits = causal.lm_head(hidden[:, :-1][answered]).float()
+        return torch.nn.functional.cross_entropy(logits, targets[answered])
+
+
+def _example(one: Encoded) -> dict[str, Any]:
+    return {"input_ids": list(one.tokens), "prompt_length": one.prompt_length}
+
+
+def _collate(examples: list[dict[str, Any]], pad: int) -> dict[str, torch.Tensor]:
+    longest = max(len(example["input_ids"]) for example in examples)
+    shape = (len(examples), longest)
+    batch = {
+        "input_ids": torch.full(shape, pad),
+        "attention_mask": torch.zeros(shape, dtype=torch.long),
+        "labels": torch.full(shape, IGNORED),
+    }
+    for row, example in enumerate(examples):
+        tokens, start = torch.tensor(example["input_ids"]), example["prompt_length"]
+        length = len(tokens)
+        batch["input_ids"][row, :length] = tokens
+        batch["attention_mask"][row, :length] = 1
+        batch["labels"][row, start:length] = tokens[start:]
+    return batch
+
+
+def _card(model: str, about: str, settings: TuningSettings, rows: int) -> str:
+    return f"""---
+base_model: {model}
+library_name: peft
+pipeline_tag: text-generation
+tags: [lora, shed, data-selection]
+---
+# A LoRA adapter for {model}
+
+Tuned by `shed` on {rows} selected rows: {about}.
+
+| setting | value |
+|---|---|
+| rank, alpha | {settings.r}, {settings.alpha} |
+| modules | {", ".join(settings.modules)} |
+| learning rate | {settings.lr}, AdamW, linear with {settings.warmup_ratio:.0%} warm-up |
+| batch, epochs, seed | {settings.batch_size}, {settings.epochs}, {settings.seed} |
+
+Load it with `PeftModel.from_pretrained(base, folder)`. Data, params and code are in the project's `dvc.lock`.
+"""

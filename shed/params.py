@@ -1,0 +1,189 @@
+"""The one typed model of `params.yaml`: every key, its type, what values it may have, and what it means.
+
+In: a YAML file. Out: a frozen `Params`. No field has a default: a key that is absent from the file would be a value that DVC
+does not see. `python -m shed.params [FILE]` checks a file and prints the meaning of every key beside its value.
+"""
+
+import difflib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from shed.errors import ShedError
+
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Modules = Annotated[list[str], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A group of params: unknown keys, wrong types and missing keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(Section):
+    pool: str = Field(description="records to select from: a recipe (.yaml) or your own JSON or JSONL file")
+    dev: str = Field(description="records that define utility, in the same forms")
+    test: str = Field(description="records that evaluation alone sees, in the same forms")
+    pool_rows: Positive | None = Field(description="how many pool records to draw, stratified over sources; null: all")
+    dev_rows: Positive | None = Field(description="how many dev records to draw; null: all")
+    test_rows: Positive | None = Field(description="how many test records to draw; null: all")
+    seed: Seed = Field(description="seed of the draws")
+
+
+class Model(Section):
+    name: str = Field(description="base model: packaged/NAME, a local folder, or a hub id")
+    prompt: Literal["plain", "chat"] = Field(description="`Question: …\\nAnswer:` or the tokenizer's chat template")
+    max_tokens: Annotated[int, Field(ge=8)] = Field(description="context in tokens; longer prompts are cut at their start")
+
+
+class Embed(Section):
+    model: str = Field(description="sentence-transformers model: packaged/NAME, a local folder, or a hub id")
+    batch_size: Positive = Field(description="records embedded at once")
+
+
+class Cluster(Section):
+    method: Literal["kmeans", "minibatch_kmeans", "agglomerative"] = Field(description="how embeddings are clustered")
+    proxies_per_cluster: Positive = Field(description="records nearest the centre that stand for a cluster (the paper: 1)")
+    seed: Seed = Field(description="seed of the k-means start")
+
+
+class Tuning(Section):
+    """The scoring regime: the cheap training in which utilities are measured."""
+
+    depth: Positive | None = Field(description="how many top layers carry LoRA weights; null: all")
+    r: Positive = Field(description="LoRA rank")
+    alpha: Positive = Field(description="LoRA alpha; the update is scaled by alpha / r")
+    modules: Modules = Field(description="names of the linear layers that get LoRA weights")
+    optimizer: Literal["sgd", "adamw"] = Field(description="optimiser of a coalition's tuning")
+    lr: Annotated[float, Field(gt=0)] = Field(description="learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw")
+    batch_size: Positive = Field(description="records a step, before the coalition drops some")
+    epochs: Positive = Field(description="passes over the proxies")
+
+
+class Score(Section):
+    method: Literal["removal"] = Field(description="estimator of the Shapley scores; removal is the paper's")
+    n: Positive = Field(description="clusters that are removed together in one step")
+    k: Positive = Field(description="iterations, each a new order of removal")
+    dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
+    seed: Seed = Field(description="seed of orders, initial LoRA weights and batches")
+    tuning: Tuning
+
+
+class Sample(Section):
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(description="share of the pool to keep; null if rows is set")
+    rows: Positive | None = Field(description="number of rows to keep; null if fraction is set")
+    f: Annotated[float, Field(ge=0)] = Field(description="qwcs draws a cluster with probability ∝ exp(f · score)")
+    seed: Seed = Field(description="seed of qwcs and random")
+
+    @model_validator(mode="after")
+    def one_budget(self) -> Self:
+        if (self.fraction is None) == (self.rows is None):
+            raise ValueError("set exactly one of sample.fraction and sample.rows, and the other to null")
+        return self
+
+
+class Finetune(Section):
+    r: Positive = Field(description="LoRA rank")
+    alpha: Positive = Field(description="LoRA alpha")
+    modules: Modules = Field(description="names of the linear layers that get LoRA weights, in every layer")
+    lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate of AdamW; it falls linearly to 0")
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(description="share of the steps in which the rate rises")
+    batch_size: Positive = Field(description="records a step")
+    epochs: Positive = Field(description="passes over the selected rows")
+    seed: Seed = Field(description="seed of initial weights and order")
+
+
+class Evaluate(Section):
+    limit: Positive | None = Field(description="items of each task; null: all")
+    batch_size: Positive = Field(description="questions scored at once")
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    C: Annotated[int, Field(ge=2)] = Field(description="number of clusters")
+    sampler: Literal["qocs", "qwcs", "random", "full"] = Field(description="how rows are selected by the scores")
+    data: Data
+    model: Model
+    embed: Embed
+    cluster: Cluster
+    score: Score
+    sample: Sample
+    finetune: Finetune
+    evaluate: Evaluate
+
+
+def load_params(path: Path | str = "params.yaml") -> Params:
+    """Read and check a params file.
+
+    The file is read as YAML 1.2, as DVC writes it: `1e-05` is a number and `yes` a text.
+
+    Raises:
+        ShedError: one line with the first wrong key, its value and what is allowed.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ShedError(f"{path}: no such file; run in the project's root") from error
+    except YAMLError as error:
+        raise ShedError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ShedError(f"{path}: must be a mapping of keys to values, with the keys {', '.join(Params.model_fields)}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ShedError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """The first error as one line; an unknown key goes first, since a typo shows as an unknown and a missing key."""
+    found = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")[0]
+    path = [str(part) for part in found["loc"] if not str(part).startswith(("constrained", "function"))]
+    key = ".".join(path)
+    if found["type"] == "extra_forbidden":
+        allowed = list(_section(path[:-1]).model_fields)
+        close = difflib.get_close_matches(path[-1], allowed, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"unknown key {key!r} with value {found['input']!r}; {hint}allowed here: {', '.join(allowed)}"
+    if found["type"] == "missing":
+        return f"key {key!r} is missing; every key must stand in the file"
+    if found["type"] == "value_error":
+        return f"{key + ': ' if key else ''}{found['ctx']['error']}"
+    message = found["msg"].removeprefix("Input should be ")
+    nullable = " or null" if any(str(each["loc"]).startswith(str(found["loc"])[:-2]) for each in error.errors()[1:]) else ""
+    return f"{key} is {found['input']!r}; it must be {message}{nullable}"
+
+
+def _section(path: list[str]) -> type[BaseModel]:
+    section: type[BaseModel] = Params
+    for part in path:
+        annotation = section.model_fields[part].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        section = annotation
+    return section
+
+
+def describe(section: BaseModel, prefix: str = "") -> Iterator[str]:
+    """A line for each key: its dotted name, its value, and what it means."""
+    for name, field in type(section).model_fields.items():
+        value: Any = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from describe(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix + name:<28} {'null' if value is None else value!s:<32} {field.description}"
+
+
+if __name__ == "__main__":
+    try:
+        print("\n".join(describe(load_params(*sys.argv[1:2]))))
+    except ShedError as problem:
+        sys.exit(f"shed: error: {problem}")

@@ -1,0 +1,184 @@
+"""Records: one instruction example each, from packaged sources or from a user's own JSON and JSONL files.
+
+In: rows in Alpaca form (instruction, input, output) or messages form. Out: `Record`s, whose id is a digest of their content.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from shed.errors import ShedError
+
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One instruction example.
+
+    Attributes:
+        messages: (role, content) turns; the last one is the assistant's, and is what a model is tuned on.
+        source: the data set or file that it belongs to; scores and tables are broken down by it.
+        origin: the file and the line (or entry) that it was read from.
+        choices: the options of a multiple-choice record, else empty.
+        answer: the index of the right option in `choices`, else None.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    source: str
+    origin: str
+    choices: tuple[str, ...] = ()
+    answer: int | None = None
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of the SHA-256 of the messages; the source does not enter, so that a copy has the same id."""
+        return hashlib.sha256(json.dumps(self.messages, ensure_ascii=False).encode()).hexdigest()[:16]
+
+    @property
+    def prompt(self) -> str:
+        """Everything before the response, turns joined by newlines."""
+        return "\n".join(content for _, content in self.messages[:-1])
+
+    @property
+    def response(self) -> str:
+        return self.messages[-1][1]
+
+    @property
+    def normalised_prompt(self) -> str:
+        return normalise(self.prompt)
+
+    @property
+    def normalised(self) -> str:
+        """Prompt and response without case, punctuation, accents' encodings and spacing: equal for near-copies."""
+        return normalise(self.prompt) + "\n" + normalise(self.response)
+
+    def to_row(self) -> dict[str, Any]:
+        return {"id": self.id, **asdict(self)}
+
+
+def normalise(text: str) -> str:
+    """Casefold, NFKC, and every run of non-word characters to one space."""
+    return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", text).casefold()).strip() or text.strip()
+
+
+def single_turn(
+    prompt: str, response: str, source: str, origin: str, choices: Iterable[str] = (), answer: int | None = None
+) -> Record:
+    return Record((("user", prompt), ("assistant", response)), source, origin, tuple(choices), answer)
+
+
+def from_row(row: dict[str, Any]) -> Record:
+    """The inverse of `Record.to_row`."""
+    return Record(
+        tuple((role, content) for role, content in row["messages"]),
+        row["source"],
+        row["origin"],
+        tuple(row["choices"]),
+        row["answer"],
+    )
+
+
+def read_records(path: Path | str) -> list[Record]:
+    """Records that the project itself wrote, one JSON object a line."""
+    with Path(path).open(encoding="utf-8") as file:
+        return [from_row(json.loads(line)) for line in file]
+
+
+def read_user_file(path: Path | str) -> list[Record]:
+    """Read a user's JSON list or JSONL file; each row is in Alpaca or in messages form, and may carry `id` and `source`.
+
+    Empty responses are kept here and set aside, with their origin, by `shed.preparation`.
+
+    Raises:
+        ShedError: the file is absent, not JSON, empty, or has a row that is not a record or whose `id` was seen before;
+            the message names the file and the row.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ShedError(f"{path}: no such file; set the param to `packaged` or to a JSON or JSONL file of records")
+    records: list[Record] = []
+    first_seen: dict[str, str] = {}
+    for place, row in _rows(path):
+        records.append(_parse(row, path.stem, place))
+        if (given := row.get("id")) is not None:
+            if str(given) in first_seen:
+                raise ShedError(
+                    f"{place}: id {given!r} was already used at {first_seen[str(given)]}; give each record its own id, or none"
+                )
+            first_seen[str(given)] = place
+    if not records:
+        raise ShedError(f"{path}: holds no records; it needs at least two")
+    return records
+
+
+def _rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ShedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    except PermissionError as error:
+        raise ShedError(f"{path}: permission denied") from error
+    if text.lstrip().startswith("["):
+        rows = list(enumerate(_json(text, str(path)), start=1))
+        where = "entry"
+    else:
+        rows = [(n, _json(line, f"{path}, line {n}")) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        where = "line"
+    for n, row in rows:
+        if not isinstance(row, dict):
+            raise ShedError(f"{path}, {where} {n}: a record must be a JSON object, not {type(row).__name__}")
+        yield f"{path}, {where} {n}", row
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ShedError(f"{place}: not valid JSON ({error.msg} at column {error.colno})") from error
+
+
+def _parse(row: dict[str, Any], stem: str, place: str) -> Record:
+    source = _text(row, "source", place) if "source" in row else stem
+    if "messages" in row:
+        messages = _messages(row["messages"], place)
+    elif "instruction" in row and "output" in row:
+        extra = _text(row, "input", place) if row.get("input") not in (None, "") else ""
+        prompt = _text(row, "instruction", place) + (f"\n\n{extra}" if extra else "")
+        messages = (("user", prompt), ("assistant", _text(row, "output", place)))
+    else:
+        raise ShedError(f"{place}: a record needs `messages`, or `instruction` and `output`; it has {sorted(map(str, row))}")
+    choices, answer = row.get("choices") or (), row.get("answer")
+    if choices and not (
+        isinstance(choices, list)
+        and all(isinstance(choice, str) and choice.strip() for choice in choices)
+        and isinstance(answer, int)
+        and not isinstance(answer, bool)
+        and 0 <= answer < len(choices)
+    ):
+        raise ShedError(f"{place}: `choices` must be a list of texts and `answer` the index of the right one, from 0")
+    return Record(messages, source, place, tuple(choices), answer if choices else None)
+
+
+def _messages(value: Any, place: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(turn, dict) for turn in value):
+        raise ShedError(f"{place}: `messages` must be a list of at least two objects with `role` and `content`")
+    turns = tuple((_text(turn, "role", place), _text(turn, "content", place)) for turn in value)
+    for role, _ in turns:
+        if role not in ROLES:
+            raise ShedError(f"{place}: role {role!r} is not one of {', '.join(ROLES)}")
+    if turns[-1][0] != "assistant":
+        raise ShedError(f"{place}: the last message must be the assistant's, since it is the response to tune on")
+    return turns
+
+
+def _text(row: dict[str, Any], key: str, place: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise ShedError(f"{place}: `{key}` must be text, not {json.dumps(value)[:40]}")
+    return value

@@ -1,0 +1,168 @@
+"""The ledger: the durable record of every evaluation, so that none is ever paid for twice.
+
+In: a game's key (a digest of all that its utilities depend on) and coalitions. Out: their evaluations, from the record where
+they are there, else measured, and committed to disk before the next one begins.
+
+The crash contract: a process may be killed at any moment; what was committed stays, and at most the evaluation in flight is
+lost. One process plays a game at a time: a second one waits for the first, and then finds its evaluations done.
+"""
+
+import hashlib
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from shed.progress import track
+from shed.valuation.game import Evaluation
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS games (game TEXT PRIMARY KEY, description TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS evaluations (
+    game TEXT NOT NULL REFERENCES games, coalition TEXT NOT NULL,
+    utility REAL, seconds REAL NOT NULL, fte REAL NOT NULL,
+    PRIMARY KEY (game, coalition)
+) WITHOUT ROWID;
+"""
+
+
+class NamedGame(Protocol):
+    """A game whose coalitions have names that outlast a process: the ids of their members."""
+
+    players: int
+
+    def members(self, coalition: np.ndarray) -> list[str]: ...
+
+    def evaluate(self, coalition: np.ndarray) -> Evaluation: ...
+
+
+class Ledger:
+    """An SQLite file of evaluations, shared by runs, checkouts and estimators.
+
+    A file that SQLite finds damaged is moved aside, under a name with the time, and a new one begun; that is said on stderr.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            self._move_aside_if_damaged()
+            with self._connection() as connection:
+                connection.executescript(SCHEMA)
+
+    @contextmanager
+    def play(self, game: NamedGame, description: dict[str, Any]) -> Iterator["LedgeredGame"]:
+        """The game with the ledger before it, held by this process alone until the block ends.
+
+        Args:
+            description: all that the utilities depend on (data, model, regime, code, versions), as JSON values; another
+                description is another game, and none of its evaluations are used.
+        """
+        text = json.dumps(description, sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        with _exclusive(self.path.with_name(f"{self.path.stem}-{key}.lock")), self._connection() as connection:
+            with connection:
+                connection.execute("INSERT OR IGNORE INTO games VALUES (?, ?)", (key, text))
+            yield LedgeredGame(game, connection, key)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.path, timeout=60)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            yield connection
+        finally:
+            connection.close()
+
+    def _move_aside_if_damaged(self) -> None:
+        if not self.path.exists():
+            return
+        try:
+            with self._connection() as connection:
+                verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            verdict = str(error)
+        if verdict == "ok":
+            return
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
+        self.path.rename(aside)
+        for leftover in (f"{self.path}-wal", f"{self.path}-shm"):
+            Path(leftover).unlink(missing_ok=True)
+        print(f"shed: the ledger {self.path} is damaged ({verdict}); moved to {aside}, and a new one begun", file=sys.stderr)
+
+
+class LedgeredGame:
+    """A game that asks the ledger first; it counts what its estimator used.
+
+    Attributes:
+        players: as the game's.
+        used: every evaluation that was asked for, by coalition; the estimator's cost is their sum.
+        new: how many of them were measured now and not found.
+    """
+
+    def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str) -> None:
+        self.players = game.players
+        self.used: dict[str, Evaluation] = {}
+        self.new = 0
+        self.key = key
+        self._game = game
+        self._connection = connection
+
+    def value(self, coalitions: np.ndarray) -> np.ndarray:
+        """(m, players) bool to (m,) float64; equal coalitions are evaluated once, and a bar shows those not found yet."""
+        names = [self._name(coalition) for coalition in coalitions]
+        missing = {name: coalition for name, coalition in zip(names, coalitions, strict=True) if not self._find(name)}
+        for name, coalition in track(missing.items(), "evaluations", "coalition", total=len(missing)):
+            self._measure(name, coalition)
+        return np.array([self.used[name].utility for name in names], dtype=np.float64)
+
+    @property
+    def fte(self) -> float:
+        return sum(evaluation.fte for evaluation in self.used.values())
+
+    @property
+    def seconds(self) -> float:
+        return sum(evaluation.seconds for evaluation in self.used.values())
+
+    def _name(self, coalition: np.ndarray) -> str:
+        return hashlib.sha256("\n".join(self._game.members(coalition)).encode()).hexdigest()[:32]
+
+    def _find(self, name: str) -> bool:
+        if name not in self.used:
+            query = "SELECT utility, seconds, fte FROM evaluations WHERE game = ? AND coalition = ?"
+            row = self._connection.execute(query, (self.key, name)).fetchone()
+            if row is None:
+                return False
+            self.used[name] = Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2])
+        return True
+
+    def _measure(self, name: str, coalition: np.ndarray) -> None:
+        evaluation = self._game.evaluate(coalition)
+        row = (self.key, name, evaluation.utility, evaluation.seconds, evaluation.fte)
+        with self._connection:
+            self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", row)
+        self.used[name] = evaluation
+        self.new += 1
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock that the system frees when its process dies; say so when another process has it, and wait."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("shed: another process is evaluating the same game; waiting for its evaluations", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

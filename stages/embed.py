@@ -1,0 +1,16 @@
+"""Embed: a unit vector for each pool record."""
+
+from shed.embedding import embed
+from shed.files import write_array
+from shed.params import Params
+from shed.records import read_records
+from stages import main
+
+
+def run(params: Params) -> None:
+    pool = read_records("data/prepared/pool.jsonl")
+    write_array("data/embeddings.npy", embed(pool, params.embed.model, params.embed.batch_size))
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,22 @@
+"""Sample: the rows to tune on, with the reason for each."""
+
+import pandas as pd
+
+from shed.files import write_json, write_table
+from shed.params import Params
+from shed.sampling import budget, composition, select
+from stages import main
+
+
+def run(params: Params) -> None:
+    clusters = pd.read_parquet("data/clusters.parquet")
+    scores = pd.read_parquet("data/scores.parquet")
+    sample = params.sample
+    rows = budget(len(clusters), sample.fraction, sample.rows)
+    selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed)
+    write_table("data/selection.parquet", selection)
+    write_json("metrics/sample.json", composition(selection, clusters))
+
+
+if __name__ == "__main__":
+    main(run)
