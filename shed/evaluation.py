@@ -1,7 +1,7 @@
 """Evaluation through lm-eval on local task files: accuracy and loss, each with a standard error, without a hub.
 
 In: a model and the dev and test records. Out: a table with a row for each item, and its summary by task; two such tables
-of the same items give paired differences.
+of the same items give paired differences. Headlines are a split's means over its tasks.
 """
 
 import logging
@@ -58,9 +58,8 @@ def evaluate(
 
 
 def summarise(items: pd.DataFrame) -> Summary:
-    """Accuracy and loss (mean nats per response token) with standard errors for each task, and means over the test tasks."""
-    summary = {str(task): _task_summary(rows) for task, rows in items.groupby("task", sort=True)}
-    return summary | _over_test_tasks(summary)
+    """Accuracy and loss (mean nats per response token) with standard errors, and the number of items, for each task."""
+    return {str(task): _task_summary(rows) for task, rows in items.groupby("task", sort=True)}
 
 
 def differences(tuned: pd.DataFrame, base: pd.DataFrame) -> Summary:
@@ -79,7 +78,23 @@ def differences(tuned: pd.DataFrame, base: pd.DataFrame) -> Summary:
             change |= _mean("accuracy", rows["correct"] - rows["correct_base"])
         change |= _ratio("loss", rows["nats"] - rows["nats_base"], rows["tokens"])
         summary[str(task)] = change
-    return summary | _over_test_tasks(summary)
+    return summary
+
+
+def headline(summary: Summary) -> dict[str, float]:
+    """Unweighted means over each split's tasks, as `test_accuracy`, `test_accuracy_stderr`, `test_loss` … `dev_loss_stderr`.
+
+    The standard errors combine as those of independent tasks.
+    """
+    means: dict[str, float] = {}
+    for split in ("test", "dev"):
+        for name in ("accuracy", "loss"):
+            having = [values for task, values in summary.items() if task.startswith(f"{split}_") and name in values]
+            if having:
+                means[f"{split}_{name}"] = float(np.mean([values[name] for values in having]))
+                total = np.sqrt(sum(values[f"{name}_stderr"] ** 2 for values in having))
+                means[f"{split}_{name}_stderr"] = float(total) / len(having)
+    return means
 
 
 def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: "PreTrainedTokenizerBase") -> pd.DataFrame:
@@ -154,15 +169,3 @@ def _ratio(name: str, nats: pd.Series, tokens: pd.Series) -> dict[str, float | i
     n = len(nats)
     stderr = float(np.sqrt(n / max(1, n - 1) * np.square(residual).sum())) / float(tokens.sum())
     return {name: ratio, f"{name}_stderr": stderr}
-
-
-def _over_test_tasks(summary: Summary) -> Summary:
-    """Unweighted means over the test tasks; their standard errors combine as those of independent tasks."""
-    tasks = [values for name, values in summary.items() if name.startswith("test_")]
-    means: dict[str, float | int] = {}
-    for name in ("accuracy", "loss"):
-        having = [values for values in tasks if name in values]
-        if having:
-            means[name] = float(np.mean([values[name] for values in having]))
-            means[f"{name}_stderr"] = float(np.sqrt(sum(values[f"{name}_stderr"] ** 2 for values in having))) / len(having)
-    return {"test": means} if means else {}

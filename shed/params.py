@@ -120,6 +120,12 @@ class Params(Section):
     finetune: Finetune
     evaluate: Evaluate
 
+    @model_validator(mode="after")
+    def groups_fit(self) -> Self:
+        if self.score.n > self.C:
+            raise ValueError(f"score.n is {self.score.n}, but there are C = {self.C} clusters to remove; n must be at most C")
+        return self
+
 
 def load_params(path: Path | str = "params.yaml") -> Params:
     """Read and check a params file.
@@ -146,7 +152,7 @@ def load_params(path: Path | str = "params.yaml") -> Params:
 def _explain(error: ValidationError) -> str:
     """The first error as one line; an unknown key goes first, since a typo shows as an unknown and a missing key."""
     found = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")[0]
-    path = [str(part) for part in found["loc"] if not str(part).startswith(("constrained", "function"))]
+    path = [str(part) for part in found["loc"]]
     key = ".".join(path)
     if found["type"] == "extra_forbidden":
         allowed = list(_section(path[:-1]).model_fields)
@@ -156,10 +162,9 @@ def _explain(error: ValidationError) -> str:
     if found["type"] == "missing":
         return f"key {key!r} is missing; every key must stand in the file"
     if found["type"] == "value_error":
-        return f"{key + ': ' if key else ''}{found['ctx']['error']}"
+        return str(found["ctx"]["error"])
     message = found["msg"].removeprefix("Input should be ")
-    nullable = " or null" if any(str(each["loc"]).startswith(str(found["loc"])[:-2]) for each in error.errors()[1:]) else ""
-    return f"{key} is {found['input']!r}; it must be {message}{nullable}"
+    return f"{key} is {found['input']!r}; it must be {message}"
 
 
 def _section(path: list[str]) -> type[BaseModel]:

@@ -112,6 +112,8 @@ def _usable(records: list[Record], split: str, taken: dict[str, str], rejects: l
             reason = "empty_response"
         elif not record.prompt.strip():
             reason = "empty_prompt"
+        elif not all(choice.strip() for choice in record.choices):
+            reason = "empty_choice"
         elif record.id in exact:
             reason = "exact_duplicate"
         elif record.normalised in near:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from shed.evaluation import differences, evaluate, summarise
+from shed.evaluation import differences, evaluate, headline, summarise
 from shed.files import write_json
 from shed.params import Params
 from shed.records import read_records
@@ -22,7 +22,10 @@ def run(params: Params) -> None:
         params.evaluate.batch_size,
     )
     base = pd.read_parquet("data/base_items.parquet")
-    write_json("metrics/evaluate.json", {"tuned": summarise(items), "change": differences(items, base)})
+    tasks = {"base": summarise(base), "tuned": summarise(items), "change": differences(items, base)}
+    write_json("metrics/tasks.json", tasks)
+    write_json("metrics/tuned.json", headline(tasks["tuned"]))
+    write_json("metrics/change.json", headline(tasks["change"]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Evaluate the base model, once for all experiments that share it, its records and the evaluation's params."""
 
-from shed.evaluation import evaluate, summarise
+from shed.evaluation import evaluate, headline, summarise
 from shed.files import write_json, write_table
 from shed.params import Params
 from shed.records import read_records
@@ -18,7 +18,7 @@ def run(params: Params) -> None:
         params.evaluate.batch_size,
     )
     write_table("data/base_items.parquet", items)
-    write_json("metrics/base.json", {"base": summarise(items)})
+    write_json("metrics/base.json", headline(summarise(items)))
 
 
 if __name__ == "__main__":

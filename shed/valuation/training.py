@@ -155,7 +155,7 @@ class CoalitionTrainer:
         answers = [hidden[b, record.start : record.start + len(record.targets)] for b, record in enumerate(records)]
         logits = self._head(self._norm(torch.cat(answers))).float()
         nats = nn.functional.cross_entropy(logits, torch.cat([record.targets for record in records]), reduction="none")
-        parts = torch.split(nats, [len(record.targets) for record in records])  # type: ignore[no-untyped-call]
+        parts = torch.split(nats, [len(record.targets) for record in records])
         return torch.stack([part.sum() for part in parts])
 
     def _top(self, hidden: Tensor) -> Tensor:

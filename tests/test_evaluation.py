@@ -1,0 +1,88 @@
+"""lm-eval's numbers, from packed questions: the same as its own model gives, and paired where two models are compared."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+
+from shed.evaluation import differences, evaluate, headline, summarise
+from shed.models import load_model, load_tokenizer
+from shed.packed_lm import PackedLM
+from shed.records import Record, single_turn
+
+
+def requests(records: list[Record]) -> list[Instance]:
+    pairs = [(f"Question: {r.prompt}\nAnswer:", f" {choice}") for r in records for choice in r.choices]
+    return [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+@pytest.mark.parametrize("max_length", [256, 20])
+def test_packed_questions_score_as_lm_eval_scores_them_one_by_one(
+    tiny_model: str, records: list[Record], batch_size: int, max_length: int
+) -> None:
+    model, tokenizer = load_model(tiny_model), load_tokenizer(tiny_model)
+    ours = PackedLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, max_length=max_length)
+    theirs = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=3, max_length=max_length)
+    got, expected = ours.loglikelihood(requests(records)), theirs.loglikelihood(requests(records), disable_tqdm=True)
+    np.testing.assert_allclose([nats for nats, _ in got], [nats for nats, _ in expected], rtol=1e-4)
+    assert [greedy for _, greedy in got] == [greedy for _, greedy in expected]
+
+
+def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: list[Record]) -> None:
+    free = [single_turn(f"say {i}", "one two", "sayings", f"o{i}") for i in range(3)]
+    items = evaluate(tiny_model, None, {"dev": records, "test": [*records[:5], *free]}, "plain", 200, 4, 2)
+    assert items.groupby("task").size().to_dict() == {"dev_counting": 4, "test_counting": 4, "test_sayings": 3}
+    summary = summarise(items)
+    assert summary["dev_counting"]["items"] == 4
+    assert "accuracy" not in summary["test_sayings"]
+    assert headline(summary)["test_accuracy"] == summary["test_counting"]["accuracy"]
+    assert headline(summary)["test_loss"] == pytest.approx(
+        (summary["test_counting"]["loss"] + summary["test_sayings"]["loss"]) / 2
+    )
+    tokens = items[items["task"] == "test_sayings"]["tokens"]
+    assert (tokens == len(" one two")).all()  # bytes are tokens here
+
+
+def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:
+    base = pd.DataFrame(
+        {
+            "task": "test_a",
+            "id": list("wxyz"),
+            "correct": [0.0, 1.0, 0.0, 1.0],
+            "nats": [8.0, 2.0, 6.0, 4.0],
+            "tokens": [4, 1, 3, 2],
+        }
+    )
+    tuned = base.assign(correct=[1.0, 1.0, 0.0, 1.0], nats=base["nats"] - base["tokens"]).iloc[::-1]
+    assert summarise(base)["test_a"]["loss"] == 2.0
+    change = differences(tuned, base)["test_a"]
+    assert (change["accuracy"], change["loss"]) == (0.25, -1.0)
+    assert change["accuracy_stderr"] == pytest.approx(0.25)
+    assert change["loss_stderr"] == 0.0  # every item fell by the same, so the pairs leave no doubt
+    with pytest.raises(ValueError, match="not of the same items"):
+        differences(tuned.iloc[:3], base)
+
+
+def test_the_ratio_stderr_is_that_of_a_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 9, 300)
+    items = pd.DataFrame(
+        {"task": "test_a", "id": range(300), "correct": 1.0, "nats": tokens * rng.gamma(2.0, 1.0, 300), "tokens": tokens}
+    )
+    draws = [items.sample(frac=1.0, replace=True, random_state=seed) for seed in range(400)]
+    bootstrap = np.std([draw["nats"].sum() / draw["tokens"].sum() for draw in draws])
+    assert summarise(items)["test_a"]["loss_stderr"] == pytest.approx(bootstrap, rel=0.15)
+
+
+def test_an_adapter_is_what_is_evaluated(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    from shed.finetuning import TuningSettings, finetune
+
+    settings = TuningSettings(4, 8, ["q_proj", "down_proj"], 0.05, 0.0, 4, 6, 1)
+    finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "all")
+    runs = [evaluate(tiny_model, adapter, {"dev": records}, "plain", 200, None, 4) for adapter in (None, tmp_path / "adapter")]
+    change = differences(runs[1], runs[0])["dev_counting"]
+    assert change["loss"] < -1.0

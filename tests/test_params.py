@@ -1,0 +1,59 @@
+"""A params file is checked whole, before anything runs, and a mistake is one line."""
+
+from pathlib import Path
+
+import pytest
+
+from shed.errors import ShedError
+from shed.params import load_params
+
+
+def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "sampler: qocs",
+            "samplr: qocs",
+            "unknown key 'samplr' with value 'qocs'; did you mean 'sampler'? allowed here: C, sampler",
+        ),
+        ("  epochs: 2", "  epoch: 2", "unknown key 'finetune.epoch' with value 2; did you mean 'epochs'?"),
+        ("sampler: qocs", "sampler: best", "sampler is 'best'; it must be 'qocs', 'qwcs', 'random' or 'full'"),
+        ("C: 32", "C: 1", "C is 1; it must be greater than or equal to 2"),
+        ("C: 32", "C: 32.0", "C is 32.0; it must be a valid integer"),
+        ("C: 32", "C: '32'", "C is '32'; it must be a valid integer"),
+        ("  n: 1", "  n: 33", "score.n is 33, but there are C = 32 clusters to remove; n must be at most C"),
+        ("fraction: 0.1", "fraction: 1.5", "sample.fraction is 1.5; it must be less than or equal to 1"),
+        ("fraction: 0.1", "fraction: null", "set exactly one of sample.fraction and sample.rows"),
+        ("  rows: null", "  rows: 10", "set exactly one of sample.fraction and sample.rows"),
+        ("  lr: 0.001", "  lr: yes", "finetune.lr is 'yes'; it must be a valid number"),
+        ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
+        ("sampler: qocs\n", "", "key 'sampler' is missing"),
+        ("C: 32", "C: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
+    project_root: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(ShedError) as error:
+        load_params(changed(project_root, tmp_path, old, new))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_numbers_as_dvc_writes_them_are_numbers(project_root: Path, tmp_path: Path) -> None:
+    assert load_params(changed(project_root, tmp_path, "  lr: 0.001", "  lr: 1e-05")).finetune.lr == 1e-5
+
+
+def test_the_paper_profile_holds_the_papers_settings(project_root: Path) -> None:
+    paper = load_params(project_root / "profiles" / "paper.yaml")
+    assert (paper.C, paper.score.k, paper.score.n) == (3000, 10, 60)
+    assert (paper.finetune.r, paper.finetune.alpha, paper.finetune.epochs, paper.finetune.lr) == (128, 256, 3, 3e-4)
+    assert paper.cluster.proxies_per_cluster == 1

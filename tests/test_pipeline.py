@@ -1,0 +1,276 @@
+"""The true pipeline, on the packaged model and records, in a repository of its own, as a user meets it through DVC.
+
+The settings are small, nothing is mocked. One `dvc repro` is shared by all stories here; each leaves the workspace as it was.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.slow
+
+SMALL: dict[str, Any] = {
+    "C": 6,
+    "data": {"pool_rows": 60, "dev_rows": 8, "test_rows": 12},
+    "cluster": {"proxies_per_cluster": 1},
+    "score": {"k": 1, "dev_rows": 4, "tuning": {"depth": 2, "batch_size": 4}},
+    "finetune": {"batch_size": 4, "epochs": 1},
+    "evaluate": {"limit": 4, "batch_size": 4},
+}
+ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate"]
+
+
+class Project:
+    """A clone of this project with small settings."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.env = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        self.env.pop("DVC_ROOT", None)
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, output
+        return output
+
+    def dvc(self, *arguments: str, ok: bool = True) -> str:
+        return self.run("dvc", *arguments, ok=ok)
+
+    def set(self, changes: dict[str, Any]) -> None:
+        yaml, path = YAML(), self.root / "params.yaml"
+        params = yaml.load(path.read_text(encoding="utf-8"))
+        merge(params, changes)
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(params, file)
+
+    def evaluations(self) -> dict[tuple[str, str], float]:
+        """(game, coalition) to the seconds that its one measurement took."""
+        path = self.root / ".shed" / "ledger.sqlite"
+        if not path.exists():
+            return {}
+        with sqlite3.connect(path, timeout=30) as connection:
+            return {(g, c): s for g, c, s in connection.execute("SELECT game, coalition, seconds FROM evaluations")}
+
+    def json(self, path: str) -> Any:
+        return json.loads((self.root / path).read_text(encoding="utf-8"))
+
+
+def merge(into: Any, changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    source, root = Path(__file__).parent.parent, tmp_path_factory.mktemp("project") / "shed"
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=source, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if not name.startswith("tests/") and name != "dvc.lock" and (source / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, root / name)
+    shutil.rmtree(root / "metrics", ignore_errors=True)
+    for name in ("wheels", "embedder", "model"):
+        (root / "data" / f"{name}.json").unlink(missing_ok=True)
+    project = Project(root)
+    project.set(SMALL)
+    project.run("git", "init", "-q", "-b", "main")
+    project.run("git", "config", "user.email", "test@example.com")
+    project.run("git", "config", "user.name", "test")
+    output = project.dvc("repro")
+    assert set(stages_run(output)) == {*ORDER, "evaluate_base"}
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-q", "-m", "small settings, reproduced")
+    return project
+
+
+@pytest.fixture
+def project(reproduced: Project) -> Iterator[Project]:
+    yield reproduced
+    reproduced.run("git", "checkout", "-q", "-f", "main")
+    reproduced.dvc("checkout")
+
+
+def test_every_step_left_what_it_should(project: Project) -> None:
+    root = project.root
+    selection = pd.read_parquet(root / "data/selection.parquet")
+    assert len(selection) == 6
+    assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
+    score = project.json("metrics/score.json")
+    assert score["score_sum"] == pytest.approx(score["v_all_minus_v_none"], abs=1e-5)
+    assert score["evaluations"] == len(project.evaluations()) == 7
+    assert set(project.json("metrics/tasks.json")["tuned"]) == {
+        "dev_commonsenseqa",
+        "test_commonsenseqa",
+        "test_openbookqa",
+        "test_mmlu",
+    }
+    base, tuned, change = (project.json(f"metrics/{name}.json") for name in ("base", "tuned", "change"))
+    for measure in ("test_accuracy", "test_loss", "dev_accuracy", "dev_loss"):
+        assert change[measure] == pytest.approx(tuned[measure] - base[measure], abs=2e-6)
+    adapter = project.json("data/adapter/adapter_config.json")
+    assert adapter["base_model_name_or_path"] == "packaged/smollm2-135m-instruct"
+    card = project.json("metrics/data.json")["pool"]
+    rejects = sum(1 for _ in (root / "data/prepared/rejects.jsonl").open())
+    assert card["in"] == card["kept"] + card["rejected"] == 12829
+    assert rejects == sum(project.json("metrics/data.json")[split]["rejected"] for split in ("pool", "dev", "test"))
+    assert str(root) not in (root / "dvc.lock").read_text()
+
+
+def test_nothing_changed_nothing_runs(project: Project) -> None:
+    began = time.monotonic()
+    assert stages_run(project.dvc("repro")) == []
+    assert time.monotonic() - began < 30  # the README tells the true figure; this only catches a stage that runs
+    assert "up to date" in project.dvc("status")
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ({"sampler": "qwcs"}, "sample"),
+        ({"sample": {"fraction": 0.5}}, "sample"),
+        ({"sample": {"f": 3.0}}, "sample"),
+        ({"C": 5}, "cluster"),
+        ({"cluster": {"proxies_per_cluster": 2}}, "cluster"),
+        ({"score": {"k": 2}}, "score"),
+        ({"score": {"tuning": {"lr": 0.01}}}, "score"),
+        ({"finetune": {"r": 4}}, "finetune"),
+        ({"embed": {"batch_size": 8}}, "embed"),
+        ({"data": {"seed": 2}}, "prepare"),
+        ({"evaluate": {"limit": 3}}, "evaluate"),
+    ],
+)
+def test_a_changed_param_concerns_one_stage_and_what_comes_after(project: Project, change: dict[str, Any], first: str) -> None:
+    project.set(change)
+    changed = set(json.loads(project.dvc("status", "--json")))
+    assert changed == ({"evaluate_base", "evaluate"} if first == "evaluate" else {first})
+    after = {stage: set(ORDER[ORDER.index(stage) + 1 :]) for stage in ORDER}[first]
+    downstream = set(re.findall(r'"(\w+)"', project.dvc("dag", "--dot", "--downstream", first))) - {first}
+    assert downstream - {"evaluate_base"} == after
+
+
+def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Project) -> None:
+    def add_to_docstring(module: str) -> set[str]:
+        path = project.root / module
+        path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""Edited. ', 1), encoding="utf-8")
+        return set(json.loads(project.dvc("status", "--json")))
+
+    assert add_to_docstring("shed/progress.py") == set()
+    assert add_to_docstring("shed/sampling.py") == {"sample"}
+    assert add_to_docstring("shed/valuation/removal.py") == {"sample", "score"}
+
+
+def test_an_experiment_with_another_sampler_reruns_three_stages_and_shows_its_difference(project: Project) -> None:
+    output = project.dvc("exp", "run", "-S", "sampler=qwcs", "-n", "with-qwcs")
+    assert stages_run(output) == ["sample", "finetune", "evaluate"]
+    rows = {row["Experiment"]: row for row in json_table(project.dvc("exp", "show", "--csv"))}
+    assert rows["with-qwcs"]["sampler"] == "qwcs"
+    difference = project.dvc("metrics", "diff", "--md")
+    assert "metrics/tuned.json" in difference
+    assert "metrics/score.json" not in difference
+    page = project.dvc("plots", "show", "-o", "plots")
+    assert (project.root / "plots" / "index.html").read_text().count("vega") > 3, page
+    shutil.rmtree(project.root / "plots")
+
+
+def test_an_experiment_in_a_copy_pays_only_for_the_evaluations_that_are_new(project: Project) -> None:
+    before = project.evaluations()
+    output = project.dvc("exp", "run", "--temp", "-S", "score.k=2", "-n", "more-iterations")
+    assert stages_run(output)[0] == "score"
+    after = project.evaluations()
+    assert {key: after[key] for key in before} == before  # found, not measured again
+    assert 1 <= len(after) - len(before) <= 5
+    assert project.json("metrics/score.json")["evaluations"] == 7  # the workspace is as it was
+
+
+def test_killed_in_the_middle_of_scoring_and_started_again(project: Project) -> None:
+    project.set({"score": {"seed": 7, "k": 3}})
+    before = project.evaluations()
+    running = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=project.root,
+        env=project.env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(project.evaluations()) < len(before) + 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    paid = project.evaluations()
+    assert len(before) + 3 <= len(paid)
+    assert stages_run(project.dvc("repro", "score")) == ["score"]
+    after = project.evaluations()
+    assert {key: after[key] for key in paid} == paid
+    assert project.json("metrics/score.json")["evaluations"] == len(after) - len(before)
+
+
+def test_a_mistake_in_the_params_stops_before_anything_is_lost(project: Project) -> None:
+    before = (project.root / "data/selection.parquet").read_bytes()
+    output = project.dvc("exp", "run", "-S", "sampler=qwxs", ok=False)
+    assert "shed: error: params.yaml: sampler is 'qwxs'; it must be 'qocs', 'qwcs', 'random' or 'full'" in output
+    assert "Traceback" not in output
+    project.run("git", "checkout", "-q", "params.yaml")
+    project.set({"sample": {"fraction": None, "rows": 61}})
+    output = project.dvc("repro", ok=False)
+    assert "shed: error: sample.rows is 61, but the pool has 60 rows; lower it, or use sampler: full" in output
+    project.dvc("checkout")
+    assert (project.root / "data/selection.parquet").read_bytes() == before
+
+
+def test_a_users_own_files_in_both_forms(project: Project) -> None:
+    pool = [
+        {"instruction": f"What is {i} plus {j}?", "input": "", "output": f"It is {i + j}."} for i in range(6) for j in range(6)
+    ]
+    chats = [
+        {"messages": [{"role": "user", "content": f"Add {i} and 9"}, {"role": "assistant", "content": f"It is {i + 9}."}]}
+        for i in range(8)
+    ]
+    (project.root / "mine.jsonl").write_text("\n".join(map(json.dumps, [*pool, *pool[:2]])))
+    (project.root / "my_dev.json").write_text(json.dumps(chats[:4]))
+    (project.root / "my_test.jsonl").write_text("\n".join(map(json.dumps, [*chats[4:], chats[0]])))
+    project.set({"data": {"pool": "mine.jsonl", "dev": "my_dev.json", "test": "my_test.jsonl", "pool_rows": None}})
+    assert stages_run(project.dvc("repro"))[-1] == "evaluate"
+    card = project.json("metrics/data.json")
+    assert card["pool"]["rejected_by_reason"] == {"exact_duplicate": 2}
+    assert card["test"]["rejected_by_reason"] == {"in_dev": 1}
+    assert set(project.json("metrics/tasks.json")["change"]) == {"dev_my_dev", "test_my_test"}
+    assert set(project.json("metrics/change.json")) == {
+        f"{split}_loss{end}" for split in ("dev", "test") for end in ("", "_stderr")
+    }
+    (project.root / "mine.jsonl").write_text('{"instruction": "only one", "output": "record"}\n')
+    output = project.dvc("repro", ok=False)
+    assert "shed: error: data.pool: 1 usable records are left, and at least 2 are needed" in output
+
+
+def json_table(csv: str) -> list[dict[str, str]]:
+    import csv as reader
+
+    lines = csv.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("Experiment"))
+    return list(reader.DictReader(lines[start:]))

@@ -1,0 +1,79 @@
+"""The paper's estimator against exact Shapley values."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shed.errors import ShedError
+from shed.valuation.removal import removal
+
+
+class TableGame:
+    """A game whose 2^P utilities are given."""
+
+    def __init__(self, utilities: np.ndarray) -> None:
+        self.players = int(np.log2(len(utilities)))
+        self.utilities = utilities
+        self.asked: set[int] = set()
+
+    def value(self, coalitions: np.ndarray) -> np.ndarray:
+        numbers = coalitions @ (1 << np.arange(self.players))
+        self.asked |= set(numbers.tolist())
+        return self.utilities[numbers]
+
+    def exact(self) -> np.ndarray:
+        total = np.zeros(self.players)
+        orders = list(permutations(range(self.players)))
+        for order in orders:
+            before = 0
+            for player in order:
+                total[player] += self.utilities[before | 1 << player] - self.utilities[before]
+                before |= 1 << player
+        return total / len(orders)
+
+
+games = st.integers(1, 5).flatmap(
+    lambda players: st.lists(st.floats(-10, 10), min_size=2**players, max_size=2**players).map(lambda u: TableGame(np.array(u)))
+)
+
+
+@given(games, st.integers(1, 4), st.integers(1, 3), st.integers(0, 99))
+def test_scores_always_sum_to_v_all_minus_v_none(game: TableGame, k: int, n: int, seed: int) -> None:
+    estimate = removal(game, min(n, game.players), k, seed)
+    assert estimate.scores.sum() == pytest.approx(game.utilities[-1] - game.utilities[0], abs=1e-9)
+    assert (estimate.v_none, estimate.v_all) == (game.utilities[0], game.utilities[-1])
+    assert estimate.evaluations == len(game.asked)
+
+
+def test_it_converges_to_the_exact_values_and_its_standard_errors_say_how_fast() -> None:
+    game = TableGame(np.random.default_rng(0).standard_normal(32))
+    estimate = removal(game, n=1, k=4000, seed=0)
+    assert (np.abs(estimate.scores - game.exact()) < 4 * estimate.stderr).all()
+    assert estimate.stderr.max() < 0.03
+
+
+def test_members_of_a_group_share_its_fall_equally() -> None:
+    game = TableGame(np.array([bin(i).count("1") * 1.0 for i in range(16)]))
+    np.testing.assert_allclose(removal(game, n=3, k=5, seed=0).scores, 1.0)
+
+
+def test_an_untuned_model_that_is_not_at_zero_is_charged_to_nobody() -> None:
+    additive = TableGame(np.array([-7.0, -6.0, -5.0, -4.0]))
+    np.testing.assert_allclose(removal(additive, n=1, k=1, seed=0).scores, [1.0, 2.0])
+
+
+def test_a_larger_k_asks_for_all_that_a_smaller_one_asked_and_more() -> None:
+    few, many = (TableGame(np.arange(256.0)) for _ in range(2))
+    removal(few, n=2, k=2, seed=3)
+    removal(many, n=2, k=5, seed=3)
+    assert few.asked < many.asked
+
+
+def test_one_iteration_has_no_standard_error_and_more_players_than_there_are_cannot_leave() -> None:
+    game = TableGame(np.arange(8.0))
+    assert np.isnan(removal(game, n=1, k=1, seed=0).stderr).all()
+    with pytest.raises(ShedError, match=r"score\.n is 4, but the game has 3 players"):
+        removal(game, n=4, k=1, seed=0)

@@ -1,0 +1,89 @@
+"""Four samplers over the same scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shed.errors import ShedError
+from shed.sampling import Sampler, budget, composition, select
+
+
+@pytest.fixture
+def clusters() -> pd.DataFrame:
+    """Three clusters of 10, 4 and 6 rows."""
+    labels = np.repeat([0, 1, 2], [10, 4, 6])
+    return pd.DataFrame(
+        {
+            "id": [f"r{i}" for i in range(20)],
+            "source": np.where(labels == 0, "web", "books"),
+            "cluster": labels,
+            "distance": np.linspace(1, 0, 20),
+        }
+    )
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    return pd.DataFrame({"cluster": [2, 0, 1], "score": [0.5, 0.1, -0.3], "rank": [1, 2, 3]})
+
+
+def picked(
+    clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows: int, f: float = 1.0, seed: int = 0
+) -> pd.DataFrame:
+    return select(clusters, scores, sampler, rows, f, seed)
+
+
+def test_qocs_takes_the_best_cluster_whole_and_of_the_next_the_rows_nearest_its_centre(
+    clusters: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    selection = picked(clusters, scores, "qocs", 8)
+    assert set(selection["id"][:6]) == {f"r{i}" for i in range(14, 20)}
+    assert selection["id"][6:].tolist() == ["r9", "r8"]
+    assert selection["reason"].iloc[0] == "cluster ranked 1, taken whole"
+    assert selection["reason"].iloc[7] == "cluster ranked 2, among its 2 rows nearest the centre"
+    assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
+
+
+def test_qwcs_draws_clusters_in_proportion_to_exp_f_score(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    first = [picked(clusters, scores, "qwcs", 1, f=2.0, seed=seed)["cluster"].iloc[0] for seed in range(1500)]
+    shares = np.bincount(first, minlength=3) / len(first)
+    expected = np.exp(2.0 * np.array([0.1, -0.3, 0.5]))
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.04)
+
+
+@pytest.mark.parametrize("f", [0.0, 1.0, 1e6])
+def test_qwcs_goes_on_when_clusters_run_dry_and_never_takes_a_row_twice(
+    clusters: pd.DataFrame, scores: pd.DataFrame, f: float
+) -> None:
+    selection = picked(clusters, scores, "qwcs", 20, f)
+    assert sorted(selection["id"]) == sorted(clusters["id"])
+
+
+def test_a_sharp_qwcs_is_qocs_in_clusters(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    assert set(picked(clusters, scores, "qwcs", 6, f=1e6)["cluster"]) == {2}
+
+
+def test_random_and_full_do_not_look_at_scores(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    other = scores.assign(score=-scores["score"], rank=[3, 2, 1])
+    assert picked(clusters, scores, "random", 5)["id"].tolist() == picked(clusters, other, "random", 5)["id"].tolist()
+    assert picked(clusters, scores, "random", 5)["id"].is_unique
+    assert picked(clusters, scores, "full", 5)["id"].tolist() == clusters["id"].tolist()
+
+
+def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
+    assert budget(2000, 0.1, None) == 200
+    assert budget(2000, None, 7) == 7
+    with pytest.raises(ShedError, match=r"sample\.rows is 21, but the pool has 20 rows"):
+        budget(20, None, 21)
+    with pytest.raises(ShedError, match="which of 20 rows is none"):
+        budget(20, 0.01, None)
+
+
+def test_composition_counts_what_is_left_out_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    assert composition(picked(clusters, scores, "qocs", 6), clusters) == {
+        "rows": 6,
+        "clusters": 1,
+        "score_mean": pytest.approx(0.5),
+        "share_books": 1.0,
+        "share_web": 0.0,
+    }

@@ -1,0 +1,135 @@
+"""A coalition's utility from cached hidden states is the utility of tuning the whole model on it, and of nothing else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from shed.errors import ShedError
+from shed.models import load_model, load_tokenizer
+from shed.prompts import Encoded, encode_all
+from shed.records import Record
+from shed.valuation.training import CoalitionTrainer, Regime, length_batches
+
+REGIME = Regime(
+    depth=2,
+    r=4,
+    alpha=8,
+    modules=["q_proj", "down_proj"],
+    optimizer="sgd",
+    lr=0.5,
+    momentum=0.9,
+    batch_size=4,
+    epochs=2,
+    seed=3,
+)
+
+
+@pytest.fixture
+def encoded(tiny_model: str, records: list[Record]) -> list[Encoded]:
+    return encode_all(records, load_tokenizer(tiny_model), "plain", 200, 256, end=True)
+
+
+def trainer(tiny_model: str, encoded: list[Encoded], regime: Regime = REGIME) -> CoalitionTrainer:
+    return CoalitionTrainer(load_model(tiny_model), encoded[:8], encoded[8:], regime)
+
+
+def whole_model_utility(
+    tiny_model: str, members: list[Encoded], dev: list[Encoded], weights: np.ndarray, regime: Regime
+) -> float:
+    """The same protocol in the plainest way: a PEFT model, one record at a time, all layers, all logits."""
+    torch.manual_seed(regime.seed)
+    base = load_model(tiny_model)
+    total = base.config.num_hidden_layers
+    layers = list(range(total - (regime.depth or total), total))
+    config = LoraConfig(r=regime.r, lora_alpha=regime.alpha, target_modules=list(regime.modules), layers_to_transform=layers)
+    model = get_peft_model(base, config)
+
+    def nats(record: Encoded) -> torch.Tensor:
+        tokens = torch.tensor([record.tokens])
+        logits = model(tokens).logits[0, record.prompt_length - 1 : -1]
+        return torch.nn.functional.cross_entropy(logits, tokens[0, record.prompt_length :], reduction="sum")
+
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    sgd = torch.optim.SGD(parameters, lr=regime.lr, momentum=regime.momentum)
+    adamw = torch.optim.AdamW(parameters, lr=regime.lr, betas=(regime.momentum, 0.999), weight_decay=0.0)
+    optimizer = sgd if regime.optimizer == "sgd" else adamw
+    for batch in length_batches([len(r.tokens) for r in members], regime.batch_size, regime.epochs, regime.seed):
+        if not any(weights[i] for i in batch):
+            continue
+        optimizer.zero_grad()
+        loss = sum(float(weights[i]) * nats(members[i]) for i in batch) / sum(members[i].response_length for i in batch)
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+    with torch.no_grad():
+        return -float(sum(nats(r) for r in dev)) / sum(r.response_length for r in dev)
+
+
+@pytest.mark.parametrize("depth", [1, 2, None])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_cached_layers_padding_and_dropped_records_change_nothing(
+    tiny_model: str, encoded: list[Encoded], depth: int | None, optimizer: str
+) -> None:
+    lr = 0.5 if optimizer == "sgd" else 0.01
+    regime = dataclasses.replace(REGIME, depth=depth, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
+    weights = np.array([1, 0, 1, 1, 0, 0, 0.5, 1])
+    fast = trainer(tiny_model, encoded, regime).utility(weights)
+    slow = whole_model_utility(tiny_model, encoded[:8], encoded[8:], weights, regime)
+    untuned = whole_model_utility(tiny_model, encoded[:8], encoded[8:], np.zeros(8), regime)
+    assert fast == pytest.approx(slow, abs=1e-4)
+    assert abs(slow - untuned) > 0.01  # the tuning did something
+
+
+def test_an_absent_record_leaves_no_trace(tiny_model: str, encoded: list[Encoded]) -> None:
+    weights = np.array([1, 1, 0, 1, 1, 1, 1, 1])
+    other = list(encoded)
+    other[2] = dataclasses.replace(other[2], tokens=tuple(reversed(other[2].tokens)))
+    assert trainer(tiny_model, encoded).utility(weights) == trainer(tiny_model, other).utility(weights)
+
+
+def test_every_evaluation_starts_afresh(tiny_model: str, encoded: list[Encoded]) -> None:
+    one = trainer(tiny_model, encoded)
+    everything, half = np.ones(8), np.arange(8) % 2
+    first = one.utility(everything)
+    one.utility(half)
+    assert one.utility(everything) == first
+
+
+def test_the_cost_of_all_records_is_one_and_of_none_is_measuring_alone(tiny_model: str, encoded: list[Encoded]) -> None:
+    one = trainer(tiny_model, encoded)
+    tuned = 2 * 2 * sum(len(r.tokens) for r in encoded[:8])
+    dev = sum(len(r.tokens) for r in encoded[8:])
+    assert one.fine_tune_equivalents(np.ones(8)) == 1.0
+    assert one.fine_tune_equivalents(np.zeros(8)) == pytest.approx(dev / (tuned + dev))
+
+
+def test_batches_hold_records_of_similar_length_and_each_record_once_an_epoch() -> None:
+    lengths = [5, 90, 7, 60, 6, 80, 8, 70]
+    batches = length_batches(lengths, 4, 2, seed=0)
+    for epoch in (batches[:2], batches[2:]):
+        assert sorted(map(sorted, epoch)) == [[0, 2, 4, 6], [1, 3, 5, 7]]
+
+
+def test_what_cannot_be_tuned_is_refused(tiny_model: str, encoded: list[Encoded]) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    with pytest.raises(ShedError, match=r"score\.tuning\.depth is 9, but the model has 3 layers"):
+        trainer(tiny_model, encoded, dataclasses.replace(REGIME, depth=9))
+    with pytest.raises(ShedError, match="no layers named w_proj"):
+        trainer(tiny_model, encoded, dataclasses.replace(REGIME, modules=["w_proj"]))
+    silent = [dataclasses.replace(r, tokens=r.tokens[: r.prompt_length]) for r in encoded[8:]]
+    with pytest.raises(ShedError, match="the dev records hold no response token"):
+        CoalitionTrainer(load_model(tiny_model), encoded[:8], silent, REGIME)
+    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=1))
+    with pytest.raises(ShedError, match="GPT2LMHeadModel is not of the Llama shape"):
+        CoalitionTrainer(gpt2, encoded[:8], encoded[8:], REGIME)
+
+
+def test_a_model_that_does_more_than_its_layers_is_noticed(tiny_model: str, encoded: list[Encoded]) -> None:
+    model = load_model(tiny_model)
+    model.lm_head.register_forward_hook(lambda module, inputs, logits: logits)
+    model.register_forward_hook(lambda module, inputs, out: out.__setitem__("logits", out["logits"] * 2))
+    with pytest.raises(ShedError, match="does more than embeddings, layers, norm and head"):
+        CoalitionTrainer(model, encoded[:8], encoded[8:], REGIME)
