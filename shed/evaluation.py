@@ -5,7 +5,6 @@ of the same items give paired differences. Headlines are a split's means over it
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -101,7 +100,6 @@ def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: 
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here needs a hub; without this lm-eval asks one about the model
     results = simple_evaluate(
         model=lm,
         tasks=[_task(name, records, form, tokenizer) for name, records in tasks.items()],

@@ -21,7 +21,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     Works for a file and for a directory (the block then calls `mkdir` on it).
 
     Raises:
-        ShedError: the folder cannot be written.
+        ShedError: the system refuses to write there.
     """
     path = Path(path)
     temporary: Path | None = None
@@ -32,8 +32,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
         if temporary.is_dir() and path.exists():
             shutil.rmtree(path)
         temporary.replace(path)
-    except PermissionError as error:
-        raise ShedError(f"cannot write {path}: permission denied; choose a folder that you may write to") from error
+    except OSError as error:
+        raise ShedError(f"cannot write {path}: {error.strerror}; choose a folder with room that you may write to") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary.parent, ignore_errors=True)

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from peft import LoraConfig, get_peft_model
@@ -64,11 +66,11 @@ def finetune(
     except ValueError as error:
         raise ShedError(f"finetune.modules: the model has no layers named {', '.join(settings.modules)}") from error
     steps = -(-len(encoded) // settings.batch_size) * settings.epochs
-    with replacing(adapter) as temporary:
+    with TemporaryDirectory() as scratch:
         trainer = _ResponseTrainer(
             model=tuned,
             args=TrainingArguments(
-                output_dir=str(temporary),
+                output_dir=scratch,
                 per_device_train_batch_size=settings.batch_size,
                 num_train_epochs=settings.epochs,
                 learning_rate=settings.lr,
@@ -93,14 +95,15 @@ def finetune(
         if sys.stderr.isatty():
             trainer.add_callback(_QuietBar)
         trainer.train()
-        logged = [entry for entry in trainer.state.log_history if "loss" in entry]
-        losses = pd.DataFrame({"step": [entry["step"] for entry in logged], "loss": [entry["loss"] for entry in logged]})
-        if not torch.isfinite(torch.tensor(losses["loss"].to_numpy())).all():
-            raise ShedError(f"the loss is no number from step {losses['step'][losses['loss'].isna()].min()}; lower finetune.lr")
-        saved = tuned.peft_config["default"]  # as it will be read on any machine: no path, no order that changes by run
-        saved.base_model_name_or_path, saved.target_modules = model, sorted(settings.modules)
+    logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+    losses = pd.DataFrame({"step": [entry["step"] for entry in logged], "loss": [entry["loss"] for entry in logged]})
+    broken = losses.loc[~np.isfinite(losses["loss"]), "step"]
+    if len(broken):
+        raise ShedError(f"the loss is no number from step {broken.min()}; lower finetune.lr")
+    saved = tuned.peft_config["default"]  # as it will be read on any machine: no path, no order that changes by run
+    saved.base_model_name_or_path, saved.target_modules = model, sorted(settings.modules)
+    with replacing(adapter) as temporary:
         tuned.save_pretrained(temporary, save_embedding_layers=False)
-        (temporary / "training_args.bin").unlink(missing_ok=True)
         (temporary / "README.md").write_text(_card(model, about, settings, len(records)), encoding="utf-8")
     tokens = sum(len(one.tokens) for one in encoded)
     return Tuned(

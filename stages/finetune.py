@@ -14,6 +14,7 @@ from stages import main
 def run(params: Params) -> None:
     pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
     selection = pd.read_parquet("data/selection.parquet")
+    reasons = selection["reason"].unique()
     tuned = finetune(
         [pool[id] for id in selection["id"]],
         params.model.name,
@@ -21,7 +22,7 @@ def run(params: Params) -> None:
         params.model.max_tokens,
         TuningSettings(**params.finetune.model_dump()),
         Path("data/adapter"),
-        f"first because: {selection['reason'].iloc[0]}",
+        "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""),
     )
     write_table("metrics/plots/loss.csv", tuned.losses)
     write_json("metrics/finetune.json", tuned.metrics)

@@ -1,6 +1,5 @@
 """Files are whole or absent."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,17 @@ from shed.errors import ShedError
 from shed.files import read_array, read_json, replacing, write_array, write_json
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     write_json(path, {"loss": 1.23456789})
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"loss": float("nan")})
     assert read_json(path) == {"loss": 1.234568}
-    assert os.listdir(tmp_path) == ["metrics.json"]
+    assert names(tmp_path) == ["metrics.json"]
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
@@ -24,7 +27,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
         with replacing(tmp_path / "adapter") as temporary:
             temporary.mkdir()
             (temporary / name).touch()
-    assert os.listdir(tmp_path / "adapter") == ["new"]
+    assert names(tmp_path / "adapter") == ["new"]
 
 
 def test_arrays_round_trip(tmp_path: Path) -> None:
@@ -33,9 +36,13 @@ def test_arrays_round_trip(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ShedError, match=r"cannot write .*file/a\.json: .*; choose a folder"):
+        write_json(tmp_path / "file" / "a.json", {})
+
     def refuse(*_: object, **__: object) -> str:  # a superuser may write anywhere, so the system's answer is given here
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("shed.files.tempfile.mkdtemp", refuse)
-    with pytest.raises(ShedError, match=r"cannot write .*a\.json: permission denied; choose a folder"):
+    with pytest.raises(ShedError, match=r"cannot write .*a\.json: Permission denied; choose a folder"):
         write_json(tmp_path / "a.json", {})

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from counting_game import CountingGame
 
+from shed.errors import ShedError
 from shed.valuation.ledger import Ledger
 from shed.valuation.removal import removal
 
@@ -84,3 +85,9 @@ def test_a_damaged_ledger_is_moved_aside_and_said(tmp_path: Path, capsys: pytest
         assert game.new == 1
     assert "is damaged" in capsys.readouterr().err
     assert len(list(tmp_path.glob("ledger.sqlite.damaged-*"))) == 1
+
+
+def test_a_ledger_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ShedError, match=r"cannot write the ledger .*/file/ledger\.sqlite: "):
+        Ledger(tmp_path / "file" / "ledger.sqlite")

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from filelock import FileLock, Timeout
 
+from shed.errors import ShedError
 from shed.progress import track
 from shed.valuation.game import Evaluation
 
@@ -47,15 +48,21 @@ class Ledger:
     """An SQLite file of evaluations, shared by runs, checkouts and estimators.
 
     A file that SQLite finds damaged is moved aside, under a name with the time, and a new one begun; that is said on stderr.
+
+    Raises:
+        ShedError: the folder or the file cannot be written.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
-            self._move_aside_if_damaged()
-            with self._connection() as connection:
-                connection.executescript(SCHEMA)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.path}.lock"):
+                self._move_aside_if_damaged()
+                with self._connection() as connection:
+                    connection.executescript(SCHEMA)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ShedError(f"cannot write the ledger {self.path}: {error}") from error
 
     @contextmanager
     def play(self, game: NamedGame, description: dict[str, Any]) -> Iterator["LedgeredGame"]:

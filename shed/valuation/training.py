@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from shed.errors import ShedError
+from shed.progress import track
 from shed.prompts import Encoded
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class CoalitionTrainer:
     def _below(self, embed: nn.Module, layers: Sequence[nn.Module], records: Sequence[Encoded]) -> list[_Prepared]:
         """Run the layers below the tuned ones, once for each record, in batches of equal length."""
         prepared: dict[int, _Prepared] = {}
-        for batch in length_batches([len(record.tokens) for record in records], MEASURE_BATCH, 1, 0):
+        batches = length_batches([len(record.tokens) for record in records], MEASURE_BATCH, 1, 0)
+        for batch in track(batches, "hidden states", "batch"):
             tokens = [torch.tensor(records[i].tokens, device=self._device) for i in batch]
             hidden = _through(layers, embed(nn.utils.rnn.pad_sequence(tokens, batch_first=True)), self._rotary)
             for b, i in enumerate(batch):

@@ -1,0 +1,1 @@
+"""Benchmarks: programs that print what the documents claim, with their committed JSON results."""
