@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: repro test check lock figure clean
+.PHONY: repro test check lock figure benchmark clean
 
 repro: .venv/installed
 	python -m shed.params >/dev/null
@@ -19,6 +19,9 @@ check: .venv/installed
 
 figure: .venv/installed  ## docs/scores.svg from the current scores
 	python docs/draw_scores.py
+
+benchmark: .venv/installed  ## benchmarks/evaluation_cost.json, on the current pipeline
+	python -m benchmarks.evaluation_cost
 
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""Draw the current scores, as `dvc plots show` would, into docs/scores.svg (and .png), without a browser or a network."""
+"""Draw the current scores, as `dvc plots show` would, into docs/scores.svg, without a browser or a network."""
 
 import json
 import subprocess
@@ -15,7 +15,6 @@ def main() -> None:
     if "$schema" not in specification:  # DVC nests plots that dvc.yaml names by their targets
         specification = json.loads(next(iter(specification.values()))[0]["content"])
     Path("docs/scores.svg").write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
-    Path("docs/scores.png").write_bytes(vl_convert.vegalite_to_png(specification, scale=1.5))
 
 
 if __name__ == "__main__":
