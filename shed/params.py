@@ -69,12 +69,20 @@ class Tuning(Section):
 
 
 class Score(Section):
-    method: Literal["removal"] = Field(description="estimator of the Shapley scores; removal is the paper's")
-    n: Positive = Field(description="clusters that are removed together in one step")
-    k: Positive = Field(description="iterations, each a new order of removal")
+    method: Literal["removal", "regression", "exact"] = Field(
+        description="estimator of the Shapley scores: removal is the paper's, exact takes at most 12 clusters"
+    )
+    n: Positive = Field(description="removal: clusters that are removed together in one step")
+    k: Positive = Field(description="removal: iterations, each a new order of removal")
+    evaluations: Annotated[int, Field(ge=12)] = Field(description="regression: coalitions that are tuned and measured")
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of orders, initial LoRA weights and batches")
     tuning: Tuning
+
+
+class Fidelity(Section):
+    coalitions: Annotated[int, Field(ge=4)] = Field(description="unseen half coalitions that the scores are tested on")
+    seed: Seed = Field(description="seed of these coalitions; another than score.seed")
 
 
 class Sample(Section):
@@ -116,6 +124,7 @@ class Params(Section):
     embed: Embed
     cluster: Cluster
     score: Score
+    fidelity: Fidelity
     sample: Sample
     finetune: Finetune
     evaluate: Evaluate

@@ -1,36 +1,35 @@
 """Score: a Shapley score for each cluster, every evaluation through the ledger."""
 
-import os
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from shed.files import read_json, write_json, write_table
-from shed.params import Params
-from shed.records import read_records
+from shed.files import write_json, write_table
+from shed.params import Params, Score
 from shed.scoring import score_clusters
+from shed.valuation.estimate import Estimate
+from shed.valuation.exact import exact
+from shed.valuation.ledger import LedgeredGame
+from shed.valuation.regression import regression
 from shed.valuation.removal import removal
-from shed.valuation.training import Regime
 from stages import main
+from stages.proxy_game import scoring_game
 
-LEDGER = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "ledger.sqlite"  # DVC_ROOT: shared by experiments in copies
+ESTIMATORS: dict[str, Callable[[Score], Callable[[LedgeredGame], Estimate]]] = {
+    "removal": lambda score: partial(removal, n=score.n, k=score.k, seed=score.seed),
+    "regression": lambda score: partial(regression, evaluations=score.evaluations, seed=score.seed),
+    "exact": lambda score: exact,
+}
 
 
 def run(params: Params) -> None:
     score = params.score
-    scored = score_clusters(
-        pd.read_parquet("data/clusters.parquet"),
-        read_records("data/prepared/pool.jsonl"),
-        read_records("data/prepared/dev.jsonl")[: score.dev_rows],
-        partial(removal, n=score.n, k=score.k, seed=score.seed),
-        model=params.model.name,
-        model_manifest=read_json("data/model.json"),
-        form=params.model.prompt,
-        max_tokens=params.model.max_tokens,
-        regime=Regime(**score.tuning.model_dump(), seed=score.seed),
-        ledger=LEDGER,
-    )
+    clusters = pd.read_parquet("data/clusters.parquet")
+    sizes = np.bincount(clusters["cluster"])
+    with scoring_game(params, clusters) as game:
+        scored = score_clusters(game, ESTIMATORS[score.method](score), sizes, params.model.max_tokens)
     bars = scored.table.assign(low=lambda t: t["score"] - t["stderr"], high=lambda t: t["score"] + t["stderr"])
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])

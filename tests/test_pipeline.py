@@ -29,8 +29,10 @@ SMALL: dict[str, Any] = {
     "score": {"k": 1, "dev_rows": 4, "tuning": {"depth": 2, "batch_size": 4}},
     "finetune": {"batch_size": 4, "epochs": 1},
     "evaluate": {"limit": 4, "batch_size": 4},
+    "fidelity": {"coalitions": 4},
 }
 ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate"]
+ASIDE = {"fidelity", "evaluate_base"}  # no other selection comes of them
 
 
 class Project:
@@ -101,7 +103,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.run("git", "config", "user.email", "test@example.com")
     project.run("git", "config", "user.name", "test")
     output = project.dvc("repro")
-    assert set(stages_run(output)) == {*ORDER, "evaluate_base"}
+    assert set(stages_run(output)) == {*ORDER, *ASIDE}
     project.run("git", "add", "-A")
     project.run("git", "commit", "-q", "-m", "small settings, reproduced")
     return project
@@ -121,7 +123,8 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
     score = project.json("metrics/score.json")
     assert score["score_sum"] == pytest.approx(score["v_all_minus_v_none"], abs=1e-5)
-    assert score["evaluations"] == len(project.evaluations()) == 7
+    assert score["evaluations"] == 7
+    assert len(project.evaluations()) == 7 + project.json("metrics/fidelity.json")["coalitions"]
     assert set(project.json("metrics/tasks.json")["tuned"]) == {
         "dev_commonsenseqa",
         "test_commonsenseqa",
@@ -166,10 +169,11 @@ def test_nothing_changed_nothing_runs(project: Project) -> None:
 def test_a_changed_param_concerns_one_stage_and_what_comes_after(project: Project, change: dict[str, Any], first: str) -> None:
     project.set(change)
     changed = set(json.loads(project.dvc("status", "--json")))
-    assert changed == ({"evaluate_base", "evaluate"} if first == "evaluate" else {first})
+    also = {"evaluate": {"evaluate_base"}, "score": {"fidelity"}}  # what reads the same params
+    assert changed == {first} | also.get(first, set())
     after = ORDER[ORDER.index(first) + 1 :]
     considered = set(re.findall(r"[Ss]tage '(\w+)'", project.dvc("repro", "--dry", "--downstream", first)))
-    assert considered - {"evaluate_base"} == {first, *after}
+    assert considered - ASIDE == {first, *after}
 
 
 def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Project) -> None:
@@ -202,7 +206,7 @@ def test_an_experiment_in_a_copy_pays_only_for_the_evaluations_that_are_new(proj
     assert stages_run(output)[0] == "score"
     after = project.evaluations()
     assert {key: after[key] for key in before} == before  # found, not measured again
-    assert 1 <= len(after) - len(before) <= 5
+    assert 1 <= len(after) - len(before) <= 5  # the audit's coalitions are the same, so it pays nothing
     assert project.json("metrics/score.json")["evaluations"] == 7  # the workspace is as it was
 
 

@@ -11,7 +11,8 @@ from shed.errors import ShedError
 from shed.models import load_model, load_tokenizer
 from shed.prompts import Encoded, encode_all
 from shed.records import Record
-from shed.valuation.training import CoalitionTrainer, Regime, length_batches
+from shed.valuation.top import length_batches
+from shed.valuation.training import CoalitionTrainer, Regime
 
 REGIME = Regime(
     depth=2,
@@ -57,8 +58,6 @@ def whole_model_utility(
     adamw = torch.optim.AdamW(parameters, lr=regime.lr, betas=(regime.momentum, 0.999), weight_decay=0.0)
     optimizer = sgd if regime.optimizer == "sgd" else adamw
     for batch in length_batches([len(r.tokens) for r in members], regime.batch_size, regime.epochs, regime.seed):
-        if not any(weights[i] for i in batch):
-            continue
         optimizer.zero_grad()
         loss = sum(float(weights[i]) * nats(members[i]) for i in batch) / sum(members[i].response_length for i in batch)
         loss.backward()  # type: ignore[union-attr]

@@ -46,7 +46,7 @@ def removal(game: Game, n: int, k: int, seed: int) -> Estimate:
         for step, remaining in enumerate(chain):
             group = remaining[:n]
             repetitions[i, group] = (values[i, step] - values[i, step + 1]) / len(group)
-    scores, stderr, convergence = average(repetitions)
+    scores, stderr, convergence = average(repetitions, values.shape[1])
     distinct = len(np.unique(np.stack(coalitions), axis=0))
     return Estimate(scores, stderr, float(values[0, -1]), float(values[0, 0]), distinct, convergence)
 

@@ -1,0 +1,109 @@
+"""The game that clusters play by their proxies, opened on a ledger.
+
+In: the pool's clusters, the dev records, a model and a regime. Out: a game whose players are clusters, and whose every
+evaluation is kept.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shed import prompts
+from shed.errors import ShedError
+from shed.models import load_model, load_tokenizer
+from shed.prompts import Encoded, Form, encode_all
+from shed.records import Record
+from shed.valuation import top, training
+from shed.valuation.game import TuningGame
+from shed.valuation.ledger import Ledger, LedgeredGame
+from shed.valuation.training import CoalitionTrainer, Regime
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that the utilities of a game depend on, apart from its records.
+
+    Attributes:
+        model: name of the base model.
+        manifest: what identifies its weights.
+        form, max_tokens: how records become tokens.
+        regime: the training that utilities are measured in.
+    """
+
+    model: str
+    manifest: dict[str, Any]
+    form: Form
+    max_tokens: int
+    regime: Regime
+
+
+@dataclass(frozen=True)
+class ProxyGame:
+    """An open game: `play` it; player `owner[i]` is the cluster of proxy `proxies[i]`, whose tokens are `encoded[i]`."""
+
+    play: LedgeredGame
+    proxies: list[Record]
+    encoded: list[Encoded]
+    owner: np.ndarray
+
+
+@contextmanager
+def open_game(
+    clusters: pd.DataFrame, pool: Sequence[Record], dev: Sequence[Record], setting: Setting, ledger: Path
+) -> Iterator[ProxyGame]:
+    """Load the model and play its game, held by this process alone until the block ends.
+
+    Args:
+        clusters: a row for each pool record, in the pool's order, with `cluster` and `proxy`.
+        pool: the records that proxies are taken from.
+        dev: the records that utility is measured on.
+        setting: what else utilities depend on.
+        ledger: the ledger's file; made if absent.
+
+    Raises:
+        ShedError: a record cannot be tuned on, the model is of another shape, or a coalition that was asked for diverged.
+    """
+    proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
+    owner = clusters.loc[clusters["proxy"], "cluster"].to_numpy()
+    order = np.argsort([record.id for record in proxies], kind="stable")
+    proxies, owner = [proxies[i] for i in order], owner[order]
+    tokenizer, model = load_tokenizer(setting.model), load_model(setting.model)
+    limit = model.config.max_position_embeddings
+    members = encode_all(proxies, tokenizer, setting.form, setting.max_tokens, limit, end=True)
+    measured = encode_all(dev, tokenizer, setting.form, setting.max_tokens, limit, end=False)
+    description = {
+        "proxies": [record.id for record in proxies],
+        "dev": [record.id for record in dev],
+        "dtype": str(model.dtype),
+        "code": [code_digest(Path(str(module.__file__))) for module in (prompts, top, training)],
+        "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+        **asdict(setting),
+    }
+    trainer = CoalitionTrainer(model, members, measured, setting.regime)
+    with Ledger(ledger).play(TuningGame(trainer, owner, [record.id for record in proxies]), description) as play:
+        yield ProxyGame(play, proxies, members, owner)
+        diverged = sum(not np.isfinite(evaluation.utility) for evaluation in play.used.values())
+        if diverged:
+            raise ShedError(
+                f"{diverged} of {len(play.used)} coalitions diverged, so there is no result; lower score.tuning.lr "
+                f"(it is {setting.regime.lr}); what was measured stays in the ledger"
+            )
+
+
+def code_digest(path: Path) -> str:
+    """A digest of what a module does: its syntax tree without docstrings, so that a changed comment changes nothing."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]

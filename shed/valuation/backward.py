@@ -1,0 +1,90 @@
+"""The gradient of utility in the records' weights, through the whole tuning: one run values every record.
+
+In: a `CoalitionTrainer` and weights. Out: the utility and ∂utility/∂weight of each record, in or out of the coalition.
+
+With u the dev utility, s the state (LoRA weights, optimiser averages) and w the records' weights, step t is
+s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
+∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. One forward-mode pass in
+direction d gives all ∇ℓ_i · d, and one backward pass through their weighted sum gives H d. Memory is that of one
+step, plus the stored states: 4 vectors of LoRA size for each step (metagradients: arXiv 2503.13751, 2504.16430).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from shed.progress import track
+from shed.valuation.training import CoalitionTrainer, State, advance
+
+
+def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Utility after tuning by `weights` (N,), and its gradient in them, (N,) float64.
+
+    The gradient holds NaN where the tuning diverged.
+    """
+    states = [trainer.start()]
+    gradients: list[Tensor] = []
+    for step, batch in enumerate(trainer.batches, start=1):
+        gradients.append(trainer.gradient(states[-1].weights, batch, weights))
+        states.append(advance(trainer.regime, states[-1], gradients[-1], step))
+    utility, cotangent = _dev_gradient(trainer, states[-1].weights)
+    zero = torch.zeros_like(cotangent)
+    cotangents = State(cotangent, zero, zero)
+    total = np.zeros(len(weights))
+    steps = list(enumerate(zip(trainer.batches, states[:-1], gradients, strict=True), start=1))
+    for step, (batch, state, gradient) in track(steps[::-1], "walking back", "step"):
+        through, direction = _through_advance(trainer, state, gradient, step, cotangents)
+        slopes, curvature = _slopes_and_curvature(trainer, state.weights, batch, weights, direction)
+        total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+        cotangents = through._replace(weights=through.weights + curvature)
+    return utility, total
+
+
+def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray) -> float:
+    """The cost of `metagradient(trainer, weights)` in FTE.
+
+    On top of the tuning itself: each step's forward-mode pass and the backward pass through it cost two forward and two
+    backward passes over *all* its records, and the dev gradient one backward pass over dev.
+    """
+    tuned = 2.0 * trainer.regime.epochs * trainer.lengths
+    whole = tuned.sum() + trainer.dev_length
+    return float((tuned[weights != 0].sum() + 2 * tuned.sum() + 2 * trainer.dev_length) / whole)
+
+
+def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[float, Tensor]:
+    """Utility and its gradient (P,) in the LoRA weights."""
+    lora = at.detach().requires_grad_()
+    utility, gradient = 0.0, torch.zeros_like(at)
+    for batch in trainer.top.dev_batches:
+        loss = trainer.top.dev_losses(lora, batch).sum() / trainer.top.dev_tokens
+        gradient -= torch.autograd.grad(loss, lora)[0]
+        utility -= float(loss.detach())
+    return utility, gradient
+
+
+def _through_advance(
+    trainer: CoalitionTrainer, state: State, gradient: Tensor, step: int, cotangents: State
+) -> tuple[State, Tensor]:
+    """Pull cotangents of the new state back to the old one and to the step's gradient."""
+    inputs = [part.detach().requires_grad_() for part in (*state, gradient)]
+    after = advance(trainer.regime, State(*inputs[:3]), inputs[3], step)
+    pairs = [(part, cotangent) for part, cotangent in zip(after, cotangents, strict=True) if part.requires_grad]
+    outputs, pulled_from = zip(*pairs, strict=True)
+    pulled = torch.autograd.grad(outputs, inputs, pulled_from, allow_unused=True, materialize_grads=True)
+    return State(*pulled[:3]), pulled[3]
+
+
+def _slopes_and_curvature(
+    trainer: CoalitionTrainer, at: Tensor, batch: list[int], weights: np.ndarray, direction: Tensor
+) -> tuple[Tensor, Tensor]:
+    """∇ℓ_i · direction for each record of the batch, (B,), and the Hessian of the batch's weighted loss times it, (P,)."""
+
+    def slopes(lora: Tensor) -> Tensor:
+        tangent: Tensor = torch.func.jvp(lambda point: trainer.top.member_losses(point, batch), (lora,), (direction,))[1]
+        return tangent
+
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
+        found, pull = torch.func.vjp(slopes, at)[:2]
+        (curvature,) = pull(trainer.scale(batch, batch, weights).to(found))
+    return found, curvature

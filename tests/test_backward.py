@@ -1,0 +1,66 @@
+"""The gradient through the whole tuning, against finite differences in float64."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from shed.models import load_model, load_tokenizer
+from shed.prompts import encode_all
+from shed.records import Record
+from shed.valuation.backward import metagradient
+from shed.valuation.training import CoalitionTrainer, Regime
+
+REGIME = Regime(
+    depth=2,
+    r=2,
+    alpha=4,
+    modules=["q_proj", "down_proj"],
+    optimizer="sgd",
+    lr=0.3,
+    momentum=0.9,
+    batch_size=3,
+    epochs=2,
+    seed=3,
+)
+
+
+def double_trainer(tiny_model: str, records: list[Record], regime: Regime) -> CoalitionTrainer:
+    """A trainer in float64 throughout: transformers' own norm computes in float32 whatever it is given."""
+    encoded = encode_all(records, load_tokenizer(tiny_model), "plain", 200, 256, end=True)
+    model = load_model(tiny_model).to(torch.float64)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child).__name__ == "LlamaRMSNorm":
+                norm = torch.nn.RMSNorm(child.weight.shape, eps=child.variance_epsilon, dtype=torch.float64)
+                norm.weight = child.weight
+                setattr(parent, name, norm)
+    return CoalitionTrainer(model, encoded[:7], encoded[7:], regime)
+
+
+SOME, NONE, ALL = [1, 0, 1, 1, 0, 0.5, 1], [0] * 7, [1] * 7
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr", "weights"),
+    [
+        ("sgd", 0.3, SOME),
+        ("sgd", 0.3, NONE),
+        ("sgd", 0.3, ALL),
+        ("adamw", 0.01, SOME),
+        ("adamw", 0.01, ALL),  # and not NONE: Adam divides by |g|, so where all gradients are 0 it has no derivative
+    ],
+)
+def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
+    tiny_model: str, records: list[Record], optimizer: str, lr: float, weights: list[float]
+) -> None:
+    regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
+    trainer = double_trainer(tiny_model, records, regime)
+    at = np.array(weights, dtype=np.float64)
+    utility, gradient = metagradient(trainer, at)
+    assert utility == pytest.approx(trainer.utility(at), abs=1e-12)
+    step = 1e-5
+    numeric = [(trainer.utility(at + step * e) - trainer.utility(at - step * e)) / (2 * step) for e in np.eye(7)]
+    assert np.abs(numeric).max() > 1e-3
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
