@@ -58,6 +58,8 @@ def whole_model_utility(
     adamw = torch.optim.AdamW(parameters, lr=regime.lr, betas=(regime.momentum, 0.999), weight_decay=0.0)
     optimizer = sgd if regime.optimizer == "sgd" else adamw
     for batch in length_batches([len(r.tokens) for r in members], regime.batch_size, regime.epochs, regime.seed):
+        if not any(weights[i] for i in batch):
+            continue
         optimizer.zero_grad()
         loss = sum(float(weights[i]) * nats(members[i]) for i in batch) / sum(members[i].response_length for i in batch)
         loss.backward()  # type: ignore[union-attr]

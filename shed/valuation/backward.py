@@ -21,23 +21,29 @@ from shed.valuation.training import CoalitionTrainer, State, advance
 def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
     """Utility after tuning by `weights` (N,), and its gradient in them, (N,) float64.
 
-    The gradient holds NaN where the tuning diverged.
+    The gradient holds NaN where the tuning diverged. A batch whose weights are all 0 is no step, and there utility jumps
+    when a weight leaves 0: for its records the gradient is what their loss alone would do at that point of the run.
     """
-    states = [trainer.start()]
-    gradients: list[Tensor] = []
-    for step, batch in enumerate(trainer.batches, start=1):
-        gradients.append(trainer.gradient(states[-1].weights, batch, weights))
-        states.append(advance(trainer.regime, states[-1], gradients[-1], step))
-    utility, cotangent = _dev_gradient(trainer, states[-1].weights)
+    state, step = trainer.start(), 0
+    walked: list[tuple[list[int], int, State, Tensor | None]] = []
+    for batch in trainer.batches:
+        if np.any(weights[batch]):
+            step += 1
+            gradient = trainer.gradient(state.weights, batch, weights)
+            walked.append((batch, step, state, gradient))
+            state = advance(trainer.regime, state, gradient, step)
+        else:
+            walked.append((batch, step + 1, state, None))
+    utility, cotangent = _dev_gradient(trainer, state.weights)
     zero = torch.zeros_like(cotangent)
     cotangents = State(cotangent, zero, zero)
     total = np.zeros(len(weights))
-    steps = list(enumerate(zip(trainer.batches, states[:-1], gradients, strict=True), start=1))
-    for step, (batch, state, gradient) in track(steps[::-1], "walking back", "step"):
-        through, direction = _through_advance(trainer, state, gradient, step, cotangents)
+    for batch, step, state, taken in track(walked[::-1], "walking back", "step"):
+        through, direction = _through_advance(trainer, state, zero if taken is None else taken, step, cotangents)
         slopes, curvature = _slopes_and_curvature(trainer, state.weights, batch, weights, direction)
         total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
-        cotangents = through._replace(weights=through.weights + curvature)
+        if taken is not None:
+            cotangents = through._replace(weights=through.weights + curvature)
     return utility, total
 
 

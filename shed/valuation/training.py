@@ -4,9 +4,8 @@ In: a model, the encoded records that may be in a coalition, the encoded dev rec
 Out: `CoalitionTrainer.utility(weights)`, the dev utility after tuning on the records by their weights.
 
 All coalitions share their randomness: the same initial LoRA weights and the same batches, from which absent records are
-dropped. A step's loss is the weighted sum of its records' losses over the response tokens of the *whole* batch, so that a
-difference between two coalitions is their members and nothing else. A step whose records are all absent is taken with
-a gradient of zero: utility is a continuous function of the weights.
+dropped; a batch whose records are all absent is no step. A step's loss is the weighted sum of its records' losses over the
+response tokens of the *whole* batch, so that a difference between two coalitions is their members and nothing else.
 """
 
 from collections.abc import Sequence
@@ -84,9 +83,11 @@ class CoalitionTrainer:
         Returns:
             NaN or −inf where the tuning diverged.
         """
-        state = self.start()
-        for step, batch in enumerate(self.batches, start=1):
-            state = advance(self.regime, state, self.gradient(state.weights, batch, weights), step)
+        state, step = self.start(), 0
+        for batch in self.batches:
+            if np.any(weights[batch]):
+                step += 1
+                state = advance(self.regime, state, self.gradient(state.weights, batch, weights), step)
         return self.measure(state.weights)
 
     def start(self) -> State:
@@ -94,10 +95,8 @@ class CoalitionTrainer:
         return State(self.top.initial, torch.zeros_like(self.top.initial), torch.zeros_like(self.top.initial))
 
     def gradient(self, at: Tensor, batch: Sequence[int], weights: np.ndarray) -> Tensor:
-        """(P,) the gradient of a batch's weighted loss; records of weight 0 cost nothing."""
+        """(P,) the gradient of a batch's weighted loss; records of weight 0 cost nothing, and one must have another weight."""
         present = [i for i in batch if weights[i] != 0]
-        if not present:
-            return torch.zeros_like(at)
         lora = at.detach().requires_grad_()
         losses = self.top.member_losses(lora, present)
         (gradient,) = torch.autograd.grad(losses @ self.scale(batch, present, weights).to(losses), lora)
