@@ -181,5 +181,6 @@ Tuned by `shed` on {rows} selected rows: {about}.
 | learning rate | {settings.lr}, AdamW, linear with {settings.warmup_ratio:.0%} warm-up |
 | batch, epochs, seed | {settings.batch_size}, {settings.epochs}, {settings.seed} |
 
-Load it with `PeftModel.from_pretrained(base, folder)`. Data, params and code are in the project's `dvc.lock`.
+Load it with `PeftModel.from_pretrained(base, folder)`, base being the model of this name; for a packaged one,
+`shed.models.load_model("{model}")`. Data, params and code are in the project's `dvc.lock`.
 """

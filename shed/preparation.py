@@ -96,9 +96,9 @@ def prepare(
             taken.setdefault(record.normalised_prompt, split)
         least = 2 if split == "pool" else 1
         if len(drawn) < least:
-            raise ShedError(
-                f"data.{split}: {len(drawn)} usable records are left, and at least {least} are needed; see rejects for why"
-            )
+            reasons = Counter(reject.reason for reject in rejects if reject.split == split)
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
+            raise ShedError(f"data.{split}: {len(drawn)} usable records are left, {least} are needed; set aside: {counts}")
         kept[split] = drawn
     return Prepared(**kept, rejects=rejects)
 

@@ -101,7 +101,9 @@ def read_user_file(path: Path | str) -> list[Record]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ShedError(f"{path}: no such file; set the param to `packaged` or to a JSON or JSONL file of records")
+        raise ShedError(f"{path}: no such file; give a recipe (.yaml) or a JSON or JSONL file of records")
+    if path.suffix not in {".json", ".jsonl"}:
+        raise ShedError(f"{path}: a file of records must be JSON or JSONL, by its name too; or give a recipe (.yaml)")
     records: list[Record] = []
     first_seen: dict[str, str] = {}
     for place, row in _rows(path):

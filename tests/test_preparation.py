@@ -80,7 +80,7 @@ def test_the_same_seed_draws_the_same_rows() -> None:
 
 @pytest.mark.parametrize("pool", [[], [record("only one")], [record("d"), record("t")]])
 def test_a_pool_of_fewer_than_two_usable_records_is_refused(pool: list[Record]) -> None:
-    with pytest.raises(ShedError, match=r"data\.pool: \d usable records are left, and at least 2 are needed"):
+    with pytest.raises(ShedError, match=r"data\.pool: \d usable records are left, 2 are needed; set aside: "):
         prepared(pool, [record("d")], [record("t")])
 
 

@@ -82,6 +82,9 @@ def test_a_bad_file_gets_one_line_that_says_what_and_where(tmp_path: Path, rows:
 
 
 def test_an_absent_file_and_a_file_in_latin_1(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b")
+    with pytest.raises(ShedError, match=r"table\.csv: a file of records must be JSON or JSONL"):
+        read_user_file(tmp_path / "table.csv")
     with pytest.raises(ShedError, match="no such file"):
         read_user_file(tmp_path / "nowhere.jsonl")
     (tmp_path / "latin.jsonl").write_bytes('{"instruction": "caf\xe9", "output": "b"}'.encode("latin-1"))

@@ -44,6 +44,8 @@ def test_a_larger_k_asks_for_all_that_a_smaller_one_asked_and_more() -> None:
 
 def test_one_iteration_has_no_standard_error_and_more_players_than_there_are_cannot_leave() -> None:
     game = TableGame(np.arange(8.0))
-    assert np.isnan(removal(game, n=1, k=1, seed=0).stderr).all()
+    once = removal(game, n=1, k=1, seed=0)
+    assert np.isnan(once.stderr).all()
+    assert once.notes == ("one iteration gives no standard errors; raise score.k",)
     with pytest.raises(ShedError, match=r"score\.n is 4, but the game has 3 players"):
         removal(game, n=4, k=1, seed=0)

@@ -101,9 +101,16 @@ def test_models_by_name(tiny_model: str, monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         locate("packaged/gpt-9")
     assert locate("someone/some-model") == "someone/some-model"
-    assert "model.safetensors" in manifest(tiny_model)["files"]
+    assert "model.safetensors" in manifest(tiny_model, "language model")["files"]
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        ShedError, match="'someone/some-model' is no packaged model .* and no local folder, and the hub did not"
+        ShedError, match="'someone/some-model' is no packaged language model .* and no local folder, and the hub did not"
     ):
-        manifest("someone/some-model")
+        manifest("someone/some-model", "language model")
+    monkeypatch.setattr("shed.models.locate", str)  # nothing to download in the test
+    with pytest.raises(
+        ShedError, match="packaged/all-minilm-l6-v2 is no language model; there is packaged/smollm2-135m-instruct"
+    ):
+        manifest("packaged/all-minilm-l6-v2", "language model")
+    with pytest.raises(ShedError, match="this folder holds no model"):
+        manifest(str(Path(tiny_model).parent), "language model")

@@ -48,7 +48,8 @@ def removal(game: Game, n: int, k: int, seed: int) -> Estimate:
             repetitions[i, group] = (values[i, step] - values[i, step + 1]) / len(group)
     scores, stderr, convergence = average(repetitions, values.shape[1])
     distinct = len(np.unique(np.stack(coalitions), axis=0))
-    return Estimate(scores, stderr, float(values[0, -1]), float(values[0, 0]), distinct, convergence)
+    notes = () if k > 1 else ("one iteration gives no standard errors; raise score.k",)
+    return Estimate(scores, stderr, float(values[0, -1]), float(values[0, 0]), distinct, convergence, notes)
 
 
 def _mask(players: np.ndarray, total: int) -> np.ndarray:
