@@ -4,12 +4,14 @@ In: a row for each pool record with its cluster and distance, a score for each c
 the reason for each.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from shed.errors import ShedError
+from shed.records import Record
 
 Sampler = Literal["qocs", "qwcs", "random", "full"]
 
@@ -55,6 +57,16 @@ def select(clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows:
         chosen, reasons = _qwcs(pool, scores, rows, f, rng)
     selection = pool.iloc[chosen][["id", "source", "cluster", "score"]].reset_index(drop=True)
     return selection.assign(reason=reasons)
+
+
+def with_text(selection: pd.DataFrame, pool: Sequence[Record]) -> list[dict[str, Any]]:
+    """The selected records whole, with where they came from, their cluster, its score and the reason, in order."""
+    by_id = {record.id: record for record in pool}
+    columns = zip(selection["id"], selection["cluster"], selection["score"], selection["reason"], strict=True)
+    return [
+        {**by_id[id].to_row(), "cluster": int(cluster), "score": float(score), "reason": reason}
+        for id, cluster, score, reason in columns
+    ]
 
 
 def composition(selection: pd.DataFrame, clusters: pd.DataFrame) -> dict[str, float | int]:

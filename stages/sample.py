@@ -5,7 +5,7 @@ import pandas as pd
 from shed.files import write_json, write_jsonl, write_table
 from shed.params import Params
 from shed.records import read_records
-from shed.sampling import budget, composition, select
+from shed.sampling import budget, composition, select, with_text
 from stages import main
 
 
@@ -16,8 +16,7 @@ def run(params: Params) -> None:
     rows = budget(len(clusters), sample.fraction, sample.rows)
     selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed)
     write_table("data/selection.parquet", selection)
-    pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
-    write_jsonl("data/selection.jsonl", ({**pool[row["id"]].to_row(), **row} for row in selection.to_dict("records")))
+    write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
     write_json("metrics/sample.json", composition(selection, clusters))
 
 
