@@ -1,6 +1,7 @@
-"""A slow game that writes a line for each evaluation; run as a program, so that a test can kill it.
+"""A game that writes a line for each evaluation and can be held in the middle; run as a program, so that a test can kill it.
 
-Usage: python counting_game.py LEDGER LOG PLAYERS K SECONDS
+Usage: python counting_game.py LEDGER LOG PLAYERS K HOLD: after HOLD evaluations of its own, the next is in flight until the file
+LOG.open exists.
 """
 
 import sys
@@ -17,22 +18,24 @@ from shed.valuation.removal import removal
 class CountingGame:
     """v(S) is the sum of the squares of its players' numbers; each evaluation is logged before it is returned."""
 
-    def __init__(self, log: Path, players: int, seconds: float) -> None:
+    def __init__(self, log: Path, players: int, hold: float = float("inf")) -> None:
         self.players = players
-        self._log, self._seconds = log, seconds
+        self._log, self._left = log, hold
 
     def members(self, coalition: np.ndarray) -> list[str]:
         return [str(player) for player in np.flatnonzero(coalition)]
 
     def evaluate(self, coalition: np.ndarray) -> Evaluation:
-        time.sleep(self._seconds)
+        self._left -= 1
+        while self._left < 0 and not self._log.with_suffix(".open").exists():
+            time.sleep(0.01)
         with self._log.open("a") as log:
             log.write(",".join(self.members(coalition)) + "\n")
-        return Evaluation(float((np.flatnonzero(coalition) ** 2).sum()), self._seconds, float(coalition.mean()))
+        return Evaluation(float((np.flatnonzero(coalition) ** 2).sum()), 0.5, float(coalition.mean()))
 
 
-def main(ledger: str, log: str, players: str, k: str, seconds: str) -> None:
-    game = CountingGame(Path(log), int(players), float(seconds))
+def main(ledger: str, log: str, players: str, k: str, hold: str) -> None:
+    game = CountingGame(Path(log), int(players), float(hold))
     with Ledger(ledger).play(game, {"game": "counting", "players": players}) as ledgered:
         estimate = removal(ledgered, n=1, k=int(k), seed=0)
     print(estimate.scores.tolist(), ledgered.new, len(ledgered.used))

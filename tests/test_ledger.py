@@ -15,9 +15,9 @@ from shed.valuation.ledger import Ledger
 from shed.valuation.removal import removal
 
 
-def start(tmp_path: Path, k: int, seconds: float) -> "subprocess.Popen[str]":
+def start(tmp_path: Path, k: int, hold: float = float("inf")) -> "subprocess.Popen[str]":
     program = Path(__file__).parent / "counting_game.py"
-    command = [sys.executable, str(program), str(tmp_path / "ledger.sqlite"), str(tmp_path / "log"), "8", str(k), str(seconds)]
+    command = [sys.executable, str(program), str(tmp_path / "ledger.sqlite"), str(tmp_path / "log"), "8", str(k), str(hold)]
     root = str(program.parent.parent)
     return subprocess.Popen(command, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -28,34 +28,36 @@ def logged(tmp_path: Path) -> list[str]:
 
 
 def test_a_run_killed_half_way_repeats_at_most_the_evaluation_in_flight(tmp_path: Path) -> None:
-    running = start(tmp_path, k=3, seconds=0.05)
+    running = start(tmp_path, k=3, hold=8)
     while len(logged(tmp_path)) < 8:
         time.sleep(0.01)
-    running.send_signal(signal.SIGKILL)
+    running.send_signal(signal.SIGKILL)  # with the ninth in flight
     running.wait()
-    before = len(logged(tmp_path))
-    out, _ = start(tmp_path, k=3, seconds=0.0).communicate()
+    out, _ = start(tmp_path, k=3).communicate()
     lines = logged(tmp_path)
-    assert before < len(set(lines))
+    assert len(set(lines)) > 8
     assert len(lines) <= len(set(lines)) + 1
-    untouched, _ = start(tmp_path / "fresh", k=3, seconds=0.0).communicate()
+    untouched, _ = start(tmp_path / "fresh", k=3).communicate()
     assert out.split("]")[0] == untouched.split("]")[0]  # and the scores are those of a run that nobody killed
 
 
 def test_a_larger_k_pays_for_the_new_evaluations_only(tmp_path: Path) -> None:
-    start(tmp_path, k=2, seconds=0.0).wait()
-    start(tmp_path, k=4, seconds=0.0).wait()
+    start(tmp_path, k=2).wait()
+    start(tmp_path, k=4).wait()
     lines = logged(tmp_path)
     assert len(lines) == len(set(lines))
 
 
 def test_two_processes_on_one_game_share_the_work_of_one(tmp_path: Path) -> None:
-    first = start(tmp_path, k=3, seconds=0.05)
+    first = start(tmp_path, k=3, hold=1)
     while not logged(tmp_path):
         time.sleep(0.01)
-    out, err = start(tmp_path, k=3, seconds=0.05).communicate()
+    second = start(tmp_path, k=3)
+    assert second.stderr is not None
+    assert "another process is evaluating the same game; waiting" in second.stderr.readline()
+    (tmp_path / "log.open").touch()
+    out, _ = second.communicate()
     first.wait()
-    assert "another process is evaluating the same game; waiting" in err
     assert out.split("] ")[1].startswith("0 ")  # the second found all and measured none
     assert len(logged(tmp_path)) == len(set(logged(tmp_path)))
 
@@ -63,24 +65,24 @@ def test_two_processes_on_one_game_share_the_work_of_one(tmp_path: Path) -> None
 def test_another_description_is_another_game(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     for data, new in (("old", 1), ("new", 1), ("old", 0)):
-        with ledger.play(CountingGame(tmp_path / "log", 3, 0.0), {"data": data}) as game:
+        with ledger.play(CountingGame(tmp_path / "log", 3), {"data": data}) as game:
             game.value(np.ones((2, 3), dtype=bool))
             assert game.new == new
 
 
 def test_the_cost_is_that_of_all_evaluations_used_even_when_none_is_new(tmp_path: Path) -> None:
     for _ in range(2):
-        with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 4, 0.0), {}) as game:
+        with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 4), {}) as game:
             removal(game, n=2, k=1, seed=0)
             assert game.fte == pytest.approx(0.5 + 1.0)
 
 
 def test_a_damaged_ledger_is_moved_aside_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ledger.sqlite"
-    with Ledger(path).play(CountingGame(tmp_path / "log", 3, 0.0), {}) as game:
+    with Ledger(path).play(CountingGame(tmp_path / "log", 3), {}) as game:
         game.value(np.ones((1, 3), dtype=bool))
     path.write_bytes(b"not a database" * 400)
-    with Ledger(path).play(CountingGame(tmp_path / "log", 3, 0.0), {}) as game:
+    with Ledger(path).play(CountingGame(tmp_path / "log", 3), {}) as game:
         game.value(np.ones((1, 3), dtype=bool))
         assert game.new == 1
     assert "is damaged" in capsys.readouterr().err
