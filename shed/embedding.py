@@ -3,6 +3,7 @@
 In: records and an embedder's name. Out: (N, D) float32 unit rows, in the records' order.
 """
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,8 +18,6 @@ def embed(records: Sequence[Record], model: str, batch_size: int) -> np.ndarray:
     Returns:
         (N, D) float32; every row has length 1.
     """
-    import sys
-
     texts = [f"{record.prompt}\n{record.response}" for record in records]
     embedder = load_embedder(model)
     rows = embedder.encode(

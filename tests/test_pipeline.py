@@ -80,6 +80,12 @@ def merge(into: Any, changes: dict[str, Any]) -> None:
             into[key] = value
 
 
+def outputs(root: Path) -> dict[str, bytes]:
+    """All that the stages have written."""
+    files = [path for folder in ("data", "metrics") for path in (root / folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '(\w+)'", output)
 
@@ -248,17 +254,20 @@ def test_a_model_that_is_not_there_is_one_line(project: Project) -> None:
     assert "Traceback" not in output
 
 
-def test_a_mistake_in_the_params_stops_before_anything_is_lost(project: Project) -> None:
-    before = (project.root / "data/selection.parquet").read_bytes()
+def test_a_mistake_in_the_params_is_one_line_and_loses_nothing(project: Project) -> None:
+    before = outputs(project.root)
     output = project.dvc("exp", "run", "-S", "sampler=qwxs", ok=False)
     assert "shed: error: params.yaml: sampler is 'qwxs'; it must be 'qocs', 'qwcs', 'random' or 'full'" in output
     assert "Traceback" not in output
+    assert outputs(project.root) == before
     project.run("git", "checkout", "-q", "params.yaml")
     project.set({"sample": {"fraction": None, "rows": 61}})
     output = project.dvc("repro", ok=False)
     assert "shed: error: sample.rows is 61, but the pool has 60 rows; lower it, or use sampler: full" in output
-    project.dvc("checkout")
-    assert (project.root / "data/selection.parquet").read_bytes() == before
+    project.set({"C": 61, "sample": {"rows": 6}})
+    output = project.dvc("repro", ok=False)
+    assert "shed: error: C is 61, but the pool has 60" in output
+    assert outputs(project.root) == before
 
 
 def test_a_users_own_files_in_both_forms(project: Project) -> None:
@@ -281,9 +290,11 @@ def test_a_users_own_files_in_both_forms(project: Project) -> None:
     assert set(project.json("metrics/change.json")) == {
         f"{split}_loss{end}" for split in ("dev", "test") for end in ("", "_stderr")
     }
+    before = outputs(project.root)
     (project.root / "mine.jsonl").write_text('{"instruction": "only one", "output": "record"}\n')
     output = project.dvc("repro", ok=False)
     assert "shed: error: data.pool: 1 usable records are left, 2 are needed; set aside: none" in output
+    assert outputs(project.root) == before
 
 
 def json_table(csv: str) -> list[dict[str, str]]:
