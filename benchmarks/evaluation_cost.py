@@ -26,6 +26,7 @@ from shed.params import load_params
 from shed.prompts import encode_all, render_prompt
 from shed.records import Record, read_records
 from shed.valuation.training import CoalitionTrainer, Regime
+from shed.valuation.utility import dev_set
 
 COALITIONS = 3
 
@@ -69,7 +70,7 @@ def engine(proxies: list[Record], dev: list[Record], depth: int | None) -> tuple
     model, tokenizer = load_model(params.model.name), load_tokenizer(params.model.name)
     limit = model.config.max_position_embeddings
     members = encode_all(proxies, tokenizer, params.model.prompt, params.model.max_tokens, limit, end=True)
-    measured = encode_all(dev, tokenizer, params.model.prompt, params.model.max_tokens, limit, end=False)
+    measured = dev_set(params.score.utility, dev, tokenizer, params.model.prompt, params.model.max_tokens, limit)
     regime = Regime(**(params.score.tuning.model_dump() | {"depth": depth}), seed=params.score.seed)
     return CoalitionTrainer(model, members, measured, regime), time.perf_counter() - began
 

@@ -18,7 +18,9 @@ from shed.errors import ShedError
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+PositiveFloat = Annotated[float, Field(gt=0)]
 Modules = Annotated[list[str], Field(min_length=1)]
+ENDLESS = ("metagradient", "regression", "permutation")  # methods that only a budget ends
 
 
 class Section(BaseModel):
@@ -62,26 +64,70 @@ class Tuning(Section):
     alpha: Positive = Field(description="LoRA alpha; the update is scaled by alpha / r")
     modules: Modules = Field(description="names of the linear layers that get LoRA weights")
     optimizer: Literal["sgd", "adamw"] = Field(description="optimiser of a coalition's tuning")
-    lr: Annotated[float, Field(gt=0)] = Field(description="learning rate")
+    lr: PositiveFloat = Field(description="learning rate")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw")
     batch_size: Positive = Field(description="records a step, before the coalition drops some")
     epochs: Positive = Field(description="passes over the proxies")
 
 
+class Budget(Section):
+    """What scoring may spend; the first limit that is met ends it."""
+
+    evaluations: Positive | None = Field(description="coalitions tuned and measured, runs with gradients too; null: no limit")
+    fte: PositiveFloat | None = Field(description="fine-tune equivalents; null: no limit")
+    minutes: PositiveFloat | None = Field(description="minutes of tuning and measuring; null: no limit")
+
+
+class Target(Section):
+    """What ends scoring before its budget does."""
+
+    stderr: PositiveFloat | None = Field(description="mean standard error of the scores, in units of utility; null: none")
+    rank_stability: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        description="reliability of the scores' order between halves of the rounds; null: none"
+    )
+
+
 class Score(Section):
-    method: Literal["removal", "regression", "exact"] = Field(
+    method: Literal["metagradient", "in_run", "regression", "permutation", "removal", "exact", "shapiq"] = Field(
         description="estimator of the Shapley scores: removal is the paper's, exact takes at most 12 clusters"
+    )
+    utility: Literal["dev_loss", "choice_loss", "accuracy"] = Field(
+        description="what is measured on dev: −nats per response token, −cross-entropy over a question's options, or accuracy"
     )
     n: Positive = Field(description="removal: clusters that are removed together in one step")
     k: Positive = Field(description="removal: iterations, each a new order of removal")
-    evaluations: Annotated[int, Field(ge=12)] = Field(description="regression: coalitions that are tuned and measured")
+    weighting: Literal["shapley", "banzhaf"] = Field(description="regression: how coalitions are weighted")
+    surrogate: Literal["none", "in_run", "metagradient"] = Field(
+        description="regression: cheap scores that evaluations then correct"
+    )
+    approximator: str = Field(description="shapiq: name of its approximator class, KernelSHAP for one; needs shed[shapiq]")
+    check_smoothness: bool = Field(description="metagradient: compare the gradients of two close weightings first")
+    budget: Budget
+    target: Target
+    on_divergence: Literal["stop", "skip"] = Field(description="what a tuning that diverges does: end scoring, or be left out")
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
-    seed: Seed = Field(description="seed of orders, initial LoRA weights and batches")
+    seed: Seed = Field(description="seed of coalitions, initial LoRA weights and batches")
     tuning: Tuning
+
+    @model_validator(mode="after")
+    def method_fits(self) -> Self:
+        limits = (self.budget.evaluations, self.budget.fte, self.budget.minutes)
+        if self.method in ENDLESS and all(limit is None for limit in limits):
+            raise ValueError(f"score.method {self.method} goes on until its budget ends: set one of score.budget")
+        if self.method == "shapiq" and (self.budget.evaluations or 0) < 4:
+            raise ValueError("score.method shapiq plans with score.budget.evaluations: set it, to 4 at least")
+        by_gradient = "metagradient" in (self.method, self.surrogate) or "in_run" in (self.method, self.surrogate)
+        if by_gradient and self.utility == "accuracy":
+            raise ValueError("score.utility accuracy has no gradient: use choice_loss, or another score.method")
+        return self
 
 
 class Fidelity(Section):
     coalitions: Annotated[int, Field(ge=4)] = Field(description="unseen half coalitions that the scores are tested on")
+    target_coalitions: Annotated[int, Field(ge=4)] | None = Field(
+        description="how many of them are also tuned as the final tuning is (all its layers, steps and lr); null: none"
+    )
+    target_utility: Literal["dev_loss", "choice_loss", "accuracy"] = Field(description="what is measured after those tunings")
     seed: Seed = Field(description="seed of these coalitions; another than score.seed")
 
 

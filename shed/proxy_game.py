@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 
 from shed import prompts
-from shed.errors import ShedError
 from shed.models import load_model, load_tokenizer
 from shed.prompts import Encoded, Form, encode_all
 from shed.records import Record
-from shed.valuation import top, training
+from shed.valuation import backward, top, training, utility
 from shed.valuation.game import TuningGame
 from shed.valuation.ledger import Ledger, LedgeredGame
 from shed.valuation.training import CoalitionTrainer, Regime
+from shed.valuation.utility import Kind, dev_set
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Setting:
         model: name of the base model.
         manifest: what identifies its weights.
         form, max_tokens: how records become tokens.
+        utility: what is measured on dev.
         regime: the training that utilities are measured in.
     """
 
@@ -42,6 +43,7 @@ class Setting:
     manifest: dict[str, Any]
     form: Form
     max_tokens: int
+    utility: Kind
     regime: Regime
 
 
@@ -53,6 +55,7 @@ class ProxyGame:
     proxies: list[Record]
     encoded: list[Encoded]
     owner: np.ndarray
+    utility: Kind
 
 
 @contextmanager
@@ -69,7 +72,7 @@ def open_game(
         ledger: the ledger's file; made if absent.
 
     Raises:
-        ShedError: a record cannot be tuned on, the model is of another shape, or a coalition that was asked for diverged.
+        ShedError: a record cannot be tuned on or measured, or the model is of another shape.
     """
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
     owner = clusters.loc[clusters["proxy"], "cluster"].to_numpy()
@@ -78,24 +81,18 @@ def open_game(
     tokenizer, model = load_tokenizer(setting.model), load_model(setting.model)
     limit = model.config.max_position_embeddings
     members = encode_all(proxies, tokenizer, setting.form, setting.max_tokens, limit, end=True)
-    measured = encode_all(dev, tokenizer, setting.form, setting.max_tokens, limit, end=False)
+    measured = dev_set(setting.utility, dev, tokenizer, setting.form, setting.max_tokens, limit)
     description = {
         "proxies": [record.id for record in proxies],
         "dev": [record.id for record in dev],
         "dtype": str(model.dtype),
-        "code": [code_digest(Path(str(module.__file__))) for module in (prompts, top, training)],
+        "code": [code_digest(Path(str(module.__file__))) for module in (prompts, utility, top, training, backward)],
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         **asdict(setting),
     }
     trainer = CoalitionTrainer(model, members, measured, setting.regime)
     with Ledger(ledger).play(TuningGame(trainer, owner, [record.id for record in proxies]), description) as play:
-        yield ProxyGame(play, proxies, members, owner)
-        diverged = sum(not np.isfinite(evaluation.utility) for evaluation in play.used.values())
-        if diverged:
-            raise ShedError(
-                f"{diverged} of {len(play.used)} coalitions diverged, so there is no result; lower score.tuning.lr "
-                f"(it is {setting.regime.lr}); what was measured stays in the ledger"
-            )
+        yield ProxyGame(play, proxies, members, owner, setting.utility)
 
 
 def code_digest(path: Path) -> str:

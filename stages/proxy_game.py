@@ -22,6 +22,6 @@ def scoring_game(params: Params, clusters: pd.DataFrame) -> AbstractContextManag
         clusters,
         read_records("data/prepared/pool.jsonl"),
         read_records("data/prepared/dev.jsonl")[: score.dev_rows],
-        Setting(model.name, read_json("data/model.json"), model.prompt, model.max_tokens, regime),
+        Setting(model.name, read_json("data/model.json"), model.prompt, model.max_tokens, score.utility, regime),
         LEDGER,
     )

@@ -10,35 +10,39 @@ from pathlib import Path
 
 import numpy as np
 
-from shed.valuation.game import Evaluation
+from shed.valuation.budget import Budget, spend
+from shed.valuation.game import Attribution, Evaluation
 from shed.valuation.ledger import Ledger
-from shed.valuation.removal import removal
+from shed.valuation.removal import Removal
 
 
 class CountingGame:
     """v(S) is the sum of the squares of its players' numbers; each evaluation is logged before it is returned."""
 
     def __init__(self, log: Path, players: int, hold: float = float("inf")) -> None:
-        self.players = players
+        self.players, self.owner = players, np.arange(players)
         self._log, self._left = log, hold
 
-    def members(self, coalition: np.ndarray) -> list[str]:
-        return [str(player) for player in np.flatnonzero(coalition)]
+    def members(self, weights: np.ndarray) -> list[str]:
+        return [str(player) for player in np.flatnonzero(weights)]
 
-    def evaluate(self, coalition: np.ndarray) -> Evaluation:
+    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+        return float(weights.mean())
+
+    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
         self._left -= 1
         while self._left < 0 and not self._log.with_suffix(".open").exists():
             time.sleep(0.01)
         with self._log.open("a") as log:
-            log.write(",".join(self.members(coalition)) + "\n")
-        return Evaluation(float((np.flatnonzero(coalition) ** 2).sum()), 0.5, float(coalition.mean()))
+            log.write(",".join(self.members(weights)) + "\n")
+        return Evaluation(float((np.flatnonzero(weights) ** 2).sum()), 0.5, self.price(weights), weights * 1.0 if how else None)
 
 
 def main(ledger: str, log: str, players: str, k: str, hold: str) -> None:
     game = CountingGame(Path(log), int(players), float(hold))
     with Ledger(ledger).play(game, {"game": "counting", "players": players}) as ledgered:
-        estimate = removal(ledgered, n=1, k=int(k), seed=0)
-    print(estimate.scores.tolist(), ledgered.new, len(ledgered.used))
+        outcome = spend(Removal(n=1, k=int(k), seed=0), ledgered, Budget())
+    print(outcome.estimate.scores.tolist(), ledgered.new, outcome.cost.evaluations)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,39 @@
 """A game whose utilities are a table, and its exact Shapley values by the definition: the mean over all orders."""
 
+from collections.abc import Iterator
 from itertools import permutations
 
 import numpy as np
 from hypothesis import strategies as st
+
+from shed.valuation.budget import Budget, Outcome, spend
+from shed.valuation.estimate import Estimate, Estimator
+from shed.valuation.game import Attribution, DifferentiableGame, Evaluation, Game
+
+
+class Kept:
+    """Any game as `spend` takes it; an evaluation costs as many FTE as its share of the players, and a second."""
+
+    def __init__(self, game: Game) -> None:
+        self.players, self.owner = game.players, np.arange(game.players)
+        self._game = game
+
+    def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:
+        return f"{weights.tolist()} {how}"
+
+    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+        return float(np.mean(weights))
+
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+        return Evaluation(float(self._game.value(weights[None])[0]), 1.0, self.price(weights))
+
+
+def play(estimator: Estimator, game: Game, evaluations: int | None = None) -> Outcome:
+    return spend(estimator, Kept(game), Budget(evaluations=evaluations))
+
+
+def last(estimator: Estimator, game: Game, evaluations: int | None = None) -> Estimate:
+    return play(estimator, game, evaluations).estimate
 
 
 class TableGame:
@@ -28,6 +58,19 @@ class TableGame:
                 total[player] += self.utilities[before | 1 << player] - self.utilities[before]
                 before |= 1 << player
         return total / len(orders)
+
+
+class Fixed:
+    """An estimator that knows its scores and asks nothing."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self._scores = scores
+
+    def least(self, game: DifferentiableGame) -> str:
+        return "nothing"
+
+    def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
+        yield Estimate(self._scores, np.zeros(len(self._scores)), 0.0, 0.0)
 
 
 games = st.integers(1, 5).flatmap(

@@ -9,8 +9,9 @@ import torch
 from shed.models import load_model, load_tokenizer
 from shed.prompts import encode_all
 from shed.records import Record
-from shed.valuation.backward import metagradient
+from shed.valuation.backward import in_run, metagradient
 from shed.valuation.training import CoalitionTrainer, Regime
+from shed.valuation.utility import Kind, dev_set
 
 REGIME = Regime(
     depth=2,
@@ -26,7 +27,7 @@ REGIME = Regime(
 )
 
 
-def double_trainer(tiny_model: str, records: list[Record], regime: Regime) -> CoalitionTrainer:
+def double_trainer(tiny_model: str, records: list[Record], regime: Regime, utility: Kind = "dev_loss") -> CoalitionTrainer:
     """A trainer in float64 throughout: transformers' own norm computes in float32 whatever it is given."""
     encoded = encode_all(records, load_tokenizer(tiny_model), "plain", 200, 256, end=True)
     model = load_model(tiny_model).to(torch.float64)
@@ -36,29 +37,31 @@ def double_trainer(tiny_model: str, records: list[Record], regime: Regime) -> Co
                 norm = torch.nn.RMSNorm(child.weight.shape, eps=child.variance_epsilon, dtype=torch.float64)
                 norm.weight = child.weight
                 setattr(parent, name, norm)
-    return CoalitionTrainer(model, encoded[:7], encoded[7:], regime)
+    dev = dev_set(utility, records[7:], load_tokenizer(tiny_model), "plain", 200, 256)
+    return CoalitionTrainer(model, encoded[:7], dev, regime)
 
 
 SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "lr", "weights"),
+    ("optimizer", "lr", "weights", "utility"),
     [
-        ("sgd", 0.3, SOME),
-        ("sgd", 0.3, ALL),
-        ("adamw", 0.01, SOME),
-        ("adamw", 0.01, ALL),
+        ("sgd", 0.3, SOME, "dev_loss"),
+        ("sgd", 0.3, ALL, "dev_loss"),
+        ("sgd", 0.3, SOME, "choice_loss"),
+        ("adamw", 0.01, SOME, "dev_loss"),
+        ("adamw", 0.01, ALL, "dev_loss"),
     ],
 )
 def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
-    tiny_model: str, records: list[Record], optimizer: str, lr: float, weights: list[float]
+    tiny_model: str, records: list[Record], optimizer: str, lr: float, weights: list[float], utility: Kind
 ) -> None:
     regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
-    trainer = double_trainer(tiny_model, records, regime)
+    trainer = double_trainer(tiny_model, records, regime, utility)
     at = np.array(weights, dtype=np.float64)
-    utility, gradient = metagradient(trainer, at)
-    assert utility == pytest.approx(trainer.utility(at), abs=1e-12)
+    value, gradient = metagradient(trainer, at)
+    assert value == pytest.approx(trainer.utility(at), abs=1e-12)
     step = 1e-5
     numeric = [(trainer.utility(at + step * e) - trainer.utility(at - step * e)) / (2 * step) for e in np.eye(7)]
     assert np.abs(numeric).max() > 1e-3
@@ -74,3 +77,10 @@ def test_records_of_a_batch_that_is_no_step_are_valued_all_the_same(tiny_model: 
     step = 1e-6
     numeric = [(trainer.utility(step * e) - utility) / step for e in np.eye(7)]
     np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-6)
+
+
+def test_first_order_effects_are_the_gradient_of_one_plain_step(tiny_model: str, records: list[Record]) -> None:
+    """With one step of plain SGD so small that utility is linear in it, both kinds of marginals agree."""
+    regime = dataclasses.replace(REGIME, momentum=0.0, lr=1e-4, batch_size=7, epochs=1)
+    trainer = double_trainer(tiny_model, records, regime)
+    np.testing.assert_allclose(in_run(trainer, np.ones(7))[1], metagradient(trainer, np.ones(7))[1], rtol=1e-2)

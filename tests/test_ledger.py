@@ -11,8 +11,9 @@ import pytest
 from counting_game import CountingGame
 
 from shed.errors import ShedError
+from shed.valuation.budget import Budget, spend
 from shed.valuation.ledger import Ledger
-from shed.valuation.removal import removal
+from shed.valuation.removal import Removal
 
 
 def start(tmp_path: Path, k: int, hold: float = float("inf")) -> "subprocess.Popen[str]":
@@ -73,8 +74,18 @@ def test_another_description_is_another_game(tmp_path: Path) -> None:
 def test_the_cost_is_that_of_all_evaluations_used_even_when_none_is_new(tmp_path: Path) -> None:
     for _ in range(2):
         with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 4), {}) as game:
-            removal(game, n=2, k=1, seed=0)
-            assert game.fte == pytest.approx(0.5 + 1.0)
+            outcome = spend(Removal(n=2, k=1, seed=0), game, Budget())
+            assert outcome.cost.fte == pytest.approx(0.5 + 1.0)
+            assert outcome.cost.seconds == 3 * 0.5
+
+
+def test_marginals_are_kept_like_utilities_and_apart_from_them(tmp_path: Path) -> None:
+    weights = np.array([1.0, 0.5, 0.0])
+    for new in (1, 0):
+        with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 3), {}) as game:
+            np.testing.assert_array_equal(game.find_or_evaluate(weights, "metagradient").marginals, weights)
+            assert game.new == new
+            assert game.find_or_evaluate(weights).marginals is None
 
 
 def test_a_damaged_ledger_is_moved_aside_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

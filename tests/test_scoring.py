@@ -1,8 +1,8 @@
 """From clusters and records to a table of scores, through the ledger."""
 
 import dataclasses
-from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,12 @@ from shed.errors import ShedError
 from shed.proxy_game import Setting, code_digest, open_game
 from shed.records import Record
 from shed.scoring import Scored, score_clusters
-from shed.valuation.removal import removal
+from shed.valuation.budget import Budget
+from shed.valuation.estimate import Estimator
+from shed.valuation.metagradient import Metagradient
+from shed.valuation.removal import Removal
 from shed.valuation.training import Regime
+from shed.valuation.utility import Kind
 
 REGIME = Regime(
     depth=1,
@@ -29,11 +33,23 @@ REGIME = Regime(
 )
 
 
-def scored(tiny_model: str, records: list[Record], ledger: Path, regime: Regime = REGIME, k: int = 2) -> Scored:
+REMOVAL, UNLIMITED = Removal(n=1, k=2, seed=0), Budget()
+
+
+def scored(
+    tiny_model: str,
+    records: list[Record],
+    ledger: Path,
+    regime: Regime = REGIME,
+    estimator: Estimator = REMOVAL,
+    on_divergence: Literal["stop", "skip"] = "stop",
+    utility: Kind = "dev_loss",
+    budget: Budget = UNLIMITED,
+) -> Scored:
     clusters = pd.DataFrame({"cluster": [0, 1, 2, 3] * 2, "proxy": [True] * 6 + [False] * 2})
-    setting = Setting(tiny_model, {"name": "tiny"}, "plain", 200, regime)
+    setting = Setting(tiny_model, {"name": "tiny"}, "plain", 200, utility, regime)
     with open_game(clusters, records[:8], records[8:], setting, ledger) as game:
-        return score_clusters(game, partial(removal, n=1, k=k, seed=0), np.array([2, 2, 2, 2]), 200)
+        return score_clusters(game, estimator, budget, on_divergence, np.array([2, 2, 2, 2]), 200)
 
 
 def test_a_table_best_first_whose_scores_sum_to_what_tuning_changed(
@@ -51,9 +67,43 @@ def test_a_table_best_first_whose_scores_sum_to_what_tuning_changed(
     assert again.metrics == result.metrics  # costs too: they are those of the evaluations used, whenever they were made
 
 
-def test_a_diverged_coalition_is_said_and_the_measured_stay(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
-    with pytest.raises(ShedError, match=r"\d of \d coalitions diverged, so there is no result; lower score\.tuning\.lr"):
-        scored(tiny_model, records, tmp_path / "ledger.sqlite", dataclasses.replace(REGIME, optimizer="sgd", lr=1e30))
+def test_gradients_score_each_proxy_and_cost_nothing_when_found_again(
+    tiny_model: str, records: list[Record], tmp_path: Path
+) -> None:
+    regime = dataclasses.replace(REGIME, optimizer="sgd", lr=0.1)
+    result, again = (
+        scored(tiny_model, records, tmp_path / "l.sqlite", regime, Metagradient(seed=0), budget=Budget(evaluations=7))
+        for _ in range(2)
+    )
+    np.testing.assert_allclose(result.table["proxy_scores"].map(sum), result.table["score"])
+    assert result.metrics["score_sum"] == pytest.approx(result.metrics["v_all_minus_v_none"], rel=0.2)
+    assert result.metrics["ended"].startswith("the budget of 7 evaluations is spent")  # type: ignore[union-attr]
+    assert result.metrics["gradient_runs"] == 5  # two pairs, and the check's near weighting
+    assert again.metrics == result.metrics
+
+
+DIVERGING = dataclasses.replace(REGIME, optimizer="sgd", lr=1e30)
+
+
+def test_a_diverged_coalition_is_named_and_the_measured_stay(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    with pytest.raises(
+        ShedError, match=r"coalition of clusters 0, 1, 2, 3 diverged.*lower score\.tuning\.lr, or set score\.on"
+    ):
+        scored(tiny_model, records, tmp_path / "ledger.sqlite", DIVERGING)
+
+
+def test_when_all_diverge_there_is_nothing_to_skip_to(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    with pytest.raises(ShedError, match=r"all \d+ tunings .* diverged"):
+        scored(tiny_model, records, tmp_path / "ledger.sqlite", DIVERGING, on_divergence="skip")
+
+
+@pytest.mark.parametrize("kind", ["choice_loss", "accuracy"])
+def test_utilities_of_multiple_choice(tiny_model: str, records: list[Record], tmp_path: Path, kind: Kind) -> None:
+    metrics = scored(tiny_model, records, tmp_path / "ledger.sqlite", utility=kind).metrics
+    assert metrics["unit"] == {"choice_loss": "nats per question", "accuracy": "share of questions"}[kind]
+    if kind == "accuracy":
+        assert metrics["v_all"] in {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert metrics["score_sum"] == pytest.approx(metrics["v_all_minus_v_none"])
 
 
 def test_the_digest_of_code_ignores_comments_and_docstrings_and_nothing_else(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""The gradient of utility in the records' weights, through the whole tuning: one run values every record.
+"""What each record's weight does to utility, from one tuning: the gradient through it, or first-order effects along it.
 
-In: a `CoalitionTrainer` and weights. Out: the utility and ∂utility/∂weight of each record, in or out of the coalition.
+In: a `CoalitionTrainer` and weights. Out: the utility and a number for each record, in or out of the coalition.
 
 With u the dev utility, s the state (LoRA weights, optimiser averages) and w the records' weights, step t is
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
@@ -47,15 +47,23 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
     return utility, total
 
 
-def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray) -> float:
-    """The cost of `metagradient(trainer, weights)` in FTE.
+def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Utility after tuning by `weights` (N,), and each record's first-order effect on it along the run, (N,) float64.
 
-    On top of the tuning itself: each step's forward-mode pass and the backward pass through it cost two forward and two
-    backward passes over *all* its records, and the dev gradient one backward pass over dev.
+    A record's effect is the sum over its steps of −lr · ∇ℓ_i · ∇u, taken at that step, over the batch's response tokens:
+    what one plain gradient step on it would add to utility (In-Run Data Shapley, arXiv 2406.11011, section 4.1). Momentum
+    and preconditioning are left out, so the scores have the unit of utility but not its scale.
     """
-    tuned = 2.0 * trainer.regime.epochs * trainer.lengths
-    whole = tuned.sum() + trainer.dev_length
-    return float((tuned[weights != 0].sum() + 2 * tuned.sum() + 2 * trainer.dev_length) / whole)
+    state, step = trainer.start(), 0
+    total = np.zeros(len(weights))
+    for batch in trainer.batches:
+        _, direction = _dev_gradient(trainer, state.weights)
+        slopes = _slopes(trainer, state.weights, batch, direction)
+        total[batch] -= trainer.regime.lr * slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+        if np.any(weights[batch]):
+            step += 1
+            state = advance(trainer.regime, state, trainer.gradient(state.weights, batch, weights), step)
+    return trainer.measure(state.weights), total
 
 
 def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[float, Tensor]:
@@ -63,9 +71,9 @@ def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[float, Tensor]
     lora = at.detach().requires_grad_()
     utility, gradient = 0.0, torch.zeros_like(at)
     for batch in trainer.top.dev_batches:
-        loss = trainer.top.dev_losses(lora, batch).sum() / trainer.top.dev_tokens
-        gradient -= torch.autograd.grad(loss, lora)[0]
-        utility -= float(loss.detach())
+        part = trainer.top.dev_terms(lora, batch).sum()
+        gradient += torch.autograd.grad(part, lora)[0]
+        utility += float(part.detach())
     return utility, gradient
 
 
@@ -81,16 +89,18 @@ def _through_advance(
     return State(*pulled[:3]), pulled[3]
 
 
+def _slopes(trainer: CoalitionTrainer, at: Tensor, batch: list[int], direction: Tensor) -> Tensor:
+    """(B,) ∇ℓ_i · direction for each record of the batch, by one forward-mode pass."""
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no forward mode
+        found: Tensor = torch.func.jvp(lambda point: trainer.top.member_losses(point, batch), (at,), (direction,))[1]
+    return found
+
+
 def _slopes_and_curvature(
     trainer: CoalitionTrainer, at: Tensor, batch: list[int], weights: np.ndarray, direction: Tensor
 ) -> tuple[Tensor, Tensor]:
     """∇ℓ_i · direction for each record of the batch, (B,), and the Hessian of the batch's weighted loss times it, (P,)."""
-
-    def slopes(lora: Tensor) -> Tensor:
-        tangent: Tensor = torch.func.jvp(lambda point: trainer.top.member_losses(point, batch), (lora,), (direction,))[1]
-        return tangent
-
-    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-        found, pull = torch.func.vjp(slopes, at)[:2]
+    with sdpa_kernel(SDPBackend.MATH):
+        found, pull = torch.func.vjp(lambda lora: _slopes(trainer, lora, batch, direction), at)[:2]
         (curvature,) = pull(trainer.scale(batch, batch, weights).to(found))
     return found, curvature

@@ -1,26 +1,38 @@
-"""Games: a set of players and a utility for each coalition of them.
+"""Games: a set of players, a utility for each coalition of them, and where tuning is differentiable each record's marginal.
 
-In: coalitions as boolean masks (m, players). Out: utilities (m,), higher is better.
+In: coalitions as boolean masks (m, players), or weightings of players (players,). Out: utilities, higher is better, and what
+each record's weight adds to them.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from shed.valuation.training import CoalitionTrainer
 
+Attribution = Literal["metagradient", "in_run"]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One measured v(S): its utility, and what it cost in seconds and in fine-tune equivalents."""
+    """One measured v(S): its utility, and what it cost in seconds and in fine-tune equivalents.
+
+    Attributes:
+        marginals: (N,) float64, what each record's weight adds to the utility; None where only the utility was asked for.
+    """
 
     utility: float
     seconds: float
     fte: float
+    marginals: np.ndarray | None = None
+
+
+class Spent(Exception):
+    """A game on a budget refuses what was asked for, before it is paid; the message says which limit is met."""
 
 
 class Game(Protocol):
@@ -29,7 +41,21 @@ class Game(Protocol):
     players: int
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
-        """(m, players) bool to (m,) float64 utilities."""
+        """(m, players) bool to (m,) float64 utilities; NaN where the tuning diverged."""
+        ...
+
+
+class DifferentiableGame(Game, Protocol):
+    """A game whose players are groups of records with weights.
+
+    Attributes:
+        owner: (N,) for each record the player that it belongs to.
+    """
+
+    owner: np.ndarray
+
+    def marginals(self, weights: np.ndarray, how: Attribution) -> Evaluation:
+        """The utility at weights (players,) in [0, 1], with each record's marginal (N,)."""
         ...
 
 
@@ -43,20 +69,30 @@ class TuningGame:
 
     def __init__(self, trainer: "CoalitionTrainer", owner: Sequence[int], ids: Sequence[str]) -> None:
         self.players = max(owner) + 1
+        self.owner = np.asarray(owner)
         self._trainer = trainer
-        self._owner = np.asarray(owner)
         self._ids = np.asarray(ids)
 
-    def members(self, coalition: np.ndarray) -> list[str]:
-        """The sorted ids of the records in a coalition (players,) bool."""
-        return sorted(self._ids[coalition[self._owner]])
+    def members(self, weights: np.ndarray) -> list[str]:
+        """The sorted ids of the records in a coalition (players,) bool, each with its weight where that is a fraction."""
+        own = weights[self.owner].astype(np.float64)
+        return sorted(
+            name if weight == 1 else f"{name}*{weight!r}" for name, weight in zip(self._ids, own, strict=True) if weight
+        )
 
-    def evaluate(self, coalition: np.ndarray) -> Evaluation:
-        """Tune on one coalition (players,) bool and measure."""
-        weights = coalition[self._owner].astype(np.float32)
+    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+        """The cost in FTE of evaluating weights (players,), with marginals if `how` is given."""
+        return self._trainer.fine_tune_equivalents(weights[self.owner], how)
+
+    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+        """Tune on a coalition (players,) bool, or by weights, and measure; with marginals if `how` is given."""
+        from shed.valuation.backward import in_run, metagradient
+
+        own = weights[self.owner].astype(np.float64)
         began = time.perf_counter()
-        utility = self._trainer.utility(weights)
-        return Evaluation(utility, time.perf_counter() - began, self._trainer.fine_tune_equivalents(weights))
-
-    def value(self, coalitions: np.ndarray) -> np.ndarray:
-        return np.array([self.evaluate(coalition).utility for coalition in coalitions])
+        marginals = None
+        if how is None:
+            utility = self._trainer.utility(own)
+        else:
+            utility, marginals = (metagradient if how == "metagradient" else in_run)(self._trainer, own)
+        return Evaluation(utility, time.perf_counter() - began, self.price(weights, how), marginals)

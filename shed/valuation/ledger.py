@@ -21,8 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from shed.errors import ShedError
-from shed.progress import track
-from shed.valuation.game import Evaluation
+from shed.valuation.game import Attribution, Evaluation
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS games (game TEXT PRIMARY KEY, description TEXT NOT NULL);
@@ -31,6 +30,10 @@ CREATE TABLE IF NOT EXISTS evaluations (
     utility REAL, seconds REAL NOT NULL, fte REAL NOT NULL,
     PRIMARY KEY (game, coalition)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marginals (
+    game TEXT NOT NULL REFERENCES games, name TEXT NOT NULL, marginals BLOB NOT NULL,
+    PRIMARY KEY (game, name)
+) WITHOUT ROWID;
 """
 
 
@@ -38,10 +41,13 @@ class NamedGame(Protocol):
     """A game whose coalitions have names that outlast a process: the ids of their members."""
 
     players: int
+    owner: np.ndarray
 
-    def members(self, coalition: np.ndarray) -> list[str]: ...
+    def members(self, weights: np.ndarray) -> list[str]: ...
 
-    def evaluate(self, coalition: np.ndarray) -> Evaluation: ...
+    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float: ...
+
+    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation: ...
 
 
 class Ledger:
@@ -110,54 +116,51 @@ class LedgeredGame:
     """A game that asks the ledger first; it counts what its estimator used.
 
     Attributes:
-        players: as the game's.
-        used: every evaluation that was asked for, by coalition; the estimator's cost is their sum.
-        new: how many of them were measured now and not found.
+        players, owner: as the game's.
+        new: how many evaluations were measured now and not found.
     """
 
     def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str) -> None:
-        self.players = game.players
-        self.used: dict[str, Evaluation] = {}
+        self.players, self.owner = game.players, game.owner
         self.new = 0
         self.key = key
         self._game = game
         self._connection = connection
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
-        """(m, players) bool to (m,) float64; equal coalitions are evaluated once, and a bar shows those not found yet."""
-        names = [self._name(coalition) for coalition in coalitions]
-        missing = {name: coalition for name, coalition in zip(names, coalitions, strict=True) if not self._find(name)}
-        for name, coalition in track(missing.items(), "evaluations", "coalition", total=len(missing)):
-            self._measure(name, coalition)
-        return np.array([self.used[name].utility for name in names], dtype=np.float64)
+        """(m, players) bool to (m,) float64; NaN where the tuning diverged."""
+        return np.array([self.find_or_evaluate(coalition).utility for coalition in coalitions], dtype=np.float64)
 
-    @property
-    def fte(self) -> float:
-        return sum(evaluation.fte for evaluation in self.used.values())
+    def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:
+        """The name under which an evaluation is kept."""
+        digest = hashlib.sha256("\n".join(self._game.members(weights)).encode()).hexdigest()[:32]
+        return digest if how is None else f"{digest}-{how}"
 
-    @property
-    def seconds(self) -> float:
-        return sum(evaluation.seconds for evaluation in self.used.values())
+    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+        """The cost in FTE of evaluating weights (players,), with each record's marginal if `how` is given."""
+        return self._game.price(weights, how)
 
-    def _name(self, coalition: np.ndarray) -> str:
-        return hashlib.sha256("\n".join(self._game.members(coalition)).encode()).hexdigest()[:32]
-
-    def _find(self, name: str) -> bool:
-        if name not in self.used:
-            query = "SELECT utility, seconds, fte FROM evaluations WHERE game = ? AND coalition = ?"
-            row = self._connection.execute(query, (self.key, name)).fetchone()
-            if row is None:
-                return False
-            self.used[name] = Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2])
-        return True
-
-    def _measure(self, name: str, coalition: np.ndarray) -> None:
-        evaluation = self._game.evaluate(coalition)
-        row = (self.key, name, evaluation.utility, evaluation.seconds, evaluation.fte)
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+        """The evaluation of weights (players,), with marginals if `how` is given, from the ledger or measured and kept."""
+        name = self.name(weights, how)
+        query = "SELECT utility, seconds, fte FROM evaluations WHERE game = ? AND coalition = ?"
+        row = self._connection.execute(query, (self.key, name)).fetchone()
+        if row is not None:
+            return Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2], self._marginals(name))
+        evaluation = self._game.evaluate(weights, how)
+        values = (self.key, name, evaluation.utility, evaluation.seconds, evaluation.fte)
         with self._connection:
-            self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", row)
-        self.used[name] = evaluation
+            self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", values)
+            if evaluation.marginals is not None:
+                blob = evaluation.marginals.astype("<f8").tobytes()
+                self._connection.execute("INSERT INTO marginals VALUES (?, ?, ?)", (self.key, name, blob))
         self.new += 1
+        return evaluation
+
+    def _marginals(self, name: str) -> np.ndarray | None:
+        query = "SELECT marginals FROM marginals WHERE game = ? AND name = ?"
+        row = self._connection.execute(query, (self.key, name)).fetchone()
+        return None if row is None else np.frombuffer(row[0], dtype="<f8").astype(np.float64)
 
 
 @contextmanager

@@ -1,125 +1,211 @@
-"""Shapley scores as the solution of a weighted least-squares problem over paired random coalitions.
+"""Shapley scores, or Banzhaf's, as the solution of a least-squares problem over paired random coalitions.
 
-In: a game, a number of evaluations and a seed. Out: an `Estimate`.
+In: a game, and a cheaper estimator if there is one. Out: an `Estimate` after each few pairs of coalitions.
 
 The Shapley values minimise Σ_S k(S) (v(S) − v(∅) − Σ_{i∈S} φ_i)² under Σφ = v(all) − v(∅), with k(S) the Shapley kernel
 (KernelSHAP, arXiv 1705.07874). Coalition sizes are drawn uniformly, which is sampling by leverage, and each coalition comes
-with its complement (LeverageSHAP, arXiv 2410.01917); a ridge penalty, chosen by cross-validation over pairs, shrinks scores
-towards equal shares where there are too few evaluations for as many players.
+with its complement (LeverageSHAP, arXiv 2410.01917). The Banzhaf values are the same without kernel and constraint, over
+coalitions that each player joins by a fair coin (Data Banzhaf, arXiv 2205.15466).
+
+A ridge penalty, chosen by cross-validation over pairs, shrinks scores where there are too few evaluations for as many
+players: towards equal shares, or towards a surrogate's scores s times the β that fits best. Shapley values are additive in
+games, so φ(v) = φ(βs) + φ(v − βs), and evaluations pay for what the surrogate misses alone.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
 import numpy as np
-import pandas as pd
-from scipy.stats import spearmanr
 
 from shed.errors import ShedError
-from shed.valuation.estimate import Estimate
-from shed.valuation.game import Game
+from shed.valuation.estimate import Estimate, Estimator
+from shed.valuation.game import DifferentiableGame, Spent
 
 PENALTIES = np.concatenate([[0.0], np.logspace(-6, 3, 28)])
 FOLDS = 5
-RESAMPLES = 200
 ENOUGH = 5  # evaluations a player; with fewer, scores are shrunk and said to be
 GOLDEN = (5**0.5 - 1) / 2
+Weighting = Literal["shapley", "banzhaf"]
 
 
-def regression(game: Game, evaluations: int, seed: int) -> Estimate:
-    """Score players by ridge regression on `evaluations` coalitions: none, all, and pairs of complements.
+@dataclass(frozen=True)
+class Regression:
+    """Score players by ridge regression on coalitions: none, all, and pairs of complements.
 
-    Pair i depends on the seed and on i alone, so that more evaluations add to fewer. Standard errors are those of a bootstrap
-    over pairs at the chosen penalty.
+    Pair i depends on the seed and on i alone, so that more evaluations add to fewer. Standard errors are those of residuals
+    by pair, each corrected for its leverage (HC3), at the chosen penalty.
 
-    Args:
-        game: of at least two players.
-        evaluations: at least 2 + 2 * FOLDS; an odd one is rounded down.
-        seed: of the coalitions and the bootstrap.
-
-    Raises:
-        ShedError: too few evaluations or players.
+    Attributes:
+        weighting: `shapley`, or `banzhaf`, whose scores do not sum to v(all) − v(none).
+        surrogate: a cheaper estimator, whose first estimate the penalty shrinks towards; it plays on the same budget.
 
     Example:
         >>> class Additive:
         ...     players = 3
         ...     def value(self, coalitions):
         ...         return coalitions @ np.array([1.0, 2.0, 4.0])
-        >>> regression(Additive(), evaluations=30, seed=0).scores.round(6)
+        >>> next(Regression(seed=0).rounds(Additive())).scores.round(6)
         array([1., 2., 4.])
     """
-    players, pairs = game.players, (evaluations - 2) // 2
-    if pairs < FOLDS:
-        raise ShedError(f"score.evaluations is {evaluations}; regression needs at least {2 + 2 * FOLDS}")
-    if players < 2:
-        raise ShedError("regression needs at least two players; use exact")
-    drawn = [_coalition(players, seed, i) for i in range(pairs)]
-    ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
-    coalitions = np.stack([each for one in drawn for each in (one, ~one)])
-    values = game.value(np.concatenate([ends, coalitions]))
-    problem = _Problem(coalitions, values[2:], float(values[0]), float(values[1]))
-    order = np.random.default_rng([seed, 1]).permutation(pairs)
-    penalty = problem.best_penalty(np.array_split(order, FOLDS))
-    everything = np.arange(pairs)
-    scores = problem.solve(everything, penalty)
-    rng = np.random.default_rng([seed, 2])
-    resampled = [problem.solve(rng.integers(0, pairs, pairs), penalty) for _ in range(RESAMPLES)]
-    rows = []
-    for count in sorted({max(FOLDS, pairs * part // 8) for part in range(1, 9)}):
-        so_far = problem.solve(everything[:count], penalty)
-        rank = spearmanr(so_far, scores).statistic if np.ptp(so_far) and np.ptp(scores) else np.nan
-        rows.append({"evaluations": 2 + 2 * count, "rank_correlation": float(rank)})
-    distinct = len(np.unique(np.concatenate([ends, coalitions]), axis=0))
-    notes = []
-    if distinct < ENOUGH * players:
-        notes.append(
-            f"{distinct} evaluations for {players} players are fewer than {ENOUGH * players}: scores are shrunk towards equal "
-            f"shares, by {1 - problem.kept(penalty):.0%} on average"
-        )
-    stderr = np.std(resampled, axis=0, ddof=1)
-    return Estimate(scores, stderr, problem.v_none, problem.v_all, distinct, pd.DataFrame(rows), tuple(notes))
+
+    seed: int
+    weighting: Weighting = "shapley"
+    surrogate: Estimator | None = None
+
+    def least(self, game: DifferentiableGame) -> str:
+        own = f"{2 + 2 * FOLDS} evaluations, {FOLDS} pairs of coalitions besides none and all"
+        return own if self.surrogate is None else f"{own}, after the surrogate's {self.surrogate.least(game)}"
+
+    def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
+        """An estimate whenever there is an eighth more pairs, from the fifth on, and one of all pairs when the budget is spent.
+
+        Pairs with a coalition that diverged are left out.
+
+        Raises:
+            ShedError: fewer than two players.
+        """
+        players = game.players
+        if players < 2:
+            raise ShedError("regression needs at least two players; use exact")
+        ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
+        v_none, v_all = (float(value) for value in game.value(ends))
+        if not np.isfinite([v_none, v_all]).all():
+            raise ShedError("regression needs the utility of all players together, which diverged; lower score.tuning.lr")
+        surrogate = None if self.surrogate is None else next(self.surrogate.rounds(game)).scores
+        coalitions, values = np.empty((0, players), dtype=bool), np.empty(0)
+        solved = 0
+        for pair in count():
+            one = _coalition(players, self.seed, pair, self.weighting)
+            both = np.stack([one, ~one])
+            try:
+                measured = game.value(both)
+            except Spent:
+                if len(values) > max(solved, 2 * FOLDS - 1):
+                    yield self._solve(coalitions, values, v_none, v_all, surrogate)
+                raise
+            if np.isfinite(measured).all():
+                coalitions, values = np.vstack([coalitions, both]), np.append(values, measured)
+            if len(values) >= max(2 * FOLDS, solved * 9 / 8):
+                solved = len(values)
+                yield self._solve(coalitions, values, v_none, v_all, surrogate)
+
+    def _solve(
+        self, coalitions: np.ndarray, values: np.ndarray, v_none: float, v_all: float, surrogate: np.ndarray | None
+    ) -> Estimate:
+        players = coalitions.shape[1]
+        problem = _Problem(coalitions, values, v_none, v_all, self.weighting, surrogate)
+        pairs = len(values) // 2
+        order = np.random.default_rng([self.seed, 1, pairs]).permutation(pairs)
+        penalty = problem.best_penalty(np.array_split(order, FOLDS))
+        everything = np.arange(pairs)
+        halves = np.stack([problem.scores(everything[::2], penalty), problem.scores(everything[1::2], penalty)])
+        notes = []
+        distinct = len(np.unique(coalitions, axis=0)) + 2
+        if distinct < ENOUGH * players:
+            towards = "equal shares" if surrogate is None else "the surrogate"
+            notes.append(
+                f"{distinct} evaluations for {players} players are fewer than {ENOUGH * players}: scores are shrunk towards "
+                f"{towards}, by {1 - problem.kept(penalty):.0%} on average"
+            )
+        scores, stderr = problem.scores(everything, penalty), problem.stderr(penalty)
+        return Estimate(scores, stderr, v_none, v_all, halves, notes=tuple(notes))
 
 
-def _coalition(players: int, seed: int, pair: int) -> np.ndarray:
-    """(players,) bool: a random coalition whose size runs evenly over 1 to players - 1 as pairs go on."""
+def _coalition(players: int, seed: int, pair: int, weighting: Weighting) -> np.ndarray:
+    """(players,) bool: for Shapley of a size that runs evenly over 1 to players - 1 as pairs go on, for Banzhaf by coins."""
+    rng = np.random.default_rng([seed, 0, pair])
+    if weighting == "banzhaf":
+        return rng.random(players) < 0.5
     size = 1 + int((GOLDEN * (pair + 1)) % 1.0 * (players - 1))
     mask = np.zeros(players, dtype=bool)
-    mask[np.random.default_rng([seed, 0, pair]).permutation(players)[:size]] = True
+    mask[rng.permutation(players)[:size]] = True
     return mask
 
 
 class _Problem:
-    """The least-squares problem, free of its constraint: equal shares are taken off, and rows are centred over players."""
+    """The least-squares problem in what scores differ by from their prior, the equal shares or the surrogate's.
 
-    def __init__(self, coalitions: np.ndarray, values: np.ndarray, v_none: float, v_all: float) -> None:
-        self.v_none, self.v_all = v_none, v_all
+    For Shapley, equal shares are taken off and rows are centred over players, which frees the problem of its constraint.
+    """
+
+    def __init__(
+        self,
+        coalitions: np.ndarray,
+        values: np.ndarray,
+        v_none: float,
+        v_all: float,
+        weighting: Weighting,
+        surrogate: np.ndarray | None,
+    ) -> None:
         players = coalitions.shape[1]
         sizes = coalitions.sum(axis=1)
-        self._share = (v_all - v_none) / players
-        root = np.sqrt((players - 1) / (sizes * (players - sizes)))
-        self._rows = (coalitions - (sizes / players)[:, None]) * root[:, None]
-        self._targets = (values - v_none - sizes * self._share) * root
+        if weighting == "banzhaf":
+            self._rows = coalitions - 0.5
+            self._targets = values - values.mean()
+            self._prior = np.zeros(players)
+            direction = np.ones(players) if surrogate is None else surrogate
+        else:
+            share = (v_all - v_none) / players
+            root = np.sqrt((players - 1) / (sizes * (players - sizes)))
+            self._rows = (coalitions - (sizes / players)[:, None]) * root[:, None]
+            self._targets = (values - v_none - sizes * share) * root
+            self._prior = np.full(players, share)
+            direction = np.zeros(players) if surrogate is None else surrogate - surrogate.mean()
+        along = self._rows @ direction
+        if along @ along > 0:
+            beta = (along @ self._targets) / (along @ along)
+            self._prior = self._prior + beta * direction
+            self._targets = self._targets - beta * along
 
-    def solve(self, pairs: np.ndarray, penalty: float) -> np.ndarray:
-        """(players,) scores from these pairs (an index may come more than once)."""
-        rows, targets = self._of(pairs)
-        gram = rows.T @ rows / len(rows) + penalty * np.eye(rows.shape[1])
-        solution: np.ndarray = np.linalg.lstsq(gram, rows.T @ targets / len(rows), rcond=1e-10)[0]
-        scores: np.ndarray = solution + self._share
+    def scores(self, pairs: np.ndarray, penalty: float) -> np.ndarray:
+        """(players,) scores from these pairs."""
+        values, vectors, moment = self._decompose(pairs)
+        scores: np.ndarray = self._prior + vectors @ (_inverse(values, penalty) * moment)
         return scores
 
     def best_penalty(self, folds: list[np.ndarray]) -> float:
         """The penalty with the least squared error on pairs that were left out."""
         errors = np.zeros(len(PENALTIES))
         for fold in folds:
-            rest = np.concatenate([other for other in folds if other is not fold])
+            values, vectors, moment = self._decompose(np.concatenate([other for other in folds if other is not fold]))
             rows, targets = self._of(fold)
-            for i, penalty in enumerate(PENALTIES):
-                errors[i] += np.square(rows @ (self.solve(rest, penalty) - self._share) - targets).sum()
+            solutions = np.stack([_inverse(values, penalty) * moment for penalty in PENALTIES])
+            errors += np.square((rows @ vectors) @ solutions.T - targets[:, None]).sum(axis=0)
         return float(PENALTIES[np.argmin(errors)])
+
+    def stderr(self, penalty: float) -> np.ndarray:
+        """(players,) standard errors: the spread of A⁻¹ Σ x e over pairs, e the residual a pair had if it were left out."""
+        pairs = np.arange(len(self._rows) // 2)
+        values, vectors, moment = self._decompose(pairs)
+        inverse = (vectors * _inverse(values, penalty)) @ vectors.T / len(self._rows)
+        residual = self._targets - self._rows @ (vectors @ (_inverse(values, penalty) * moment))
+        influence = np.empty((len(pairs), self._rows.shape[1]))
+        for pair in pairs:
+            rows, left = self._rows[2 * pair : 2 * pair + 2], residual[2 * pair : 2 * pair + 2]
+            leverage = rows @ inverse @ rows.T
+            influence[pair] = inverse @ rows.T @ np.linalg.lstsq(np.eye(2) - leverage, left, rcond=1e-6)[0]
+        stderr: np.ndarray = np.sqrt(np.square(influence).sum(axis=0))
+        return stderr
 
     def kept(self, penalty: float) -> float:
         """The share of the scores' differences that the penalty keeps: mean of e / (e + penalty) over eigenvalues e."""
-        values = np.linalg.eigvalsh(self._rows.T @ self._rows / len(self._rows))[1:]
-        return float(np.mean(np.where(values > 1e-10, values / np.maximum(values + penalty, 1e-10), 0.0)))
+        values = self._decompose(np.arange(len(self._rows) // 2))[0][1:]
+        return float(np.mean(values * _inverse(values, penalty)))
+
+    def _decompose(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Eigenvalues and eigenvectors of the mean XᵀX, and the mean Xᵀy in the eigenvectors' basis."""
+        rows, targets = self._of(pairs)
+        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+        return values, vectors, vectors.T @ (rows.T @ targets) / len(rows)
 
     def _of(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()
         return self._rows[index], self._targets[index]
+
+
+def _inverse(eigenvalues: np.ndarray, penalty: float) -> np.ndarray:
+    """1 / (e + penalty), and 0 for directions that no row has."""
+    inverse: np.ndarray = np.where(eigenvalues > 1e-10, 1 / np.maximum(eigenvalues + penalty, 1e-10), 0.0)
+    return inverse

@@ -1,7 +1,10 @@
 """The paper's estimator: remove random groups of n players until none is left, k times (SHED, section 3.2, algorithm 1).
 
-In: a game, n, k and a seed. Out: an `Estimate`.
+In: a game. Out: an `Estimate` after each of the k iterations.
 """
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,49 +13,60 @@ from shed.valuation.estimate import Estimate, average
 from shed.valuation.game import Game
 
 
-def removal(game: Game, n: int, k: int, seed: int) -> Estimate:
+@dataclass(frozen=True)
+class Removal:
     """Score players by what utility falls when their group leaves.
 
     In each iteration a random order is cut into groups of n; from all players, group after group is removed, and each of
-    its members gets the fall in utility divided by the group's size. Scores are means over k iterations, and in each
+    its members gets the fall in utility divided by the group's size. Scores are means over iterations, and in each
     iteration they sum to v(all) - v(none), which are measured. (The authors' code takes 0 for v(none), and thus lets
     the last group absorb the untuned model's utility.)
 
     Iteration i depends on the seed and on i alone, so a larger k adds to what a smaller one measured.
 
-    Args:
-        n: group size, 1 to `game.players`.
+    Attributes:
+        n: group size, 1 to the number of players.
         k: iterations; standard errors need two.
-
-    Raises:
-        ShedError: n is larger than the number of players.
 
     Example:
         >>> class Additive:
         ...     players = 3
         ...     def value(self, coalitions):
         ...         return coalitions @ np.array([1.0, 2.0, 4.0])
-        >>> removal(Additive(), n=1, k=2, seed=0).scores
+        >>> *_, last = Removal(n=1, k=2, seed=0).rounds(Additive())
+        >>> last.scores
         array([1., 2., 4.])
     """
-    if n > game.players:
-        raise ShedError(f"score.n is {n}, but the game has {game.players} players; n must be at most that")
-    orders = [np.random.default_rng([seed, i]).permutation(game.players) for i in range(k)]
-    chains = [[order[at:] for at in range(0, game.players, n)] for order in orders]
-    coalitions = [_mask(remaining, game.players) for chain in chains for remaining in [*chain, chain[0][:0]]]
-    values = game.value(np.stack(coalitions)).reshape(k, -1)
-    repetitions = np.empty((k, game.players))
-    for i, chain in enumerate(chains):
-        for step, remaining in enumerate(chain):
-            group = remaining[:n]
-            repetitions[i, group] = (values[i, step] - values[i, step + 1]) / len(group)
-    scores, stderr, convergence = average(repetitions, values.shape[1])
-    distinct = len(np.unique(np.stack(coalitions), axis=0))
-    notes = () if k > 1 else ("one iteration gives no standard errors; raise score.k",)
-    return Estimate(scores, stderr, float(values[0, -1]), float(values[0, 0]), distinct, convergence, notes)
 
+    n: int
+    k: int
+    seed: int
 
-def _mask(players: np.ndarray, total: int) -> np.ndarray:
-    mask = np.zeros(total, dtype=bool)
-    mask[players] = True
-    return mask
+    def least(self, game: Game) -> str:
+        return f"{-(-game.players // self.n) + 1} evaluations, one removal of all {game.players} players"
+
+    def rounds(self, game: Game) -> Iterator[Estimate]:
+        """An estimate after each iteration.
+
+        Raises:
+            ShedError: n is larger than the number of players.
+        """
+        if self.n > game.players:
+            raise ShedError(f"score.n is {self.n}, but the game has {game.players} players; n must be at most that")
+        repetitions = np.empty((0, game.players))
+        for i in range(self.k):
+            order = np.random.default_rng([self.seed, i]).permutation(game.players)
+            starts = range(0, game.players, self.n)
+            remaining = np.ones((len(starts) + 1, game.players), dtype=bool)
+            for step, start in enumerate(starts):
+                remaining[step + 1 :, order[start : start + self.n]] = False
+            values = game.value(remaining)
+            falls = np.empty(game.players)
+            for step, start in enumerate(starts):
+                group = order[start : start + self.n]
+                falls[group] = (values[step] - values[step + 1]) / len(group)
+            repetitions = np.vstack([repetitions, falls])
+            if np.isfinite(repetitions).all(axis=1).any():
+                estimate = average(repetitions, float(values[-1]), float(values[0]))
+                alone = ("one iteration gives no standard errors; raise score.k",) if self.k == 1 else ()
+                yield replace(estimate, notes=alone)

@@ -1,7 +1,7 @@
 """The tuned part of a model: its top layers with LoRA weights, from hidden states that were computed once.
 
-In: a model, the records that may be tuned on, the dev records. Out: each record's loss as a function of one flat vector of
-LoRA weights, so that training and its derivative are plain functions of vectors.
+In: a model, the records that may be tuned on, the dev set. Out: each record's loss, and what each dev record adds to utility,
+as functions of one flat vector of LoRA weights, so that training and its derivative are plain functions of vectors.
 
 The layers below the LoRA weights are the same whatever was tuned: their output is kept for each record, and the vocabulary
 head runs on response positions only.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from shed.errors import ShedError
 from shed.progress import track
 from shed.prompts import Encoded
+from shed.valuation.utility import DevSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,21 +54,18 @@ class TopLayers:
         model: a causal language model of the Llama shape (`model.layers`, `model.norm`, `model.rotary_emb`, `lm_head`).
             It is changed: LoRA weights are added to its top layers.
         members: the records that may be tuned on, N of them.
-        dev: the records that utility is measured on.
+        dev: the records that utility is measured on, and the kind of utility.
 
     Attributes:
         initial: (P,) the LoRA weights before tuning.
-        dev_tokens: number of dev response tokens.
+        dev_batches: the dev records, batched by length.
 
     Raises:
-        ShedError: the model is of another shape, has fewer layers than the depth or none of the modules, or the dev records
-            hold no response token.
+        ShedError: the model is of another shape, or has fewer layers than the depth or none of the modules.
     """
 
-    def __init__(self, model: "PreTrainedModel", members: Sequence[Encoded], dev: Sequence[Encoded], lora: Lora) -> None:
-        self.dev_tokens = sum(record.response_length for record in dev)
-        if self.dev_tokens == 0:
-            raise ShedError("the dev records hold no response token, so there is no utility to measure")
+    def __init__(self, model: "PreTrainedModel", members: Sequence[Encoded], dev: DevSet, lora: Lora) -> None:
+        self._dev_set = dev
         decoder = _decoder(model)
         total = len(decoder.layers)
         depth = total if lora.depth is None else lora.depth
@@ -77,13 +75,15 @@ class TopLayers:
         self._top = _Stack(list(decoder.layers)[-depth:], decoder.rotary_emb)
         below = _Stack(list(decoder.layers)[:-depth], decoder.rotary_emb)
         self._members = _hidden_states(decoder.embed_tokens, below, members, model.device)
-        self._dev = _hidden_states(decoder.embed_tokens, below, dev, model.device)
+        self._dev = _hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
         self._check_shape(model, members[0], self._members[0])
         _add_lora(model, lora, range(total - depth, total))
         named = {name: parameter for name, parameter in self._top.named_parameters() if parameter.requires_grad}
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
         self.initial = torch.cat([parameter.detach().flatten() for parameter in named.values()])
-        self.dev_batches = length_batches([len(record.tokens) for record in dev], MEASURE_BATCH, 1, 0)
+        longest = [max(len(sequence.tokens) for sequence in record) for record in dev.records]
+        widest = max(len(record) for record in dev.records)
+        self.dev_batches = length_batches(longest, max(1, MEASURE_BATCH // widest), 1, 0)
 
     def response_tokens(self, members: Sequence[int]) -> int:
         """How many response tokens these members have together."""
@@ -93,9 +93,10 @@ class TopLayers:
         """(B,) nats of each of these members, summed over its response tokens, under LoRA `weights` (P,)."""
         return self._losses(weights, [self._members[i] for i in members])
 
-    def dev_losses(self, weights: Tensor, dev: Sequence[int]) -> Tensor:
-        """(B,) nats of each of these dev records, summed over its response tokens."""
-        return self._losses(weights, [self._dev[i] for i in dev])
+    def dev_terms(self, weights: Tensor, records: Sequence[int]) -> Tensor:
+        """(B,) what each of these dev records adds to utility."""
+        nats = self._losses(weights, [self._dev[i] for i in self._dev_set.sequences_of(records)])
+        return self._dev_set.terms(nats, records)
 
     def _losses(self, weights: Tensor, records: Sequence[Prepared]) -> Tensor:
         """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""

@@ -1,6 +1,6 @@
 """A coalition's tuning: from the weights of records to the utility of the model that was tuned on them.
 
-In: a model, the encoded records that may be in a coalition, the encoded dev records, and a scoring `Regime`.
+In: a model, the encoded records that may be in a coalition, the dev set, and a scoring `Regime`.
 Out: `CoalitionTrainer.utility(weights)`, the dev utility after tuning on the records by their weights.
 
 All coalitions share their randomness: the same initial LoRA weights and the same batches, from which absent records are
@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from shed.prompts import Encoded
+from shed.valuation.game import Attribution
 from shed.valuation.top import Lora, TopLayers, length_batches
+from shed.valuation.utility import DevSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,15 +69,15 @@ class CoalitionTrainer:
         batches: the members of each step, in order, the same for every coalition.
     """
 
-    def __init__(self, model: "PreTrainedModel", members: Sequence[Encoded], dev: Sequence[Encoded], regime: Regime) -> None:
+    def __init__(self, model: "PreTrainedModel", members: Sequence[Encoded], dev: DevSet, regime: Regime) -> None:
         self.regime = regime
         self.top = TopLayers(model, members, dev, Lora(regime.depth, regime.r, regime.alpha, regime.modules, regime.seed))
         self.lengths = np.array([len(record.tokens) for record in members])
-        self.dev_length = sum(len(record.tokens) for record in dev)
+        self.dev_length = sum(len(sequence.tokens) for sequence in dev.sequences)
         self.batches = length_batches(self.lengths.tolist(), regime.batch_size, regime.epochs, regime.seed)
 
     def utility(self, weights: np.ndarray) -> float:
-        """Dev utility, −(mean nats per response token), after tuning on the members by `weights`.
+        """Dev utility after tuning on the members by `weights`.
 
         Args:
             weights: (N,) float, what each record's loss is multiplied with; 0 leaves it out.
@@ -109,17 +111,23 @@ class CoalitionTrainer:
     @torch.no_grad()
     def measure(self, lora: Tensor) -> float:
         """Dev utility of LoRA weights (P,)."""
-        total = sum(float(self.top.dev_losses(lora, batch).double().sum()) for batch in self.top.dev_batches)
-        return -total / self.top.dev_tokens
+        return sum(float(self.top.dev_terms(lora, batch).double().sum()) for batch in self.top.dev_batches)
 
-    def fine_tune_equivalents(self, weights: np.ndarray) -> float:
-        """The cost of `utility(weights)` in FTE: work for these records and dev, over work for all records and dev.
+    def fine_tune_equivalents(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+        """The cost in FTE of tuning by `weights` (N,) and measuring: work for it over work for all records and dev.
 
         A tuned token counts twice a measured one: with the layers' own weights frozen, the backward pass has one product for
-        each of the forward pass's.
+        each of the forward pass's. Gradients through the tuning (`metagradient`) add, for *all* records, a forward-mode pass
+        and the backward pass through it, each twice a plain one, and a backward pass over dev; first-order marginals
+        (`in_run`) add for all records a forward-mode pass, and for each step a forward and a backward pass over dev.
         """
         tuned = 2.0 * self.regime.epochs * self.lengths
-        return float((tuned[weights != 0].sum() + self.dev_length) / (tuned.sum() + self.dev_length))
+        cost = tuned[weights != 0].sum() + self.dev_length
+        if how == "metagradient":
+            cost += 2 * tuned.sum() + self.dev_length
+        elif how == "in_run":
+            cost += tuned.sum() + 2 * len(self.batches) * self.dev_length
+        return float(cost / (tuned.sum() + self.dev_length))
 
 
 def advance(regime: Regime, state: State, gradient: Tensor, step: int) -> State:

@@ -1,0 +1,73 @@
+"""Any black-box approximator of the shapiq package by its name: KernelSHAP, SVARM, PermutationSamplingSV, ProxySPEX …
+
+In: a game. Out: one `Estimate`. Needs the extra `shed[shapiq]`.
+"""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from shed.errors import ShedError
+from shed.valuation.estimate import Estimate
+from shed.valuation.game import Game
+
+
+@dataclass(frozen=True)
+class Approximator:
+    """Score players by first-order Shapley values of `shapiq.approximator.<name>`.
+
+    Attributes:
+        name: of the class.
+        evaluations: how many it may ask for, none and all among them.
+    """
+
+    name: str
+    evaluations: int
+    seed: int
+
+    def least(self, game: Game) -> str:
+        return f"the {self.evaluations} evaluations that it was told to plan with"
+
+    def rounds(self, game: Game) -> Iterator[Estimate]:
+        """One estimate, without standard errors.
+
+        Raises:
+            ShedError: shapiq is not installed, has no such approximator, or it fails; or a coalition diverged.
+        """
+        approximator = _find(self.name, game.players, self.seed)
+        ends = np.stack([np.zeros(game.players, dtype=bool), np.ones(game.players, dtype=bool)])
+        v_none, v_all = (float(value) for value in game.value(ends))
+
+        def gain(coalitions: np.ndarray) -> np.ndarray:
+            values = game.value(np.atleast_2d(np.asarray(coalitions, dtype=bool))) - v_none
+            if not np.isfinite(values).all():
+                raise ShedError("shapiq needs the utility of every coalition, and some diverged; lower score.tuning.lr")
+            return values
+
+        try:
+            found = approximator.approximate(self.evaluations - 2, gain)
+            scores = np.array([float(found[(player,)]) for player in range(game.players)])
+        except (ValueError, ZeroDivisionError, np.linalg.LinAlgError) as error:
+            raise ShedError(
+                f"shapiq's {self.name} fails on {game.players} players and {self.evaluations} evaluations ({error}); raise "
+                "score.budget.evaluations or choose another score.approximator"
+            ) from error
+        yield Estimate(scores, np.full(game.players, np.nan), v_none, v_all, notes=("shapiq gives no standard errors",))
+
+
+def _find(name: str, players: int, seed: int):  # type: ignore[no-untyped-def]  # shapiq's types are not there without the extra
+    try:
+        from shapiq import approximator as known
+    except ImportError as error:
+        raise ShedError("score.method shapiq needs the package: pip install 'shed[shapiq]'") from error
+    names = sorted(n for n, c in vars(known).items() if inspect.isclass(c) and n != "Approximator")
+    if name not in names:
+        raise ShedError(f"score.approximator is {name!r}; shapiq has {', '.join(names)}")
+    accepted = inspect.signature(getattr(known, name)).parameters
+    wanted = {"n": players, "index": "SV", "max_order": 1, "random_state": seed}
+    try:
+        return getattr(known, name)(**{key: value for key, value in wanted.items() if key in accepted})
+    except (ValueError, TypeError, ImportError) as error:
+        raise ShedError(f"shapiq's {name} cannot be used here ({error}); choose another score.approximator") from error

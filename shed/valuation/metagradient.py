@@ -1,0 +1,82 @@
+"""Shapley scores from gradients through whole tunings: each run gives the marginal of every record, in or out.
+
+In: a differentiable game. Out: an `Estimate` after each pair of runs.
+
+Owen's multilinear extension V(w) is the expected utility of a coalition that player i joins with probability w_i, and the
+Shapley value is φ_i = ∫₀¹ ∂V/∂w_i(t, …, t) dt (Owen 1972). ∂V/∂w_i is i's expected marginal contribution; at a coalition
+that was drawn, the derivative of utility in i's training weight stands for it. Each record has its own derivative, and a
+player's is the sum over its records. docs/valuation.md derives this and says when it fails.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+
+from shed.valuation.estimate import Estimate, average
+from shed.valuation.game import DifferentiableGame
+
+GOLDEN = (5**0.5 - 1) / 2
+NUDGE = 0.1
+SMOOTH = 0.9  # least cosine between the gradients of two close weightings
+
+
+@dataclass(frozen=True)
+class Metagradient:
+    """Score players by the mean of utility's gradients at random coalitions, each paired with its complement.
+
+    Pair i depends on the seed and on i alone: t runs evenly over (0, 1) as pairs go on, from 1/2, and round(t P) players are
+    in. Pairs go on until the budget ends them. Standard errors are over pairs, so they need two.
+
+    Attributes:
+        check: first compare the gradients of two close weightings, at the cost of one run more.
+    """
+
+    seed: int
+    check: bool = True
+
+    def least(self, game: DifferentiableGame) -> str:
+        runs = 3 if self.check else 2
+        return f"{2 + runs} evaluations, none, all and {runs} runs with gradients of at most 3 FTE each"
+
+    def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
+        players = game.players
+        ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
+        v_none, v_all = (float(value) for value in game.value(ends))
+        notes = smoothness(game, self._coalition(players, 0)) if self.check else ()
+        scores, records = np.empty((0, players)), np.empty((0, len(game.owner)))
+        for pair in count():
+            one = self._coalition(players, pair)
+            runs = [game.marginals(way.astype(np.float64), "metagradient").marginals for way in (one, ~one)]
+            own = np.mean([run for run in runs if run is not None], axis=0)
+            records = np.vstack([records, own])
+            scores = np.vstack([scores, np.bincount(game.owner, weights=own, minlength=players)])
+            if np.isfinite(scores).all(axis=1).any():
+                yield replace(average(scores, v_none, v_all, records), notes=notes)
+
+    def _coalition(self, players: int, pair: int) -> np.ndarray:
+        size = round(((0.5 + GOLDEN * pair) % 1.0) * players)
+        mask = np.zeros(players, dtype=bool)
+        mask[np.random.default_rng([self.seed, 3, pair]).permutation(players)[:size]] = True
+        return mask
+
+
+def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ...]:
+    """A note if gradients at a coalition and near it disagree: utility is then no smooth function of weights.
+
+    The near weighting takes NUDGE off the players that are in and gives as much to those that are out.
+    """
+    at = coalition.astype(np.float64)
+    near = at + NUDGE * (1 - 2 * at)
+    one, other = (game.marginals(weights, "metagradient").marginals for weights in (at, near))
+    assert one is not None
+    assert other is not None
+    cosine = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    if cosine >= SMOOTH:
+        return ()
+    return (
+        f"gradients of two close weightings have a cosine of {cosine:.2f}, below {SMOOTH}: utility is not smooth in the "
+        "records' weights, and these scores say little; lower score.tuning.lr, raise score.tuning.batch_size, or take fewer "
+        "steps (epochs)",
+    )

@@ -1,0 +1,101 @@
+"""What utility means: how good a model is on the dev records; higher is better, always.
+
+In: dev records and the kind of utility. Out: a `DevSet`, the token sequences that a model must read, and the utility that
+follows from their losses, as a sum with a term for each record.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from shed.errors import ShedError
+from shed.prompts import Encoded, Form, encode_all
+from shed.records import Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Kind = Literal["dev_loss", "choice_loss", "accuracy"]
+UNITS: dict[str, str] = {
+    "dev_loss": "nats per response token",
+    "choice_loss": "nats per question",
+    "accuracy": "share of questions",
+}
+DIFFERENTIABLE = ("dev_loss", "choice_loss")
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """The dev records as a model reads them.
+
+    Attributes:
+        kind: `dev_loss`, −(mean nats per response token); `choice_loss`, −(mean cross-entropy over a question's options, whose
+            scores are their mean log-probabilities per token); `accuracy`, the share of questions whose right option scores
+            highest.
+        records: for each record the sequences that it is measured by: its own, or one for each option.
+        answers: for each record the index of the right one among them.
+    """
+
+    kind: Kind
+    records: tuple[tuple[Encoded, ...], ...]
+    answers: tuple[int, ...]
+
+    @property
+    def sequences(self) -> list[Encoded]:
+        """All sequences, record by record."""
+        return [sequence for record in self.records for sequence in record]
+
+    def sequences_of(self, records: Sequence[int]) -> list[int]:
+        """The places in `sequences` of these records' sequences, record by record."""
+        starts = [0]
+        for record in self.records:
+            starts.append(starts[-1] + len(record))
+        return [place for i in records for place in range(starts[i], starts[i + 1])]
+
+    def terms(self, nats: Tensor, records: Sequence[int]) -> Tensor:
+        """(B,) what each of these records adds to utility, from the nats (S,) of all their sequences."""
+        parts = torch.split(nats, [len(self.records[i]) for i in records])
+        return torch.stack([self._term(part, i) for part, i in zip(parts, records, strict=True)])
+
+    def _term(self, nats: Tensor, record: int) -> Tensor:
+        if self.kind == "dev_loss":
+            return -nats[0] / sum(own.response_length for (own,) in self.records)
+        scores = -nats / torch.tensor([option.response_length for option in self.records[record]]).to(nats)
+        right = self.answers[record]
+        if self.kind == "choice_loss":
+            return torch.log_softmax(scores, 0)[right] / len(self.records)
+        best = (scores[right] >= scores).all() & scores.isfinite().all()
+        return torch.where(best, 1.0, 0.0).to(nats) / len(self.records) + 0 * nats.sum()  # NaN stays NaN
+
+
+def dev_set(
+    kind: Kind, records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", form: Form, max_tokens: int, limit: int
+) -> DevSet:
+    """Encode dev records for a kind of utility; for arguments see `shed.prompts.encode_all`.
+
+    Raises:
+        ShedError: the records hold no response token, or `choice_loss` or `accuracy` is asked of a record without options.
+    """
+    if kind != "dev_loss":
+        without = [record for record in records if not record.choices]
+        if without:
+            raise ShedError(
+                f"score.utility is {kind}, but {len(without)} of {len(records)} dev records have no choices, the first is "
+                f"{without[0].id} ({without[0].origin}); use dev_loss or give them choices and answer"
+            )
+    encoded = []
+    for record in records:
+        responses = [record.response] if kind == "dev_loss" else list(record.choices)
+        variants = [
+            dataclasses.replace(record, messages=(*record.messages[:-1], (record.messages[-1][0], response)))
+            for response in responses
+        ]
+        encoded.append(tuple(encode_all(variants, tokenizer, form, max_tokens, limit, end=False)))
+    if not sum(sequence.response_length for sequences in encoded for sequence in sequences):
+        raise ShedError("the dev records hold no response token, so there is no utility to measure")
+    answers = tuple(0 if kind == "dev_loss" else int(record.answer or 0) for record in records)
+    return DevSet(kind, tuple(encoded), answers)

@@ -1,0 +1,94 @@
+"""Estimators by gradients, by orders and by shapiq, against exact values."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from table_game import Kept, TableGame, games, last, play
+
+from shed.errors import ShedError
+from shed.valuation.approximator import Approximator
+from shed.valuation.budget import Budget, spend
+from shed.valuation.game import Attribution, Evaluation
+from shed.valuation.in_run import InRun
+from shed.valuation.metagradient import Metagradient
+from shed.valuation.permutation import Permutation
+
+
+class SmoothGame(Kept):
+    """Six records of three players; u(w) = a·w + w·B·w / 2, or a game without any order where `rough`."""
+
+    def __init__(self, rough: bool = False) -> None:
+        self.players, self.owner = 3, np.array([0, 0, 1, 1, 2, 2])
+        rng = np.random.default_rng(4)
+        self.a, b = rng.standard_normal(6), rng.standard_normal((6, 6))
+        self.b = b + b.T
+        self.rough = rough
+
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+        w = weights[self.owner].astype(float)
+        slope = self.a + self.b @ w
+        if self.rough:
+            slope = np.random.default_rng(int(1e6 * w.sum())).standard_normal(6)
+        return Evaluation(float(self.a @ w + w @ self.b @ w / 2), 1.0, self.price(weights), None if how is None else slope)
+
+    def exact(self) -> np.ndarray:
+        return np.bincount(self.owner, weights=self.a + self.b.sum(axis=1) / 2)
+
+
+@given(games)
+def test_orders_and_their_reverses_keep_the_sum(game: TableGame) -> None:
+    estimate = play(Permutation(seed=0), game, 6 * game.players).estimate
+    assert estimate.scores.sum() == pytest.approx(game.utilities[-1] - game.utilities[0], abs=1e-9)
+
+
+def test_orders_converge_to_the_exact_values() -> None:
+    game = TableGame(np.random.default_rng(0).standard_normal(256))
+    estimate = last(Permutation(seed=0), game)  # ends when all of the game's coalitions have been asked
+    assert (np.abs(estimate.scores - game.exact()) < 4 * estimate.stderr).all()
+
+
+def test_a_pair_of_gradients_is_exact_where_players_act_on_each_other_in_pairs() -> None:
+    game = SmoothGame()
+    for seed in range(5):
+        outcome = spend(Metagradient(seed, check=False), game, Budget(evaluations=4))
+        np.testing.assert_allclose(outcome.estimate.scores, game.exact())
+        np.testing.assert_allclose(outcome.estimate.records, game.a + game.b.sum(axis=1) / 2)
+        assert outcome.cost.runs == 2
+
+
+def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:
+    smooth = spend(Metagradient(0), SmoothGame(), Budget(evaluations=9)).estimate
+    assert smooth.notes == ()
+    rough = spend(Metagradient(0), SmoothGame(rough=True), Budget(evaluations=9)).estimate
+    assert "utility is not smooth" in rough.notes[0]
+    assert "lower score.tuning.lr" in rough.notes[0]
+
+
+def test_first_order_scores_are_of_one_run_and_say_what_they_are() -> None:
+    outcome = spend(InRun(), SmoothGame(), Budget())
+    assert outcome.cost.evaluations == 2
+    assert np.isnan(outcome.estimate.stderr).all()
+    assert "first-order" in outcome.estimate.notes[0]
+    assert outcome.ended == "all its rounds are done"
+
+
+@pytest.mark.parametrize("name", ["KernelSHAP", "SVARM", "PermutationSamplingSV", "SHAPIQ"])
+def test_shapiqs_approximators_play_the_same_game(name: str) -> None:
+    values = np.array([1.0, 2.0, 4.0, -1.0, 0.5, 3.0])
+    additive = TableGame(np.array([values @ (number >> np.arange(6) & 1) for number in range(64)]) - 9)
+    estimate = last(Approximator(name, 60, seed=0), additive)
+    assert np.corrcoef(estimate.scores, values)[0, 1] > 0.95
+    assert len(additive.asked) <= 62
+
+
+def test_an_approximator_that_shapiq_does_not_have() -> None:
+    with pytest.raises(ShedError, match="score.approximator is 'KernelShap'; shapiq has .*KernelSHAP"):
+        last(Approximator("KernelShap", 20, seed=0), TableGame(np.arange(8.0)))
+
+
+@given(st.integers(0, 50))
+def test_shares_of_records_sum_to_their_players(seed: int) -> None:
+    estimate = spend(Metagradient(seed, check=False), SmoothGame(), Budget(evaluations=8)).estimate
+    assert estimate.records is not None
+    np.testing.assert_allclose(np.bincount([0, 0, 1, 1, 2, 2], weights=estimate.records), estimate.scores)
