@@ -1,62 +1,77 @@
 """How far scores can be trusted: what they predict for coalitions that no estimator has seen, against what is measured.
 
-In: an open game and its scores. Out: predicted and measured utilities, and the linear datamodelling score (LDS, TRAK, arXiv
-2303.14186, section 4.1): their Spearman correlation, with a bootstrap interval.
+In: random half coalitions with measured utilities, in the scoring regime or in the target regime, and scores of any origin.
+Out: predicted and measured utilities, and the linear datamodelling score (LDS, TRAK, arXiv 2303.14186, section 4.1): their
+Spearman correlation, with a bootstrap interval.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import norm
 
+from shed.errors import ShedError
+from shed.progress import track
+from shed.valuation.estimate import rank_correlation
 from shed.valuation.game import Game
 
 RESAMPLES = 1000
-SURE = 1.96  # standard errors from zero
+SURE = 0.975  # certainty of a sign, two-sided 95 %
+FEWEST = 4
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """The audit: `points` has `predicted` and `measured`, a row for each coalition; `metrics` are flat."""
+class Measured:
+    """Coalitions (m, P) bool, without those whose tuning diverged, and their utilities (m,)."""
 
-    points: pd.DataFrame
-    metrics: dict[str, float | int | None]
+    coalitions: np.ndarray
+    utilities: np.ndarray
 
 
-def audit(game: Game, scores: np.ndarray, stderr: np.ndarray, coalitions: int, seed: int) -> Fidelity:
-    """Measure random half coalitions and compare them with the sums of their players' scores.
-
-    Args:
-        game: of P players; its coalitions of other seeds than the estimator's are new to it.
-        scores: (P,) to be audited.
-        stderr: (P,) their standard errors; NaN where unknown.
-        coalitions: how many to measure; the interval is wide below 20.
-        seed: of the coalitions and the bootstrap.
-    """
-    halves = np.zeros((coalitions, game.players), dtype=bool)
+def half_coalitions(players: int, count: int, seed: int) -> np.ndarray:
+    """(count, players) bool: random halves; half i depends on the seed and on i alone."""
+    halves = np.zeros((count, players), dtype=bool)
     for i, half in enumerate(halves):
-        half[np.random.default_rng([seed, i]).permutation(game.players)[: game.players // 2]] = True
-    v_none, *measured = game.value(np.concatenate([np.zeros((1, game.players), dtype=bool), halves]))
-    points = pd.DataFrame({"predicted": v_none + halves @ scores, "measured": measured})
-    rng = np.random.default_rng([seed, coalitions])
-    resampled = [_spearman(points.iloc[rng.integers(0, coalitions, coalitions)]) for _ in range(RESAMPLES)]
+        half[np.random.default_rng([seed, i]).permutation(players)[: players // 2]] = True
+    return halves
+
+
+def measure(game: Game, coalitions: np.ndarray, regime: str) -> Measured:
+    """Tune and measure each coalition (m, P) bool.
+
+    Raises:
+        ShedError: fewer than FEWEST coalitions have a finite utility.
+    """
+    utilities = np.array([game.value(coalition[None])[0] for coalition in track(coalitions, f"{regime} regime", "coalition")])
+    finite = np.isfinite(utilities)
+    if finite.sum() < FEWEST:
+        raise ShedError(f"{(~finite).sum()} of {len(finite)} coalitions diverged in the {regime} regime; lower its lr")
+    return Measured(coalitions[finite], utilities[finite])
+
+
+def predictions(measured: Measured, scores: np.ndarray, v_none: float) -> pd.DataFrame:
+    """`predicted`, v(∅) and the sum of the members' scores (P,), and `measured`, a row for each coalition."""
+    return pd.DataFrame({"predicted": v_none + measured.coalitions @ scores, "measured": measured.utilities})
+
+
+def lds(measured: Measured, scores: np.ndarray, seed: int) -> dict[str, float | None]:
+    """`lds` of scores (P,), with the 95 % interval `lds_low` to `lds_high` of a bootstrap over coalitions.
+
+    None where it is not defined: predictions or utilities are all equal.
+    """
+    points = predictions(measured, scores, 0.0).to_numpy()
+    rng = np.random.default_rng([seed, len(points)])
+    resampled = [rank_correlation(*points[rng.integers(0, len(points), len(points))].T) for _ in range(RESAMPLES)]
+    found = rank_correlation(*points.T)
+    if np.isnan(found):
+        return {"lds": None, "lds_low": None, "lds_high": None}
     low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return Fidelity(
-        points,
-        {
-            "coalitions": coalitions,
-            "lds": _spearman(points),
-            "lds_low": float(low),
-            "lds_high": float(high),
-            "pearson": float(pearsonr(points["predicted"], points["measured"]).statistic),
-            "measured_std": float(points["measured"].std()),
-            "certain_signs": None if np.isnan(stderr).any() else float((np.abs(scores) > SURE * stderr).mean()),
-        },
-    )
+    return {"lds": found, "lds_low": float(low), "lds_high": float(high)}
 
 
-def _spearman(points: pd.DataFrame) -> float:
-    if points["predicted"].nunique() < 2 or points["measured"].nunique() < 2:
-        return float("nan")
-    return float(spearmanr(points["predicted"], points["measured"]).statistic)
+def sign_certainty(scores: np.ndarray, stderr: np.ndarray) -> np.ndarray:
+    """(P,) the probability that a score's sign is right, its error being normal; NaN where the standard error is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        certainty: np.ndarray = norm.cdf(np.abs(scores) / stderr)
+    return np.where((scores == 0) & (stderr == 0), 0.5, certainty)

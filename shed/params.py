@@ -68,6 +68,8 @@ class Tuning(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw")
     batch_size: Positive = Field(description="records a step, before the coalition drops some")
     epochs: Positive = Field(description="passes over the proxies")
+    schedule: Literal["constant", "linear"] = Field(description="learning rate: constant, or up and then down to 0")
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(description="linear: share of the steps in which it rises")
 
 
 class Budget(Section):
@@ -100,7 +102,7 @@ class Score(Section):
     surrogate: Literal["none", "in_run", "metagradient"] = Field(
         description="regression: cheap scores that evaluations then correct"
     )
-    approximator: str = Field(description="shapiq: name of its approximator class, KernelSHAP for one; needs shed[shapiq]")
+    approximator: str = Field(description="shapiq: its approximator class, KernelSHAP for one; needs shed-tuning[shapiq]")
     check_smoothness: bool = Field(description="metagradient: compare the gradients of two close weightings first")
     budget: Budget
     target: Target

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from shed.fidelity import sign_certainty
 from shed.prompts import cut_counts
 from shed.proxy_game import ProxyGame
 from shed.valuation.budget import Budget, spend
@@ -21,8 +22,9 @@ class Scored:
     """What scoring yields.
 
     Attributes:
-        table: a row for each cluster, best first: `rank`, `cluster`, `score`, `stderr`, `size`, `proxies` (their ids),
-            `proxy_scores` (each proxy's part of the score; null where the estimator knows clusters alone).
+        table: a row for each cluster, best first: `rank`, `cluster`, `score`, `stderr`, `sign_certainty` (the probability that
+            the score's sign is right), `size`, `proxies` (their ids), `proxy_scores` (each proxy's part of the score; null
+            where the estimator knows clusters alone).
         convergence: the estimator's, a row for each round.
         metrics: cost and totals, flat.
     """
@@ -62,6 +64,7 @@ def score_clusters(
             "cluster": np.arange(len(sizes)),
             "score": estimate.scores,
             "stderr": estimate.stderr,
+            "sign_certainty": sign_certainty(estimate.scores, estimate.stderr),
             "size": sizes,
             "proxies": [[game.proxies[i].id for i in places] for places in own],
             "proxy_scores": [None if records is None else records[places].tolist() for places in own],

@@ -1,26 +1,82 @@
-"""Fidelity: what the scores predict for unseen half coalitions, against what is measured."""
+"""Fidelity: what scores predict for unseen half coalitions, against what is measured, in the scoring and the target regime."""
 
+import numpy as np
 import pandas as pd
 
-from shed.fidelity import audit
-from shed.files import write_json, write_table
+from shed.baselines import baseline_scores
+from shed.embedding import embed
+from shed.fidelity import SURE, Measured, half_coalitions, lds, measure, predictions
+from shed.files import read_array, write_json, write_table
 from shed.params import Params
+from shed.records import read_records
+from shed.valuation.training import Regime
 from stages import main
-from stages.proxy_game import scoring_game
+from stages.proxy_game import game_of, scoring_game
 
 
 def run(params: Params) -> None:
-    scores = pd.read_parquet("data/scores.parquet").sort_values("cluster")
-    with scoring_game(params, pd.read_parquet("data/clusters.parquet")) as game:
-        found = audit(
-            game.play,
-            scores["score"].to_numpy(),
-            scores["stderr"].to_numpy(),
-            params.fidelity.coalitions,
-            params.fidelity.seed,
-        )
-    write_table("metrics/plots/fidelity.csv", found.points)
-    write_json("metrics/fidelity.json", found.metrics)
+    settings = params.fidelity
+    clusters = pd.read_parquet("data/clusters.parquet")
+    scores = pd.read_parquet("data/scores.parquet").sort_values("cluster", ignore_index=True)
+    halves = half_coalitions(len(scores), settings.coalitions, settings.seed)
+    measured: dict[str, Measured] = {}
+    with scoring_game(params, clusters) as game:
+        v_none = float(game.play.value(np.zeros((1, len(scores)), dtype=bool))[0])
+        measured["scoring"] = measure(game.play, halves, "scoring")
+    if settings.target_coalitions:
+        with game_of(params, clusters, settings.target_utility, target_regime(params)) as game:
+            measured["target"] = measure(game.play, halves[: settings.target_coalitions], "target")
+    dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
+    places = np.flatnonzero(clusters["proxy"])
+    pool = read_records("data/prepared/pool.jsonl")
+    baselines = baseline_scores(
+        [pool[i] for i in places],
+        dev,
+        read_array("data/embeddings.npy")[places],
+        embed(dev, params.embed.model, params.embed.batch_size),
+        settings.seed,
+    )
+    audited = {"shapley": scores["score"].to_numpy()} | {
+        name: np.bincount(clusters["cluster"].iloc[places], weights=own) for name, own in baselines.items()
+    }
+    points = {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}
+    write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
+    write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
+    certainty = scores["sign_certainty"]
+    write_json(
+        "metrics/fidelity.json",
+        {
+            regime: {
+                "coalitions": len(found.utilities),
+                "utility_std": float(found.utilities.std(ddof=1)),
+                **{name: lds(found, values, settings.seed) for name, values in audited.items()},
+            }
+            for regime, found in measured.items()
+        }
+        | {"certain_signs": None if certainty.isna().any() else float((certainty > SURE).mean())},
+    )
+
+
+def target_regime(params: Params) -> Regime:
+    """The final tuning's: all layers, its optimiser, schedule, learning rate and epochs.
+
+    Batches hold twice its records, so that those of a half coalition have about its size.
+    """
+    final = params.finetune
+    return Regime(
+        depth=None,
+        r=final.r,
+        alpha=final.alpha,
+        modules=final.modules,
+        optimizer="adamw",
+        lr=final.lr,
+        momentum=0.9,
+        batch_size=2 * final.batch_size,
+        epochs=final.epochs,
+        schedule="linear",
+        warmup=final.warmup_ratio,
+        seed=final.seed,
+    )
 
 
 if __name__ == "__main__":

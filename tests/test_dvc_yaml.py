@@ -67,6 +67,7 @@ def test_a_stage_declares_every_file_it_reads_and_writes(stage: str) -> None:
     stand_ins = {  # what these digests stand for is read from the cache; dvc.yaml names them so that DVC sees a change
         "prepare": {"data/wheels.json"},
         "embed": {"data/embedder.json"},
+        "fidelity": {"data/embedder.json"},
         **{name: {"data/model.json"} for name in ("finetune", "evaluate", "evaluate_base")},
     }
     assert files == paths - code - stand_ins.get(stage, set())

@@ -4,28 +4,54 @@ import numpy as np
 import pytest
 from table_game import TableGame
 
-from shed.fidelity import audit
+from shed.errors import ShedError
+from shed.fidelity import Measured, half_coalitions, lds, measure, predictions, sign_certainty
+
+TRUE = np.arange(10.0) - 3
 
 
 @pytest.fixture
 def game() -> TableGame:
     """Ten players whose values add up."""
-    values = np.arange(10.0) - 3
-    return TableGame(np.array([values @ (number >> np.arange(10) & 1) for number in range(1024)]) - 7)
+    return TableGame(np.array([TRUE @ (number >> np.arange(10) & 1) for number in range(1024)]) - 7)
+
+
+def audited(game: TableGame, coalitions: int = 30) -> Measured:
+    return measure(game, half_coalitions(10, coalitions, seed=0), "scoring")
 
 
 def test_true_scores_predict_unseen_coalitions_exactly(game: TableGame) -> None:
-    found = audit(game, np.arange(10.0) - 3, np.full(10, 0.5), coalitions=30, seed=0)
-    np.testing.assert_allclose(found.points["predicted"], found.points["measured"])
-    assert found.metrics["lds"] == pytest.approx(1.0)
-    assert found.metrics["lds_low"] == pytest.approx(1.0)
-    assert found.metrics["certain_signs"] == 0.9  # all but the player at exactly zero
+    points = predictions(audited(game), TRUE, -7.0)
+    np.testing.assert_allclose(points["predicted"], points["measured"])
+    assert lds(audited(game), TRUE, seed=0) == {
+        "lds": pytest.approx(1),
+        "lds_low": pytest.approx(1),
+        "lds_high": pytest.approx(1),
+    }
 
 
 def test_scores_of_the_wrong_sign_and_of_no_meaning(game: TableGame) -> None:
-    wrong = audit(game, 3 - np.arange(10.0), np.full(10, np.nan), coalitions=30, seed=0)
-    assert wrong.metrics["lds"] == pytest.approx(-1.0)
-    assert wrong.metrics["certain_signs"] is None
-    noise = audit(game, np.random.default_rng(3).standard_normal(10), np.ones(10), coalitions=60, seed=0)
-    assert noise.metrics["lds_low"] < noise.metrics["lds"] < noise.metrics["lds_high"]  # type: ignore[operator]
-    assert noise.metrics["lds_high"] - noise.metrics["lds_low"] > 0.2  # type: ignore[operator]
+    assert lds(audited(game), -TRUE, seed=0)["lds"] == pytest.approx(-1.0)
+    noise = lds(audited(game, 60), np.random.default_rng(3).standard_normal(10), seed=0)
+    assert noise["lds_low"] < noise["lds"] < noise["lds_high"]  # type: ignore[operator]
+    assert noise["lds_high"] - noise["lds_low"] > 0.2  # type: ignore[operator]
+    assert lds(audited(game), np.ones(10), seed=0)["lds"] is None  # equal scores predict the same for every half
+
+
+def test_more_coalitions_add_to_fewer() -> None:
+    np.testing.assert_array_equal(half_coalitions(10, 4, seed=2), half_coalitions(10, 9, seed=2)[:4])
+    assert (half_coalitions(11, 50, seed=2).sum(axis=1) == 5).all()
+
+
+def test_coalitions_that_diverged_are_left_out_until_too_few_remain(game: TableGame) -> None:
+    game.utilities[::2] = np.nan
+    assert 5 < len(audited(game).utilities) < 25
+    game.utilities[:] = np.nan
+    with pytest.raises(ShedError, match="30 of 30 coalitions diverged in the scoring regime; lower its lr"):
+        audited(game)
+
+
+def test_a_sign_is_as_certain_as_its_distance_from_zero() -> None:
+    np.testing.assert_allclose(sign_certainty(np.array([0.0, 1.96, -1.96]), np.ones(3)), [0.5, 0.975, 0.975], atol=1e-4)
+    assert np.isnan(sign_certainty(np.ones(1), np.full(1, np.nan)))
+    assert sign_certainty(np.zeros(1), np.zeros(1)) == 0.5

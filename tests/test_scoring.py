@@ -29,6 +29,8 @@ REGIME = Regime(
     momentum=0.9,
     batch_size=4,
     epochs=1,
+    schedule="constant",
+    warmup=0.0,
     seed=3,
 )
 

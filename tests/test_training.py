@@ -25,6 +25,8 @@ REGIME = Regime(
     momentum=0.9,
     batch_size=4,
     epochs=2,
+    schedule="constant",
+    warmup=0.0,
     seed=3,
 )
 

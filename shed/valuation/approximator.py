@@ -1,6 +1,6 @@
 """Any black-box approximator of the shapiq package by its name: KernelSHAP, SVARM, PermutationSamplingSV, ProxySPEX …
 
-In: a game. Out: one `Estimate`. Needs the extra `shed[shapiq]`.
+In: a game. Out: one `Estimate`. Needs the extra `shed-tuning[shapiq]`.
 """
 
 import inspect
@@ -61,7 +61,7 @@ def _find(name: str, players: int, seed: int):  # type: ignore[no-untyped-def]  
     try:
         from shapiq import approximator as known
     except ImportError as error:
-        raise ShedError("score.method shapiq needs the package: pip install 'shed[shapiq]'") from error
+        raise ShedError("score.method shapiq needs the package: pip install 'shed-tuning[shapiq]'") from error
     names = sorted(n for n, c in vars(known).items() if inspect.isclass(c) and n != "Approximator")
     if name not in names:
         raise ShedError(f"score.approximator is {name!r}; shapiq has {', '.join(names)}")

@@ -5,8 +5,8 @@ In: a `CoalitionTrainer` and weights. Out: the utility and a number for each rec
 With u the dev utility, s the state (LoRA weights, optimiser averages) and w the records' weights, step t is
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
 ∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. One forward-mode pass in
-direction d gives all ∇ℓ_i · d, and one backward pass through their weighted sum gives H d. Memory is that of one
-step, plus the stored states: 4 vectors of LoRA size for each step (metagradients: arXiv 2503.13751, 2504.16430).
+direction d gives all ∇ℓ_i · d, and one backward pass through their weighted sum gives H d. Memory is that of CHUNK_TOKENS
+tokens, plus the stored states: 4 vectors of LoRA size for each step (metagradients: arXiv 2503.13751, 2504.16430).
 """
 
 import numpy as np
@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.progress import track
-from shed.valuation.training import CoalitionTrainer, State, advance
+from shed.valuation.training import CoalitionTrainer, State
+
+CHUNK_TOKENS = 512
 
 
 def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -31,7 +33,7 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
             step += 1
             gradient = trainer.gradient(state.weights, batch, weights)
             walked.append((batch, step, state, gradient))
-            state = advance(trainer.regime, state, gradient, step)
+            state = trainer.advance(state, gradient, step)
         else:
             walked.append((batch, step + 1, state, None))
     utility, cotangent = _dev_gradient(trainer, state.weights)
@@ -59,10 +61,10 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.nd
     for batch in trainer.batches:
         _, direction = _dev_gradient(trainer, state.weights)
         slopes = _slopes(trainer, state.weights, batch, direction)
-        total[batch] -= trainer.regime.lr * slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+        total[batch] -= trainer.lr(step + 1) * slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
         if np.any(weights[batch]):
             step += 1
-            state = advance(trainer.regime, state, trainer.gradient(state.weights, batch, weights), step)
+            state = trainer.advance(state, trainer.gradient(state.weights, batch, weights), step)
     return trainer.measure(state.weights), total
 
 
@@ -82,7 +84,7 @@ def _through_advance(
 ) -> tuple[State, Tensor]:
     """Pull cotangents of the new state back to the old one and to the step's gradient."""
     inputs = [part.detach().requires_grad_() for part in (*state, gradient)]
-    after = advance(trainer.regime, State(*inputs[:3]), inputs[3], step)
+    after = trainer.advance(State(*inputs[:3]), inputs[3], step)
     pairs = [(part, cotangent) for part, cotangent in zip(after, cotangents, strict=True) if part.requires_grad]
     outputs, pulled_from = zip(*pairs, strict=True)
     pulled = torch.autograd.grad(outputs, inputs, pulled_from, allow_unused=True, materialize_grads=True)
@@ -99,8 +101,32 @@ def _slopes(trainer: CoalitionTrainer, at: Tensor, batch: list[int], direction: 
 def _slopes_and_curvature(
     trainer: CoalitionTrainer, at: Tensor, batch: list[int], weights: np.ndarray, direction: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """∇ℓ_i · direction for each record of the batch, (B,), and the Hessian of the batch's weighted loss times it, (P,)."""
-    with sdpa_kernel(SDPBackend.MATH):
-        found, pull = torch.func.vjp(lambda lora: _slopes(trainer, lora, batch, direction), at)[:2]
-        (curvature,) = pull(trainer.scale(batch, batch, weights).to(found))
-    return found, curvature
+    """∇ℓ_i · direction for each record of the batch, (B,), and the Hessian of the batch's weighted loss times it, (P,).
+
+    Records of weight 0 have no part in the Hessian, so the backward pass is spared for them.
+    """
+    slopes, curvature = at.new_zeros(len(batch)), torch.zeros_like(at)
+    present = [place for place, i in enumerate(batch) if weights[i] != 0]
+    absent = [place for place, i in enumerate(batch) if weights[i] == 0]
+    for places in _chunks(trainer, batch, absent):
+        slopes[places] = _slopes(trainer, at, [batch[place] for place in places], direction)
+    for places in _chunks(trainer, batch, present):
+        members = [batch[place] for place in places]
+        with sdpa_kernel(SDPBackend.MATH):
+            found, pull = torch.func.vjp(lambda lora, of=members: _slopes(trainer, lora, of, direction), at)[:2]
+            curvature += pull(trainer.scale(batch, members, weights).to(found))[0]
+        slopes[places] = found
+    return slopes, curvature
+
+
+def _chunks(trainer: CoalitionTrainer, batch: list[int], places: list[int]) -> list[list[int]]:
+    """Places in chunks of at most CHUNK_TOKENS tokens, or of one record: what bounds memory."""
+    chunks: list[list[int]] = []
+    longest = 0
+    for place in places:
+        longest = max(longest, int(trainer.lengths[batch[place]]))
+        if not chunks or longest * (len(chunks[-1]) + 1) > CHUNK_TOKENS:
+            chunks.append([])
+            longest = int(trainer.lengths[batch[place]])
+        chunks[-1].append(place)
+    return chunks

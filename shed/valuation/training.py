@@ -38,6 +38,8 @@ class Regime:
         optimizer, lr, momentum: SGD with momentum, or AdamW without weight decay whose first beta is `momentum`.
         batch_size: records a step before absent ones are dropped.
         epochs: passes over the records.
+        schedule: `constant` lr, or `linear`: up over the first `warmup` (a share of the steps), then down towards 0.
+        warmup: see `schedule`.
         seed: of initial weights and batches.
     """
 
@@ -50,6 +52,8 @@ class Regime:
     momentum: float
     batch_size: int
     epochs: int
+    schedule: Literal["constant", "linear"]
+    warmup: float
     seed: int
 
 
@@ -89,12 +93,24 @@ class CoalitionTrainer:
         for batch in self.batches:
             if np.any(weights[batch]):
                 step += 1
-                state = advance(self.regime, state, self.gradient(state.weights, batch, weights), step)
+                state = self.advance(state, self.gradient(state.weights, batch, weights), step)
         return self.measure(state.weights)
 
     def start(self) -> State:
         """The state before the first step."""
         return State(self.top.initial, torch.zeros_like(self.top.initial), torch.zeros_like(self.top.initial))
+
+    def advance(self, state: State, gradient: Tensor, step: int) -> State:
+        """The optimiser's step number `step`, from 1."""
+        return advance(self.regime, state, gradient, step, self.lr(step))
+
+    def lr(self, step: int) -> float:
+        """The learning rate of step number `step`; transformers' linear schedule, without its first step of lr 0."""
+        regime, steps = self.regime, len(self.batches)
+        if regime.schedule == "constant":
+            return regime.lr
+        rising = round(regime.warmup * steps)
+        return regime.lr * (step / rising if step < rising else (steps - step + 1) / (steps - rising + 1))
 
     def gradient(self, at: Tensor, batch: Sequence[int], weights: np.ndarray) -> Tensor:
         """(P,) the gradient of a batch's weighted loss; records of weight 0 cost nothing, and one must have another weight."""
@@ -117,29 +133,30 @@ class CoalitionTrainer:
         """The cost in FTE of tuning by `weights` (N,) and measuring: work for it over work for all records and dev.
 
         A tuned token counts twice a measured one: with the layers' own weights frozen, the backward pass has one product for
-        each of the forward pass's. Gradients through the tuning (`metagradient`) add, for *all* records, a forward-mode pass
-        and the backward pass through it, each twice a plain one, and a backward pass over dev; first-order marginals
-        (`in_run`) add for all records a forward-mode pass, and for each step a forward and a backward pass over dev.
+        each of the forward pass's. Gradients through the tuning (`metagradient`) add for all records a forward-mode pass,
+        twice a forward pass, for those of the coalition the backward pass through it, twice a backward pass, and one backward
+        pass over dev. First-order marginals (`in_run`) add for all records a forward-mode pass, and for each step a
+        forward and a backward pass over dev.
         """
         tuned = 2.0 * self.regime.epochs * self.lengths
         cost = tuned[weights != 0].sum() + self.dev_length
         if how == "metagradient":
-            cost += 2 * tuned.sum() + self.dev_length
+            cost += tuned.sum() + tuned[weights != 0].sum() + self.dev_length
         elif how == "in_run":
             cost += tuned.sum() + 2 * len(self.batches) * self.dev_length
         return float(cost / (tuned.sum() + self.dev_length))
 
 
-def advance(regime: Regime, state: State, gradient: Tensor, step: int) -> State:
+def advance(regime: Regime, state: State, gradient: Tensor, step: int, lr: float) -> State:
     """The optimiser's step number `step`, from 1; a pure function, which may be differentiated.
 
     It is torch's SGD with momentum, or its AdamW without weight decay.
     """
     if regime.optimizer == "sgd":
         first = regime.momentum * state.first + gradient
-        return State(state.weights - regime.lr * first, first, state.second)
+        return State(state.weights - lr * first, first, state.second)
     first = regime.momentum * state.first + (1 - regime.momentum) * gradient
     second = SECOND_BETA * state.second + (1 - SECOND_BETA) * gradient.square()
     unbiased_first = first / (1 - regime.momentum**step)
     root = (second / (1 - SECOND_BETA**step) + EPSILON**2).sqrt()  # finite slope where a gradient is exactly zero
-    return State(state.weights - regime.lr * unbiased_first / (root + EPSILON), first, second)
+    return State(state.weights - lr * unbiased_first / (root + EPSILON), first, second)

@@ -1,0 +1,45 @@
+"""The games that the benchmarks play: clusters of the default pool's real records, on the packaged model and a ledger.
+
+In: C, proxies per cluster, dev records and a regime. Out: an open game. Needs `make repro` once, for the pool and its
+embeddings; evaluations are kept in .shed/benchmarks.sqlite, so that a benchmark that was stopped goes on.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from shed.clustering import cluster
+from shed.files import read_array, read_json
+from shed.params import load_params
+from shed.proxy_game import ProxyGame, Setting, open_game
+from shed.records import read_records
+from shed.valuation.training import Regime
+
+LEDGER = Path(".shed/benchmarks.sqlite")
+
+
+@contextmanager
+def pool_game(C: int, proxies_per_cluster: int, dev_rows: int, regime: Regime) -> Iterator[ProxyGame]:
+    """The pool in `C` clusters, played by their proxies in a regime, utility being dev loss."""
+    params = load_params()
+    found = cluster(read_array("data/embeddings.npy"), C, "kmeans", proxies_per_cluster, seed=1)
+    clusters = pd.DataFrame({"cluster": found.labels, "proxy": found.proxies})
+    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[:dev_rows]
+    setting = Setting(
+        params.model.name,
+        read_json("data/model.json"),
+        params.model.prompt,
+        params.model.max_tokens,
+        "dev_loss",
+        regime,
+    )
+    with open_game(clusters, pool, dev, setting, LEDGER) as game:
+        yield game
+
+
+def scoring_regime(**changes: object) -> Regime:
+    """The default pipeline's scoring regime with some of its fields changed."""
+    params = load_params()
+    return Regime(**(params.score.tuning.model_dump() | {"seed": params.score.seed} | changes))

@@ -1,0 +1,53 @@
+"""Scores without any tuning, which every valuation must beat: likeness to dev, length, chance.
+
+In: records, dev records and their embeddings. Out: for each baseline a score for each record, higher is better.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from shed.records import Record
+
+Baseline = Literal["bm25", "cosine", "length", "random"]
+
+
+def baseline_scores(
+    records: Sequence[Record], dev: Sequence[Record], embeddings: np.ndarray, dev_embeddings: np.ndarray, seed: int
+) -> dict[Baseline, np.ndarray]:
+    """Score N records.
+
+    Args:
+        embeddings: (N, D) float32, unit rows; those of the records.
+        dev_embeddings: (M, D), those of the dev records.
+        seed: of the random scores.
+
+    Returns:
+        `bm25`, the mean BM25 score over dev records as queries; `cosine`, the mean cosine to them; `length`, the response's
+        in characters; `random`. Each (N,) float64.
+    """
+    return {
+        "bm25": bm25(records, dev),
+        "cosine": (embeddings @ dev_embeddings.T).mean(axis=1).astype(np.float64),
+        "length": np.array([float(len(record.response)) for record in records]),
+        "random": np.random.default_rng(seed).random(len(records)),
+    }
+
+
+def bm25(records: Sequence[Record], queries: Sequence[Record]) -> np.ndarray:
+    """(N,) mean BM25 score of each record's text over the queries' texts."""
+    from bm25s import BM25
+    from bm25s.tokenization import tokenize
+
+    index = BM25()
+    index.index(tokenize([_text(record) for record in records], show_progress=False), show_progress=False)
+    vocabulary = index.vocab_dict
+    asked = tokenize([_text(query) for query in queries], return_ids=False, show_progress=False)
+    known = [[token for token in tokens if token in vocabulary] for tokens in asked]
+    scores = [index.get_scores(tokens) for tokens in known if tokens]
+    return np.stack(scores).mean(axis=0).astype(np.float64) if scores else np.zeros(len(records))
+
+
+def _text(record: Record) -> str:
+    return f"{record.prompt}\n{record.response}"
