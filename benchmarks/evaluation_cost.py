@@ -3,7 +3,7 @@
 Usage, after `make repro`: python -m benchmarks.evaluation_cost. Writes benchmarks/evaluation_cost.json.
 
 Each coalition is half of the default pipeline's proxies. The naive protocol starts a process, loads the model, tunes all
-layers and generates answers for the dev records. The engine is measured at the pipeline's depth and at full depth; its
+layers and generates answers for the dev records. The engine is measured on the top four layers and at full depth; its
 set-up (loading, hidden states below the tuned layers) is paid once for all evaluations and given apart.
 """
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +22,7 @@ import pandas as pd
 import torch
 
 from shed.files import write_json
-from shed.models import load_model, load_tokenizer, locate
+from shed.models import has_fast_bfloat16, load_model, load_tokenizer, locate
 from shed.params import load_params
 from shed.prompts import encode_all, render_prompt
 from shed.records import Record, read_records
@@ -29,6 +30,7 @@ from shed.valuation.training import CoalitionTrainer, Regime
 from shed.valuation.utility import dev_set
 
 COALITIONS = 3
+DEPTHS = (4, None)
 
 
 def main() -> None:
@@ -39,15 +41,16 @@ def main() -> None:
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     rng = np.random.default_rng(0)
     coalitions = [rng.permutation(len(proxies)) < len(proxies) // 2 for _ in range(COALITIONS)]
-    engines = {f"engine_depth_{depth or 'all'}": engine(proxies, dev, depth) for depth in (params.score.tuning.depth, None)}
+    engines = {f"engine_depth_{depth or 'all'}": engine(proxies, dev, depth) for depth in DEPTHS}
     seconds: dict[str, list[float]] = {name: [] for name in ("naive", *engines)}
     for coalition in coalitions:
         members = [record for record, chosen in zip(proxies, coalition, strict=True) if chosen]
         seconds["naive"].append(naive(members, dev))
-        for name, (trainer, _) in engines.items():
+        for name, one in engines.items():
             began = time.perf_counter()
-            trainer.utility(coalition.astype(np.float32))
+            one.trainer.utility(coalition.astype(np.float32))
             seconds[name].append(time.perf_counter() - began)
+    peak = product_peak()
     result = {
         "machine": {"processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__},
         "proxies": len(proxies),
@@ -57,22 +60,68 @@ def main() -> None:
         "times_faster_than_naive": {
             name: median(a / b for a, b in zip(seconds["naive"], seconds[name], strict=True)) for name in engines
         },
-        "setup_seconds_once": {name: setup for name, (_, setup) in engines.items()},
+        "tflop_per_evaluation": {name: median(flop(one, c) for c in coalitions) / 1e12 for name, one in engines.items()},
+        "peak_gflop_per_second": peak / 1e9,
+        "share_of_peak": {
+            name: median(flop(one, c) / s for c, s in zip(coalitions, seconds[name], strict=True)) / peak
+            for name, one in engines.items()
+        },
+        "setup_seconds_once": {name: one.setup for name, one in engines.items()},
     }
     write_json("benchmarks/evaluation_cost.json", result)
     print(json.dumps(result, indent=2))
 
 
-def engine(proxies: list[Record], dev: list[Record], depth: int | None) -> tuple[CoalitionTrainer, float]:
-    """A trainer at this depth, and the seconds that its set-up took."""
+@dataclass(frozen=True)
+class Engine:
+    """A trainer, what its products cost, and the seconds that its set-up took."""
+
+    trainer: CoalitionTrainer
+    dev_answers: int
+    layer_weights: int
+    head_weights: int
+    setup: float
+
+
+def engine(proxies: list[Record], dev: list[Record], depth: int | None) -> Engine:
+    """The engine at this depth."""
     params = load_params()
     began = time.perf_counter()
     model, tokenizer = load_model(params.model.name), load_tokenizer(params.model.name)
     limit = model.config.max_position_embeddings
     members = encode_all(proxies, tokenizer, params.model.prompt, params.model.max_tokens, limit, end=True)
     measured = dev_set(params.score.utility, dev, tokenizer, params.model.prompt, params.model.max_tokens, limit)
+    layers = [m for layer in model.model.layers[-(depth or 0) :] for m in layer.modules() if isinstance(m, torch.nn.Linear)]
+    weights, head = sum(m.weight.numel() for m in layers), model.lm_head.weight.numel()
     regime = Regime(**(params.score.tuning.model_dump() | {"depth": depth}), seed=params.score.seed)
-    return CoalitionTrainer(model, members, measured, regime), time.perf_counter() - began
+    trainer = CoalitionTrainer(model, members, measured, regime)
+    answers = sum(sequence.response_length for sequence in measured.sequences)
+    return Engine(trainer, answers, weights, head, time.perf_counter() - began)
+
+
+def flop(engine: Engine, coalition: np.ndarray) -> float:
+    """Floating-point operations of an evaluation's matrix products with model weights; attention and LoRA are left out.
+
+    A tuned token passes each layer forward and, for the gradient of its input, backward; a measured one forward; the
+    vocabulary head sees response tokens alone.
+    """
+    trainer = engine.trainer
+    tuned = trainer.lengths[coalition].sum()
+    answers = trainer.top.response_tokens(np.flatnonzero(coalition).tolist())
+    layers = engine.layer_weights * (2 * tuned + trainer.dev_length)
+    return float(2 * (layers + engine.head_weights * (2 * answers + engine.dev_answers)))
+
+
+def product_peak() -> float:
+    """Floating-point operations a second of a matrix product of the model's shapes, 512 tokens at a time, in its dtype."""
+    dtype = torch.bfloat16 if has_fast_bfloat16() else torch.float32
+    left, right = torch.randn(512, 576, dtype=dtype), torch.randn(576, 1536, dtype=dtype)
+    times = []
+    for _ in range(300):
+        began = time.perf_counter()
+        left @ right
+        times.append(time.perf_counter() - began)
+    return 2.0 * 512 * 576 * 1536 / median(times)
 
 
 def naive(members: list[Record], dev: list[Record]) -> float:

@@ -86,12 +86,14 @@ def open_game(
         "proxies": [record.id for record in proxies],
         "dev": [record.id for record in dev],
         "dtype": str(model.dtype),
-        "code": [code_digest(Path(str(module.__file__))) for module in (prompts, utility, top, training, backward)],
+        "code": [code_digest(Path(str(module.__file__))) for module in (prompts, utility, top, training)],
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         **asdict(setting),
     }
     trainer = CoalitionTrainer(model, members, measured, setting.regime)
-    with Ledger(ledger).play(TuningGame(trainer, owner, [record.id for record in proxies]), description) as play:
+    gradient_code = code_digest(Path(str(backward.__file__)))
+    game = TuningGame(trainer, owner, [record.id for record in proxies])
+    with Ledger(ledger).play(game, description, gradient_code) as play:
         yield ProxyGame(play, proxies, members, owner, setting.utility)
 
 

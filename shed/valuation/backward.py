@@ -4,9 +4,10 @@ In: a `CoalitionTrainer` and weights. Out: the utility and a number for each rec
 
 With u the dev utility, s the state (LoRA weights, optimiser averages) and w the records' weights, step t is
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
-∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. One forward-mode pass in
-direction d gives all ∇ℓ_i · d, and one backward pass through their weighted sum gives H d. Memory is that of CHUNK_TOKENS
-tokens, plus the stored states: 4 vectors of LoRA size for each step (metagradients: arXiv 2503.13751, 2504.16430).
+∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. For the records of the
+coalition both are derivatives of g · d, in the weights and in θ; for the others one forward-mode pass in direction d gives
+∇ℓ_i · d. Memory is that of CHUNK_TOKENS tokens, plus the stored states: 4 vectors of LoRA size for each step (metagradients:
+arXiv 2503.13751, 2504.16430).
 """
 
 import numpy as np
@@ -112,10 +113,13 @@ def _slopes_and_curvature(
         slopes[places] = _slopes(trainer, at, [batch[place] for place in places], direction)
     for places in _chunks(trainer, batch, present):
         members = [batch[place] for place in places]
-        with sdpa_kernel(SDPBackend.MATH):
-            found, pull = torch.func.vjp(lambda lora, of=members: _slopes(trainer, lora, of, direction), at)[:2]
-            curvature += pull(trainer.scale(batch, members, weights).to(found))[0]
-        slopes[places] = found
+        lora = at.detach().requires_grad_()
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
+            losses = trainer.top.member_losses(lora, members)
+            scale = trainer.scale(batch, members, weights).to(losses).requires_grad_()
+            (gradient,) = torch.autograd.grad(losses @ scale, lora, create_graph=True)
+            slopes[places], product = torch.autograd.grad(gradient @ direction, [scale, lora])
+        curvature += product
     return slopes, curvature
 
 

@@ -71,19 +71,20 @@ class Ledger:
             raise ShedError(f"cannot write the ledger {self.path}: {error}") from error
 
     @contextmanager
-    def play(self, game: NamedGame, description: dict[str, Any]) -> Iterator["LedgeredGame"]:
+    def play(self, game: NamedGame, description: dict[str, Any], gradient_code: str = "") -> Iterator["LedgeredGame"]:
         """The game with the ledger before it, held by this process alone until the block ends.
 
         Args:
             description: all that the utilities depend on (data, model, regime, code, versions), as JSON values; another
                 description is another game, and none of its evaluations are used.
+            gradient_code: what marginals depend on besides, a digest of the code that differentiates.
         """
         text = json.dumps(description, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         with _exclusive(self.path.with_name(f"{self.path.stem}-{key}.lock")), self._connection() as connection:
             with connection:
                 connection.execute("INSERT OR IGNORE INTO games VALUES (?, ?)", (key, text))
-            yield LedgeredGame(game, connection, key)
+            yield LedgeredGame(game, connection, key, gradient_code)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -120,12 +121,13 @@ class LedgeredGame:
         new: how many evaluations were measured now and not found.
     """
 
-    def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str) -> None:
+    def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str, gradient_code: str) -> None:
         self.players, self.owner = game.players, game.owner
         self.new = 0
         self.key = key
         self._game = game
         self._connection = connection
+        self._gradient_code = gradient_code
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         """(m, players) bool to (m,) float64; NaN where the tuning diverged."""
@@ -134,7 +136,7 @@ class LedgeredGame:
     def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:
         """The name under which an evaluation is kept."""
         digest = hashlib.sha256("\n".join(self._game.members(weights)).encode()).hexdigest()[:32]
-        return digest if how is None else f"{digest}-{how}"
+        return digest if how is None else f"{digest}-{how}-{self._gradient_code}"
 
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
         """The cost in FTE of evaluating weights (players,), with each record's marginal if `how` is given."""

@@ -65,10 +65,11 @@ class Metagradient:
 def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ...]:
     """A note if gradients at a coalition and near it disagree: utility is then no smooth function of weights.
 
-    The near weighting takes NUDGE off the players that are in and gives as much to those that are out.
+    The near weighting takes NUDGE off every second player that is in.
     """
     at = coalition.astype(np.float64)
-    near = at + NUDGE * (1 - 2 * at)
+    near = at.copy()
+    near[np.flatnonzero(coalition)[::2]] -= NUDGE
     one, other = (game.marginals(weights, "metagradient").marginals for weights in (at, near))
     assert one is not None
     assert other is not None

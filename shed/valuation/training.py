@@ -133,10 +133,10 @@ class CoalitionTrainer:
         """The cost in FTE of tuning by `weights` (N,) and measuring: work for it over work for all records and dev.
 
         A tuned token counts twice a measured one: with the layers' own weights frozen, the backward pass has one product for
-        each of the forward pass's. Gradients through the tuning (`metagradient`) add for all records a forward-mode pass,
-        twice a forward pass, for those of the coalition the backward pass through it, twice a backward pass, and one backward
-        pass over dev. First-order marginals (`in_run`) add for all records a forward-mode pass, and for each step a
-        forward and a backward pass over dev.
+        each of the forward pass's. Gradients through the tuning (`metagradient`) add for the records of the coalition four
+        passes, a gradient and the derivative of it; for the others a forward-mode pass, which is two; and a backward pass
+        over dev. First-order marginals (`in_run`) add for all records a forward-mode pass, and for each step a forward and a
+        backward pass over dev.
         """
         tuned = 2.0 * self.regime.epochs * self.lengths
         cost = tuned[weights != 0].sum() + self.dev_length
