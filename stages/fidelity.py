@@ -58,10 +58,7 @@ def run(params: Params) -> None:
 
 
 def target_regime(params: Params) -> Regime:
-    """The final tuning's: all layers, its optimiser, schedule, learning rate and epochs.
-
-    Batches hold twice its records, so that those of a half coalition have about its size.
-    """
+    """The final tuning's: all layers, its optimiser, schedule, learning rate, batch size and epochs."""
     final = params.finetune
     return Regime(
         depth=None,
@@ -71,7 +68,7 @@ def target_regime(params: Params) -> Regime:
         optimizer="adamw",
         lr=final.lr,
         momentum=0.9,
-        batch_size=2 * final.batch_size,
+        batch_size=final.batch_size,
         epochs=final.epochs,
         schedule="linear",
         warmup=final.warmup_ratio,

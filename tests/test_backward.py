@@ -9,7 +9,7 @@ import torch
 from shed.models import load_model, load_tokenizer
 from shed.prompts import encode_all
 from shed.records import Record
-from shed.valuation.backward import in_run, metagradient
+from shed.valuation.backward import fine_tune_equivalents, in_run, metagradient
 from shed.valuation.training import CoalitionTrainer, Regime
 from shed.valuation.utility import Kind, dev_set
 
@@ -86,3 +86,14 @@ def test_first_order_effects_are_the_gradient_of_one_plain_step(tiny_model: str,
     regime = dataclasses.replace(REGIME, momentum=0.0, lr=1e-4, batch_size=7, epochs=1)
     trainer = double_trainer(tiny_model, records, regime)
     np.testing.assert_allclose(in_run(trainer, np.ones(7))[1], metagradient(trainer, np.ones(7))[1], rtol=1e-2)
+
+
+def test_a_tuning_too_long_to_keep_is_cut_into_segments_and_gives_the_same(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, optimizer="adamw", lr=0.01))
+    whole, cost = metagradient(trainer, np.array(SOME)), fine_tune_equivalents(trainer, np.array(SOME), "metagradient")
+    monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 2 * 4 * 8 * trainer.top.initial.numel())  # two steps in float64
+    cut = metagradient(trainer, np.array(SOME))
+    np.testing.assert_allclose(cut[1], whole[1], rtol=1e-9)
+    assert fine_tune_equivalents(trainer, np.array(SOME), "metagradient") > cost

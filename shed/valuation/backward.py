@@ -6,9 +6,11 @@ With u the dev utility, s the state (LoRA weights, optimiser averages) and w the
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
 ∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. For the records of the
 coalition both are derivatives of g · d, in the weights and in θ; for the others one forward-mode pass in direction d gives
-∇ℓ_i · d. Memory is that of CHUNK_TOKENS tokens, plus the stored states: 4 vectors of LoRA size for each step (metagradients:
-arXiv 2503.13751, 2504.16430).
+∇ℓ_i · d. Memory is that of CHUNK_TOKENS tokens, plus 4 vectors of LoRA size for each step, up to KEPT_BYTES: a longer
+tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751, 2504.16430).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +18,20 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.progress import track
+from shed.valuation.game import Attribution
 from shed.valuation.training import CoalitionTrainer, State
 
 CHUNK_TOKENS = 512
+KEPT_BYTES = 2**30
+
+
+class Walked(NamedTuple):
+    """A batch as the tuning took it: its step's number, the state before it, and its gradient, None if it was no step."""
+
+    batch: list[int]
+    step: int
+    before: State
+    gradient: Tensor | None
 
 
 def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -27,27 +40,66 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
     The gradient holds NaN where the tuning diverged. A batch whose weights are all 0 is no step, and there utility jumps
     when a weight leaves 0: for its records the gradient is what their loss alone would do at that point of the run.
     """
+    segments = _segments(trainer)
     state, step = trainer.start(), 0
-    walked: list[tuple[list[int], int, State, Tensor | None]] = []
-    for batch in trainer.batches:
-        if np.any(weights[batch]):
-            step += 1
-            gradient = trainer.gradient(state.weights, batch, weights)
-            walked.append((batch, step, state, gradient))
-            state = trainer.advance(state, gradient, step)
-        else:
-            walked.append((batch, step + 1, state, None))
+    starts: list[tuple[State, int]] = []
+    walked: list[Walked] = []
+    for segment in segments:
+        starts.append((state, step))
+        walked, state, step = _walk(trainer, segment, weights, state, step)
     utility, cotangent = _dev_gradient(trainer, state.weights)
     zero = torch.zeros_like(cotangent)
     cotangents = State(cotangent, zero, zero)
     total = np.zeros(len(weights))
-    for batch, step, state, taken in track(walked[::-1], "walking back", "step"):
-        through, direction = _through_advance(trainer, state, zero if taken is None else taken, step, cotangents)
-        slopes, curvature = _slopes_and_curvature(trainer, state.weights, batch, weights, direction)
-        total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
-        if taken is not None:
-            cotangents = through._replace(weights=through.weights + curvature)
+    bar = iter(track(range(len(trainer.batches)), "walking back", "step"))
+    for number in reversed(range(len(segments))):
+        if number < len(segments) - 1:
+            walked, _, _ = _walk(trainer, segments[number], weights, *starts[number])
+        for batch, step, state, taken in reversed(walked):
+            next(bar)
+            through, direction = _through_advance(trainer, state, zero if taken is None else taken, step, cotangents)
+            slopes, curvature = _slopes_and_curvature(trainer, state.weights, batch, weights, direction)
+            total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+            if taken is not None:
+                cotangents = through._replace(weights=through.weights + curvature)
     return utility, total
+
+
+def _walk(
+    trainer: CoalitionTrainer, segment: list[list[int]], weights: np.ndarray, state: State, step: int
+) -> tuple[list[Walked], State, int]:
+    """Tune on the batches of a segment, from a state after `step` steps, and keep what walking back needs."""
+    walked = []
+    for batch in segment:
+        gradient = trainer.gradient(state.weights, batch, weights) if np.any(weights[batch]) else None
+        walked.append(Walked(batch, step + 1, state, gradient))
+        if gradient is not None:
+            step += 1
+            state = trainer.advance(state, gradient, step)
+    return walked, state, step
+
+
+def _segments(trainer: CoalitionTrainer) -> list[list[list[int]]]:
+    """The batches in segments whose states fit KEPT_BYTES; all but the last are tuned again on the way back."""
+    length = max(1, KEPT_BYTES // (4 * trainer.top.initial.numel() * trainer.top.initial.element_size()))
+    return [trainer.batches[at : at + length] for at in range(0, len(trainer.batches), length)]
+
+
+def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: Attribution) -> float:
+    """The cost in FTE of a run with marginals, in the terms of `CoalitionTrainer.fine_tune_equivalents`.
+
+    `metagradient` adds to the tuning: for the records of the coalition four passes, a gradient and its derivative, and one
+    tuning more of all segments but the last; for the others a forward-mode pass, which is two; a backward pass over dev.
+    `in_run` adds for all records a forward-mode pass, and for each step a forward and a backward pass over dev.
+    """
+    tuned, dev = 2.0 * trainer.regime.epochs * trainer.lengths, trainer.dev_length
+    present, everything = tuned[weights != 0].sum(), tuned.sum()
+    if how == "metagradient":
+        again = 1 - len(_segments(trainer)[-1]) / len(trainer.batches)
+        cost = (1 + 2 + again) * present + (everything - present) + 2 * dev
+    else:
+        cost = present + everything + (1 + 2 * len(trainer.batches)) * dev
+    return float(cost / (everything + dev))
 
 
 def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:

@@ -82,7 +82,10 @@ class TuningGame:
 
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
         """The cost in FTE of evaluating weights (players,), with marginals if `how` is given."""
-        return self._trainer.fine_tune_equivalents(weights[self.owner], how)
+        from shed.valuation.backward import fine_tune_equivalents
+
+        own = weights[self.owner]
+        return self._trainer.fine_tune_equivalents(own) if how is None else fine_tune_equivalents(self._trainer, own, how)
 
     def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
         """Tune on a coalition (players,) bool, or by weights, and measure; with marginals if `how` is given."""

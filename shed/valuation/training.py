@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from shed.prompts import Encoded
-from shed.valuation.game import Attribution
 from shed.valuation.top import Lora, TopLayers, length_batches
 from shed.valuation.utility import DevSet
 
@@ -129,22 +128,14 @@ class CoalitionTrainer:
         """Dev utility of LoRA weights (P,)."""
         return sum(float(self.top.dev_terms(lora, batch).double().sum()) for batch in self.top.dev_batches)
 
-    def fine_tune_equivalents(self, weights: np.ndarray, how: Attribution | None = None) -> float:
-        """The cost in FTE of tuning by `weights` (N,) and measuring: work for it over work for all records and dev.
+    def fine_tune_equivalents(self, weights: np.ndarray) -> float:
+        """The cost of `utility(weights)` in FTE: work for these records and dev, over work for all records and dev.
 
         A tuned token counts twice a measured one: with the layers' own weights frozen, the backward pass has one product for
-        each of the forward pass's. Gradients through the tuning (`metagradient`) add for the records of the coalition four
-        passes, a gradient and the derivative of it; for the others a forward-mode pass, which is two; and a backward pass
-        over dev. First-order marginals (`in_run`) add for all records a forward-mode pass, and for each step a forward and a
-        backward pass over dev.
+        each of the forward pass's.
         """
         tuned = 2.0 * self.regime.epochs * self.lengths
-        cost = tuned[weights != 0].sum() + self.dev_length
-        if how == "metagradient":
-            cost += tuned.sum() + tuned[weights != 0].sum() + self.dev_length
-        elif how == "in_run":
-            cost += tuned.sum() + 2 * len(self.batches) * self.dev_length
-        return float(cost / (tuned.sum() + self.dev_length))
+        return float((tuned[weights != 0].sum() + self.dev_length) / (tuned.sum() + self.dev_length))
 
 
 def advance(regime: Regime, state: State, gradient: Tensor, step: int, lr: float) -> State:
