@@ -30,9 +30,9 @@ from shed.valuation.permutation import Permutation
 from shed.valuation.regression import Regression
 from shed.valuation.removal import Removal
 
-PLAYERS, PROXIES, DEV_ROWS = 8, 2, 24
+PLAYERS, PROXIES, DEV_ROWS = 8, 1, 16
 REGIMES: dict[str, dict[str, Any]] = {"mild": {"batch_size": 4}, "harsh": {"batch_size": 4, "epochs": 3, "lr": 0.15}}
-BUDGETS = [2, 4, 6, 8, 16, 32, 64]
+BUDGETS = [2, 4, 6, 8, 16, 32]
 SEEDS = range(3)
 ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
     "metagradient": lambda seed, fte: Metagradient(seed, check=False),

@@ -20,6 +20,10 @@ from shed.valuation.game import DifferentiableGame
 GOLDEN = (5**0.5 - 1) / 2
 NUDGE = 0.1
 SMOOTH = 0.9  # least cosine between the gradients of two close weightings
+ONE_PAIR = (
+    "one pair of runs: standard errors are half the root mean square difference between its runs, which overstates them "
+    "where utility is smooth; raise score.budget for errors over pairs"
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Metagradient:
     """Score players by the mean of utility's gradients at random coalitions, each paired with its complement.
 
     Pair i depends on the seed and on i alone: t runs evenly over (0, 1) as pairs go on, from 1/2, and round(t P) players are
-    in. Pairs go on until the budget ends them. Standard errors are over pairs, so they need two.
+    in. Pairs go on until the budget ends them. Standard errors are over pairs; of one pair alone they are half the root mean
+    square difference between its two runs, the same for all players, and a note says so.
 
     Attributes:
         check: first compare the gradients of two close weightings, at the cost of one run more.
@@ -48,12 +53,16 @@ class Metagradient:
         scores, records = np.empty((0, players)), np.empty((0, len(game.owner)))
         for pair in count():
             one = self._coalition(players, pair)
-            runs = [game.marginals(way.astype(np.float64), "metagradient").marginals for way in (one, ~one)]
-            own = np.mean([run for run in runs if run is not None], axis=0)
-            records = np.vstack([records, own])
-            scores = np.vstack([scores, np.bincount(game.owner, weights=own, minlength=players)])
-            if np.isfinite(scores).all(axis=1).any():
-                yield replace(average(scores, v_none, v_all, records), notes=notes)
+            runs = np.stack([_marginals(game, way.astype(np.float64)) for way in (one, ~one)])
+            by_player = np.stack([np.bincount(game.owner, weights=run, minlength=players) for run in runs])
+            if not np.isfinite(runs).all():
+                continue
+            records, scores = np.vstack([records, runs.mean(axis=0)]), np.vstack([scores, by_player.mean(axis=0)])
+            estimate = replace(average(scores, v_none, v_all, records), notes=notes)
+            if len(scores) == 1:
+                spread = np.sqrt(np.square(by_player[0] - by_player[1]).mean()) / 2
+                estimate = replace(estimate, stderr=np.full(players, spread), halves=by_player, notes=(*notes, ONE_PAIR))
+            yield estimate
 
     def _coalition(self, players: int, pair: int) -> np.ndarray:
         size = round(((0.5 + GOLDEN * pair) % 1.0) * players)
@@ -70,9 +79,7 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
     at = coalition.astype(np.float64)
     near = at.copy()
     near[np.flatnonzero(coalition)[::2]] -= NUDGE
-    one, other = (game.marginals(weights, "metagradient").marginals for weights in (at, near))
-    assert one is not None
-    assert other is not None
+    one, other = (_marginals(game, weights) for weights in (at, near))
     cosine = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
     if cosine >= SMOOTH:
         return ()
@@ -81,3 +88,9 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
         "records' weights, and these scores say little; lower score.tuning.lr, raise score.tuning.batch_size, or take fewer "
         "steps (epochs)",
     )
+
+
+def _marginals(game: DifferentiableGame, weights: np.ndarray) -> np.ndarray:
+    marginals = game.marginals(weights, "metagradient").marginals
+    assert marginals is not None
+    return marginals
