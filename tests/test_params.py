@@ -24,7 +24,11 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
             "samplr: qocs",
             "unknown key 'samplr' with value 'qocs'; did you mean 'sampler'? allowed here: C, sampler",
         ),
-        ("  epochs: 2", "  epoch: 2", "unknown key 'finetune.epoch' with value 2; did you mean 'epochs'?"),
+        (
+            "warmup_ratio: 0.1",
+            "warmup_rate: 0.1",
+            "unknown key 'finetune.warmup_rate' with value 0.1; did you mean 'warmup_ratio'?",
+        ),
         ("sampler: qocs", "sampler: best", "sampler is 'best'; it must be 'qocs', 'qwcs', 'random' or 'full'"),
         ("C: 32", "C: 1", "C is 1; it must be greater than or equal to 2"),
         ("C: 32", "C: 32.0", "C is 32.0; it must be a valid integer"),
@@ -37,6 +41,9 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
         ("sampler: qocs\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
+        ("    fte: 8.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
+        ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
+        ("method: metagradient", "method: shapiq", "score.method shapiq plans with score.budget.evaluations: set it, to 4 at"),
     ],
 )
 def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(

@@ -16,7 +16,7 @@ from shed.errors import ShedError
 from shed.valuation.estimate import Estimate, Estimator, rank_correlation
 from shed.valuation.game import Attribution, Evaluation, Spent
 
-IDLE_CALLS = 50  # calls in a row that ask for nothing new: a small game has no more coalitions to give
+IDLE_CALLS = 200  # calls in a row that ask for nothing new: a small game has no more coalitions to give
 ROUNDS_BEFORE_A_TARGET = 4  # spreads and halves of fewer rounds say little
 
 
