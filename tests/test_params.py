@@ -41,7 +41,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
         ("sampler: qocs\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
-        ("    fte: 8.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
+        ("    fte: 6.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
         ("method: metagradient", "method: shapiq", "score.method shapiq plans with score.budget.evaluations: set it, to 4 at"),
     ],

@@ -26,7 +26,12 @@ SMALL: dict[str, Any] = {
     "C": 6,
     "data": {"pool_rows": 60, "dev_rows": 8, "test_rows": 12},
     "cluster": {"proxies_per_cluster": 1},
-    "score": {"budget": {"evaluations": 5, "fte": None}, "dev_rows": 4, "tuning": {"depth": 2, "batch_size": 4}},
+    "score": {
+        "check_smoothness": True,
+        "budget": {"evaluations": 5, "fte": None},
+        "dev_rows": 4,
+        "tuning": {"depth": 2, "batch_size": 4},
+    },
     "finetune": {"batch_size": 4, "epochs": 1},
     "evaluate": {"limit": 4, "batch_size": 4},
     "fidelity": {"coalitions": 4, "target_coalitions": 4},
