@@ -20,14 +20,13 @@ from shed.valuation.regression import Regression
 from shed.valuation.removal import Removal
 
 PLAYERS, DEV_ROWS, COALITIONS = 64, 48, 24
-BUDGETS = [2, 4, 8, 16, 32]
+BUDGETS = [2, 4, 6, 8, 16]
 REFERENCE = 16
 ESTIMATORS: dict[str, Estimator] = {
     "metagradient": Metagradient(3, check=False),
     "in_run": InRun(),
     "regression": Regression(3),
     "regression_on_in_run": Regression(3, surrogate=InRun()),
-    "removal": Removal(n=1, k=1000, seed=3),
     "removal_of_4": Removal(n=4, k=1000, seed=3),
     "permutation": Permutation(3),
 }

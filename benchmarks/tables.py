@@ -21,9 +21,9 @@ def main() -> None:
 
 def estimators(results: dict[str, dict[str, Any]], measure: str) -> str:
     """A row for each estimator, a column for each budget."""
-    budgets = list(next(iter(results.values())))
+    budgets = max((list(by) for by in results.values()), key=len)
     rows = [[f"{measure} at FTE", *budgets]] + [
-        [name, *("-" if by[fte] is None else f"{by[fte][measure]:.2f}" for fte in budgets)] for name, by in results.items()
+        [name, *("-" if by.get(fte) is None else f"{by[fte][measure]:.2f}" for fte in budgets)] for name, by in results.items()
     ]
     return table(rows)
 
