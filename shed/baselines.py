@@ -49,5 +49,21 @@ def bm25(records: Sequence[Record], queries: Sequence[Record]) -> np.ndarray:
     return np.stack(scores).mean(axis=0).astype(np.float64) if scores else np.zeros(len(records))
 
 
+def importance(records: Sequence[Record], dev: Sequence[Record], buckets: int = 10_000) -> np.ndarray:
+    """(N,) log importance weights of the records for looking like dev, by hashed words and pairs (DSIR, arXiv 2302.03169).
+
+    A feature's log ratio is of its smoothed frequencies in dev and in the records; a record's weight is the mean over its
+    features, so that length alone earns nothing.
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    vectorizer = HashingVectorizer(n_features=buckets, ngram_range=(1, 2), norm=None, alternate_sign=False)
+    own, asked = (vectorizer.transform([_text(record) for record in group]) for group in (records, dev))
+    source, target = (np.asarray(counts.sum(axis=0)).ravel() + 1.0 for counts in (own, asked))
+    ratio = np.log(target / target.sum()) - np.log(source / source.sum())
+    weights: np.ndarray = np.asarray(own @ ratio) / np.maximum(1.0, np.asarray(own.sum(axis=1)).ravel())
+    return weights
+
+
 def _text(record: Record) -> str:
     return f"{record.prompt}\n{record.response}"

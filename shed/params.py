@@ -8,7 +8,7 @@ import difflib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -27,6 +27,9 @@ class Section(BaseModel):
     """A group of params: unknown keys, wrong types and missing keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Data(Section):
@@ -185,7 +188,12 @@ class Params(Section):
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
-    """Read and check a params file.
+    """Read and check a params file; see `load`."""
+    return load(Params, path)
+
+
+def load(section: type[AnySection], path: Path | str) -> AnySection:
+    """Read and check a YAML file that holds a section.
 
     The file is read as YAML 1.2, as DVC writes it: `1e-05` is a number and `yes` a text.
 
@@ -199,20 +207,20 @@ def load_params(path: Path | str = "params.yaml") -> Params:
     except YAMLError as error:
         raise ShedError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
-        raise ShedError(f"{path}: must be a mapping of keys to values, with the keys {', '.join(Params.model_fields)}")
+        raise ShedError(f"{path}: must be a mapping of keys to values, with the keys {', '.join(section.model_fields)}")
     try:
-        return Params.model_validate(raw)
+        return section.model_validate(raw)
     except ValidationError as error:
-        raise ShedError(f"{path}: {_explain(error)}") from error
+        raise ShedError(f"{path}: {_explain(error, section)}") from error
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, top: type[Section]) -> str:
     """The first error as one line; an unknown key goes first, since a typo shows as an unknown and a missing key."""
     found = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")[0]
     path = [str(part) for part in found["loc"]]
     key = ".".join(path)
     if found["type"] == "extra_forbidden":
-        allowed = list(_section(path[:-1]).model_fields)
+        allowed = list(_section(path[:-1], top).model_fields)
         close = difflib.get_close_matches(path[-1], allowed, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"unknown key {key!r} with value {found['input']!r}; {hint}allowed here: {', '.join(allowed)}"
@@ -224,8 +232,8 @@ def _explain(error: ValidationError) -> str:
     return f"{key} is {found['input']!r}; it must be {message}"
 
 
-def _section(path: list[str]) -> type[BaseModel]:
-    section: type[BaseModel] = Params
+def _section(path: list[str], top: type[Section]) -> type[BaseModel]:
+    section: type[BaseModel] = top
     for part in path:
         annotation = section.model_fields[part].annotation
         assert isinstance(annotation, type)

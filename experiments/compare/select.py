@@ -1,0 +1,26 @@
+"""Select: the rows of every run, in a file each, so that a run is repeated when its own rows change and not before."""
+
+import pandas as pd
+
+from experiments.compare.settings import load_settings, runs
+from shed.contenders import contend
+from shed.files import replacing, write_table
+from shed.params import Params
+from shed.sampling import budget
+from stages import main
+
+
+def run(params: Params) -> None:
+    clusters = pd.read_parquet("data/clusters.parquet")
+    scores = pd.read_parquet("data/scores.parquet")
+    signals = pd.read_parquet("experiments/compare/signals.parquet")
+    with replacing("experiments/compare/selections") as folder:
+        folder.mkdir()
+        for one in runs(load_settings()):
+            rows = budget(len(clusters), one.fraction, None)
+            ids = contend(one.method, clusters, scores, signals, rows, params.sample.f, one.seed)
+            write_table(folder / f"{one.name}.parquet", pd.DataFrame({"id": ids, "seed": one.seed}))
+
+
+if __name__ == "__main__":
+    main(run)

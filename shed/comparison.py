@@ -1,0 +1,113 @@
+"""Which selection wins: gains over random rows, paired by seed and by item, with intervals and corrected p-values.
+
+In: for each run (method, fraction, seed) its evaluated items. Out: a row for each method and fraction.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from shed.errors import ShedError
+
+Measure = Literal["loss", "accuracy"]
+MEASURES: tuple[Measure, ...] = ("loss", "accuracy")
+DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The items of a method's runs: `values` (S, I) nats or correct, of S seeds; `size` (I,) tokens or ones; `task` (I,)."""
+
+    values: np.ndarray
+    size: np.ndarray
+    task: np.ndarray
+
+
+def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
+    """Compare each method with the reference at the same fraction.
+
+    A measure is the mean over the split's tasks. A gain is the reference's loss minus the method's, or the method's accuracy
+    minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an item with
+    itself. Intervals are of a bootstrap over seeds and, within each task, over items. p-values are two-sided, of the same
+    draws, and corrected by Holm for the number of methods at that fraction and measure.
+
+    Args:
+        items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`.
+        split: `dev` or `test`.
+
+    Returns:
+        `fraction`, `method`, `seeds`, and for each measure its mean over seeds, `_std` (over seeds), `_gain`, `_gain_low`,
+        `_gain_high` (95 %), `_p` and `_p_holm`; by fraction, best loss first. A fraction without the reference has no gains.
+
+    Raises:
+        ShedError: a method was not run with the same seeds as the reference.
+    """
+    of_split = items[items["task"].str.startswith(f"{split}_")].sort_values(["seed", "task", "id"])
+    rows = []
+    for fraction, group in of_split.groupby("fraction"):
+        methods = {str(method): runs for method, runs in group.groupby("method")}
+        for method, runs in methods.items():
+            row: dict[str, object] = {"fraction": fraction, "method": method, "seeds": runs["seed"].nunique()}
+            for measure in MEASURES:
+                found = _runs(runs, measure)
+                by_seed = _measure(found.values, found)
+                row |= {measure: by_seed.mean(), f"{measure}_std": by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan}
+                if reference in methods and method != reference:
+                    if set(runs["seed"]) != set(methods[reference]["seed"]):
+                        raise ShedError(
+                            f"{method} and {reference} were run with other seeds at {fraction}: run both with the same"
+                        )
+                    row |= _gain(found, _runs(methods[reference], measure), measure, seed)
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    for measure in MEASURES:
+        if f"{measure}_p" in table:
+            table[f"{measure}_p_holm"] = table.groupby("fraction")[f"{measure}_p"].transform(holm)
+    return table.sort_values(["fraction", "loss"], ignore_index=True)
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """p-values corrected for their number (Holm 1979); NaN stays out of the count."""
+    known = p.dropna().sort_values()
+    corrected = (known * np.arange(len(known), 0, -1)).cummax().clip(upper=1.0)
+    return corrected.reindex(p.index)
+
+
+def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs:
+    first = runs[runs["seed"] == runs["seed"].iloc[0]]
+    value = "nats" if measure == "loss" else "correct"
+    size = first["tokens"].to_numpy(dtype=float) if measure == "loss" else np.ones(len(first))
+    return _Runs(runs[value].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())
+
+
+def _measure(values: np.ndarray, of: _Runs, weights: np.ndarray | None = None) -> np.ndarray:
+    """(B,) means over tasks of the values (B, I) for each unit of size, items counted by `weights` (B, I)."""
+    weights = np.ones_like(values) if weights is None else weights
+    by_task = [
+        (values[:, own] * weights[:, own]).sum(axis=1) / (of.size[own] * weights[:, own]).sum(axis=1)
+        for own in (of.task == task for task in np.unique(of.task))
+    ]
+    return np.asarray(np.mean(by_task, axis=0))
+
+
+def _gain(found: _Runs, reference: _Runs, measure: Measure, seed: int) -> dict[str, float]:
+    sign = -1.0 if measure == "loss" else 1.0
+    difference = sign * (found.values - reference.values)
+    rng = np.random.default_rng(seed)
+    seeds = len(difference)
+    chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS) / seeds
+    weights = np.empty((DRAWS, len(found.size)))
+    for task in np.unique(found.task):
+        own = np.flatnonzero(found.task == task)
+        weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=DRAWS)
+    drawn = _measure(chosen @ difference, found, weights)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return {
+        f"{measure}_gain": float(_measure(difference.mean(axis=0, keepdims=True), found)[0]),
+        f"{measure}_gain_low": float(low),
+        f"{measure}_gain_high": float(high),
+        f"{measure}_p": min(1.0, 2 * (tail + 1) / (DRAWS + 1)),
+    }

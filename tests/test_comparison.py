@@ -1,0 +1,69 @@
+"""Gains over random rows: the sign, what an interval covers, what pairing buys, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shed.comparison import compare, holm
+from shed.errors import ShedError
+
+
+def runs(effects: dict[str, float], seeds: int = 5, items: int = 60, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
+    """Runs whose items differ much from one another and whose methods shift each item's nats by an effect."""
+    rng = np.random.default_rng(seed)
+    hardness = rng.normal(6, 3, size=items)
+    rows = []
+    for method, effect in effects.items():
+        for s in range(seeds):
+            nats = hardness + effect + rng.normal(0, noise, size=items)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "method": method,
+                        "fraction": 0.1,
+                        "seed": s,
+                        "task": [f"test_{'ab'[i % 2]}" for i in range(items)],
+                        "id": [f"{i:03}" for i in range(items)],
+                        "correct": (nats < 6).astype(float),
+                        "nats": nats,
+                        "tokens": 1,
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_a_small_gain_shows_because_items_are_paired() -> None:
+    items = runs({"random": 0.0, "better": -0.3, "worse": 0.3})
+    table = compare(items, "test", "random", seed=0).set_index("method")
+    better, worse = table.loc["better"], table.loc["worse"]
+    assert better["loss_gain"] == pytest.approx(0.3, abs=0.05)
+    assert better["loss_gain_low"] > 0 > worse["loss_gain_high"]
+    assert better["loss_p_holm"] < 0.01
+    assert better["loss"] < table.loc["random", "loss"] < worse["loss"]
+    assert np.isnan(table.loc["random", "loss_gain"])
+
+
+def test_runs_in_any_order_give_the_same_table() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    shuffled = items.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(compare(items, "test", "random", 0), compare(shuffled, "test", "random", 0))
+
+
+def test_methods_without_an_effect_are_rarely_called_better() -> None:
+    false_alarms = 0
+    for seed in range(40):
+        table = compare(runs({"random": 0.0, "same": 0.0}, items=30, noise=1.0, seed=seed), "test", "random", seed=0)
+        false_alarms += bool((table["loss_p_holm"] < 0.05).any())
+    assert false_alarms <= 6
+
+
+def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
+    corrected = holm(pd.Series([0.04, 0.01, np.nan, 0.03]))
+    np.testing.assert_allclose(corrected, [0.06, 0.03, np.nan, 0.06])
+
+
+def test_seeds_that_the_reference_lacks_are_refused() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    with pytest.raises(ShedError, match="better and random were run with other seeds"):
+        compare(items[~((items["method"] == "random") & (items["seed"] == 4))], "test", "random", seed=0)

@@ -1,0 +1,39 @@
+"""Each contender selects as many rows as it is asked for, and those that its name promises."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shed.contenders import contend
+from shed.errors import ShedError
+
+CLUSTERS = pd.DataFrame(
+    {
+        "id": [f"r{i:02}" for i in range(40)],
+        "source": "a",
+        "cluster": np.arange(40) // 10,
+        "distance": np.linspace(0, 1, 40),
+    }
+)
+SCORES = pd.DataFrame({"cluster": [2, 0, 1, 3], "score": [4.0, 3.0, 2.0, 1.0], "rank": [1, 2, 3, 4]})
+SIGNALS = pd.DataFrame({"id": CLUSTERS["id"], "longest": np.arange(40) % 7})
+
+
+def rows_of(method: str, seed: int = 1, rows: int = 10) -> list[str]:
+    return contend(method, CLUSTERS, SCORES, SIGNALS, rows, f=1.0, seed=seed)
+
+
+def test_a_signal_takes_its_best_rows_and_the_earlier_of_equals() -> None:
+    assert rows_of("longest", rows=6) == ["r06", "r13", "r20", "r27", "r34", "r05"]
+
+
+def test_qocs_takes_the_best_cluster_and_another_one_on_random_scores() -> None:
+    assert {int(id[1:]) // 10 for id in rows_of("qocs")} == {2}
+    by_chance = {int(rows_of("qocs_on_random_scores", seed)[0][1:]) // 10 for seed in range(12)}
+    assert len(by_chance) > 2
+    assert len(set(rows_of("qwcs_on_random_scores"))) == 10
+
+
+def test_an_unknown_method_is_named_with_those_that_exist() -> None:
+    with pytest.raises(ShedError, match=r"'longst' is unknown; take one of longest, qocs, qwcs, random, full"):
+        rows_of("longst")
