@@ -35,7 +35,7 @@ from shed.valuation.utility import dev_set
 RESULT = "benchmarks/cost_against_clusters.json"
 PACKAGED_C, TINY_C = (16, 64, 256), (16, 64, 256, 1000, 3000)
 DEV_ROWS, LIMIT = 48, 256
-COALITIONS = {"packaged": 12, "tiny": 20}
+COALITIONS = {"packaged": 10, "tiny": 20}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Scores without any tuning, which every valuation must beat: likeness to dev, length, chance.
+"""Scores without any tuning, which every valuation must beat: likeness to dev, and length.
 
 In: records, dev records and their embeddings. Out: for each baseline a score for each record, higher is better.
 """
@@ -10,28 +10,26 @@ import numpy as np
 
 from shed.records import Record
 
-Baseline = Literal["bm25", "cosine", "length", "random"]
+Baseline = Literal["bm25", "cosine", "length"]
 
 
 def baseline_scores(
-    records: Sequence[Record], dev: Sequence[Record], embeddings: np.ndarray, dev_embeddings: np.ndarray, seed: int
+    records: Sequence[Record], dev: Sequence[Record], embeddings: np.ndarray, dev_embeddings: np.ndarray
 ) -> dict[Baseline, np.ndarray]:
     """Score N records.
 
     Args:
         embeddings: (N, D) float32, unit rows; those of the records.
         dev_embeddings: (M, D), those of the dev records.
-        seed: of the random scores.
 
     Returns:
         `bm25`, the mean BM25 score over dev records as queries; `cosine`, the mean cosine to them; `length`, the response's
-        in characters; `random`. Each (N,) float64.
+        in characters. Each (N,) float64.
     """
     return {
         "bm25": bm25(records, dev),
         "cosine": (embeddings @ dev_embeddings.T).mean(axis=1).astype(np.float64),
         "length": np.array([float(len(record.response)) for record in records]),
-        "random": np.random.default_rng(seed).random(len(records)),
     }
 
 

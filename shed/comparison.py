@@ -3,6 +3,7 @@
 In: for each run (method, fraction, seed) its evaluated items. Out: a row for each method and fraction.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +69,11 @@ def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.Da
     return table.sort_values(["fraction", "loss"], ignore_index=True)
 
 
+def fingerprint(table: pd.DataFrame, columns: list[str]) -> str:
+    """16 hex digits of these columns' text: tells whether a comparison is of this pool (ids), and of these scores."""
+    return hashlib.sha256(table[columns].to_csv(index=False, float_format="%.6g").encode()).hexdigest()[:16]
+
+
 def holm(p: pd.Series) -> pd.Series:
     """p-values corrected for their number (Holm 1979); NaN stays out of the count."""
     known = p.dropna().sort_values()
@@ -97,7 +103,8 @@ def _gain(found: _Runs, reference: _Runs, measure: Measure, seed: int) -> dict[s
     difference = sign * (found.values - reference.values)
     rng = np.random.default_rng(seed)
     seeds = len(difference)
-    chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS) / seeds
+    drawn_seeds = max(1, seeds - 1)  # one fewer: few seeds, drawn in full number, would spread too little
+    chosen = rng.multinomial(drawn_seeds, np.full(seeds, 1 / seeds), size=DRAWS) / drawn_seeds
     weights = np.empty((DRAWS, len(found.size)))
     for task in np.unique(found.task):
         own = np.flatnonzero(found.task == task)

@@ -58,7 +58,8 @@ def predictions(measured: Measured, scores: np.ndarray, v_none: float) -> pd.Dat
 def lds(measured: Measured, scores: np.ndarray, seed: int) -> dict[str, float | None]:
     """`lds` of scores (P,), with the 95 % interval `lds_low` to `lds_high` of a bootstrap over coalitions.
 
-    None where it is not defined: predictions or utilities are all equal.
+    None where it is not defined: predictions or utilities are all equal. Where all coalitions are in order, every resample
+    is, too, and the interval is 1 to 1: then their number is what it says.
     """
     points = predictions(measured, scores, 0.0).to_numpy()
     rng = np.random.default_rng([seed, len(points)])
@@ -68,6 +69,17 @@ def lds(measured: Measured, scores: np.ndarray, seed: int) -> dict[str, float | 
         return {"lds": None, "lds_low": None, "lds_high": None}
     low, high = np.nanpercentile(resampled, [2.5, 97.5])
     return {"lds": found, "lds_low": float(low), "lds_high": float(high)}
+
+
+def chance(measured: Measured, seed: int) -> dict[str, float | None]:
+    """What random scores reach on the same coalitions: their mean LDS, and the range of the middle 95 % of them."""
+    rng = np.random.default_rng([seed, measured.coalitions.shape[1]])
+    drawn = [
+        rank_correlation(measured.coalitions @ rng.random(measured.coalitions.shape[1]), measured.utilities)
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return {"lds": float(np.nanmean(drawn)), "lds_low": float(low), "lds_high": float(high)}
 
 
 def sign_certainty(scores: np.ndarray, stderr: np.ndarray) -> np.ndarray:

@@ -4,11 +4,12 @@ In: a YAML file. Out: a frozen `Params`. No field has a default: a key that is a
 does not see. `python -m shed.params [FILE]` checks a file and prints the meaning of every key beside its value.
 """
 
+import argparse
 import difflib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -18,8 +19,9 @@ from shed.errors import ShedError
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Modules = Annotated[list[str], Field(min_length=1)]
+MOST_EXACT = 12
 ENDLESS = ("metagradient", "regression", "permutation")  # methods that only a budget ends
 
 
@@ -135,11 +137,22 @@ class Fidelity(Section):
     target_utility: Literal["dev_loss", "choice_loss", "accuracy"] = Field(description="what is measured after those tunings")
     seed: Seed = Field(description="seed of these coalitions; another than score.seed")
 
+    @model_validator(mode="after")
+    def target_is_a_part(self) -> Self:
+        if (self.target_coalitions or 0) > self.coalitions:
+            raise ValueError(
+                f"fidelity.target_coalitions is {self.target_coalitions}; it must be at most fidelity.coalitions, "
+                f"{self.coalitions}, since the same coalitions are tuned in both regimes"
+            )
+        return self
+
 
 class Sample(Section):
     fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(description="share of the pool to keep; null if rows is set")
     rows: Positive | None = Field(description="number of rows to keep; null if fraction is set")
-    f: Annotated[float, Field(ge=0)] = Field(description="qwcs draws a cluster with probability ∝ exp(f · score)")
+    f: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="qwcs draws a cluster with probability ∝ exp(f · score)"
+    )
     seed: Seed = Field(description="seed of qwcs and random")
 
     @model_validator(mode="after")
@@ -153,7 +166,7 @@ class Finetune(Section):
     r: Positive = Field(description="LoRA rank")
     alpha: Positive = Field(description="LoRA alpha")
     modules: Modules = Field(description="names of the linear layers that get LoRA weights, in every layer")
-    lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate of AdamW; it falls linearly to 0")
+    lr: PositiveFloat = Field(description="peak learning rate of AdamW; it falls linearly to 0")
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(description="share of the steps in which the rate rises")
     batch_size: Positive = Field(description="records a step")
     epochs: Positive = Field(description="passes over the selected rows")
@@ -184,6 +197,26 @@ class Params(Section):
     def groups_fit(self) -> Self:
         if self.score.n > self.C:
             raise ValueError(f"score.n is {self.score.n}, but there are C = {self.C} clusters to remove; n must be at most C")
+        if self.score.method == "exact" and self.C > MOST_EXACT:
+            raise ValueError(f"score.method exact takes at most {MOST_EXACT} clusters, and C is {self.C}")
+        return self
+
+    @model_validator(mode="after")
+    def pool_is_large_enough(self) -> Self:
+        rows = self.data.pool_rows
+        if rows is not None and rows < self.C:
+            raise ValueError(f"C is {self.C}, but data.pool_rows is {rows}; C must be at most that")
+        if rows is not None and (self.sample.rows or 0) > rows:
+            raise ValueError(f"sample.rows is {self.sample.rows}, but data.pool_rows is {rows}; it must be at most that")
+        return self
+
+    @model_validator(mode="after")
+    def audit_is_unseen(self) -> Self:
+        if self.fidelity.seed == self.score.seed:
+            raise ValueError(
+                f"fidelity.seed and score.seed are both {self.score.seed}; they must differ, so that no audited coalition "
+                "is one that the scores were made from"
+            )
         return self
 
 
@@ -204,6 +237,8 @@ def load(section: type[AnySection], path: Path | str) -> AnySection:
         raw = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ShedError(f"{path}: no such file; run in the project's root") from error
+    except OSError as error:
+        raise ShedError(f"{path}: {error.strerror}") from error
     except YAMLError as error:
         raise ShedError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
@@ -242,18 +277,36 @@ def _section(path: list[str], top: type[Section]) -> type[BaseModel]:
     return section
 
 
-def describe(section: BaseModel, prefix: str = "") -> Iterator[str]:
-    """A line for each key: its dotted name, its value, and what it means."""
+class Line(NamedTuple):
+    """A param's dotted name, its value, and what it means."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def describe(section: BaseModel, prefix: str = "") -> Iterator[Line]:
+    """A line for each param."""
     for name, field in type(section).model_fields.items():
         value: Any = getattr(section, name)
         if isinstance(value, BaseModel):
             yield from describe(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix + name:<28} {'null' if value is None else value!s:<32} {field.description}"
+            yield Line(prefix + name, "null" if value is None else str(value), str(field.description))
+
+
+def main() -> None:
+    """`python -m shed.params [FILE]`"""
+    parser = argparse.ArgumentParser(
+        prog="python -m shed.params", description="Check a params file and say what each key means."
+    )
+    parser.add_argument("file", nargs="?", default="params.yaml", help="the file (default: params.yaml)")
+    try:
+        lines = describe(load_params(parser.parse_args().file))
+    except ShedError as error:
+        sys.exit(f"shed: error: {error}")
+    print("\n".join(f"{line.name:<28} {line.value:<32} {line.meaning}" for line in lines))
 
 
 if __name__ == "__main__":
-    try:
-        print("\n".join(describe(load_params(*sys.argv[1:2]))))
-    except ShedError as problem:
-        sys.exit(f"shed: error: {problem}")
+    main()

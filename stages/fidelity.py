@@ -5,7 +5,7 @@ import pandas as pd
 
 from shed.baselines import baseline_scores
 from shed.embedding import embed
-from shed.fidelity import SURE, Measured, half_coalitions, lds, measure, predictions
+from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, measure, predictions
 from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.records import read_records
@@ -34,7 +34,6 @@ def run(params: Params) -> None:
         dev,
         read_array("data/embeddings.npy")[places],
         embed(dev, params.embed.model, params.embed.batch_size),
-        settings.seed,
     )
     audited = {"shapley": scores["score"].to_numpy()} | {
         name: np.bincount(clusters["cluster"].iloc[places], weights=own) for name, own in baselines.items()
@@ -50,6 +49,7 @@ def run(params: Params) -> None:
                 "coalitions": len(found.utilities),
                 "utility_std": float(found.utilities.std(ddof=1)),
                 **{name: lds(found, values, settings.seed) for name, values in audited.items()},
+                "random": chance(found, settings.seed),
             }
             for regime, found in measured.items()
         }

@@ -57,6 +57,28 @@ def test_a_pair_of_gradients_is_exact_where_players_act_on_each_other_in_pairs()
         assert outcome.cost.runs == 2
 
 
+class CurvedGame(Kept):
+    """Five records, a player each; u(w) = Σ_j c_j w_0² w_j, whose curvature in the first weight grows with the others."""
+
+    def __init__(self) -> None:
+        self.players, self.owner = 5, np.arange(5)
+        self.c = np.array([0.0, 1.0, 2.0, -1.0, 3.0])
+
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+        w = weights.astype(float)
+        slope = w[0] ** 2 * self.c
+        slope[0] = 2 * w[0] * self.c @ w
+        return Evaluation(float(w[0] ** 2 * self.c @ w), 1.0, self.price(weights), None if how is None else slope)
+
+
+def test_pairs_converge_to_the_exact_values_where_curvature_depends_on_the_others() -> None:
+    game = CurvedGame()
+    exact = np.concatenate([[game.c.sum() / 2], game.c[1:] / 2])
+    estimate = spend(Metagradient(0, check=False), game, Budget(evaluations=2002)).estimate
+    assert (np.abs(estimate.scores - exact) <= 4 * estimate.stderr + 1e-9).all()
+    assert 4 * estimate.stderr[0] < game.c.sum() / 6  # what a plain mean over runs is wrong by
+
+
 def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:
     smooth = spend(Metagradient(0), SmoothGame(), Budget(evaluations=9)).estimate
     assert smooth.notes == ()

@@ -5,7 +5,7 @@ import pytest
 from table_game import TableGame
 
 from shed.errors import ShedError
-from shed.fidelity import Measured, half_coalitions, lds, measure, predictions, sign_certainty
+from shed.fidelity import Measured, chance, half_coalitions, lds, measure, predictions, sign_certainty
 
 TRUE = np.arange(10.0) - 3
 
@@ -36,6 +36,13 @@ def test_scores_of_the_wrong_sign_and_of_no_meaning(game: TableGame) -> None:
     assert noise["lds_low"] < noise["lds"] < noise["lds_high"]  # type: ignore[operator]
     assert noise["lds_high"] - noise["lds_low"] > 0.2  # type: ignore[operator]
     assert lds(audited(game), np.ones(10), seed=0)["lds"] is None  # equal scores predict the same for every half
+
+
+def test_chance_is_nothing_on_average_and_wide_for_few_coalitions(game: TableGame) -> None:
+    few, many = chance(audited(game, 6), seed=0), chance(audited(game, 60), seed=0)
+    assert abs(many["lds"] or 1) < 0.05
+    assert few["lds_high"] - few["lds_low"] > 1.2  # type: ignore[operator]
+    assert many["lds_high"] - many["lds_low"] < 0.9 * (few["lds_high"] - few["lds_low"])  # type: ignore[operator]
 
 
 def test_more_coalitions_add_to_fewer() -> None:

@@ -43,6 +43,15 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("C: 32", "C: [", "not valid YAML"),
         ("    fte: 6.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
+        ("method: metagradient", "method: exact", "score.method exact takes at most 12 clusters, and C is 32"),
+        (
+            "target_coalitions: 6",
+            "target_coalitions: 9",
+            "fidelity.target_coalitions is 9; it must be at most fidelity.coalitions",
+        ),
+        ("pool_rows: 2000", "pool_rows: 20", "C is 32, but data.pool_rows is 20; C must be at most that"),
+        ("seed: 2", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
+        ("  f: 5.0", "  f: .inf", "sample.f is inf; it must be a finite number"),
         ("method: metagradient", "method: shapiq", "score.method shapiq plans with score.budget.evaluations: set it, to 4 at"),
     ],
 )
@@ -53,6 +62,11 @@ def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
         load_params(changed(project_root, tmp_path, old, new))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
+    with pytest.raises(ShedError, match="Is a directory"):
+        load_params(tmp_path)
 
 
 def test_numbers_as_dvc_writes_them_are_numbers(project_root: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from experiments.compare.settings import PATH
+from shed.errors import ShedError
 from shed.evaluation import evaluate
 from shed.files import write_table
 from shed.finetuning import TuningSettings, finetune
@@ -18,8 +20,11 @@ from stages import main
 
 
 def run(params: Params) -> None:
-    (name,) = sys.argv[1:]
-    selection = pd.read_parquet(f"experiments/compare/selections/{name}.parquet")
+    name = " ".join(sys.argv[1:])
+    path = Path(f"experiments/compare/selections/{name}.parquet")
+    if not path.exists():
+        raise ShedError(f"{path}: no such file; a run's name is METHOD-FRACTION-SEED, as in {PATH}, fractions with a point")
+    selection = pd.read_parquet(path)
     pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
     model, settings = params.model, params.finetune.model_dump() | {"seed": int(selection["seed"].iloc[0])}
     with TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
 """What is compared, from `params.yaml` beside this file, checked like the main pipeline's params."""
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shed.params import Section, Seed, load
 
@@ -23,6 +23,12 @@ class Settings(Section):
     seeds: list[Seed] = Field(description="seeds of sampling and of tuning")
     curve: Curve
     bootstrap_seed: Seed = Field(description="seed of intervals and p-values")
+
+    @model_validator(mode="after")
+    def each_run_is_listed_once(self) -> Self:
+        if self.fraction in self.curve.fractions:
+            raise ValueError(f"curve.fractions has {self.fraction}, which is `fraction`, too; leave it out there")
+        return self
 
 
 class Run(NamedTuple):

@@ -57,24 +57,39 @@ class Estimator(Protocol):
         ...
 
 
-def average(repetitions: np.ndarray, v_none: float, v_all: float, records: np.ndarray | None = None) -> Estimate:
+def average(
+    repetitions: np.ndarray,
+    v_none: float,
+    v_all: float,
+    weights: np.ndarray | None = None,
+) -> Estimate:
     """The mean of (k, P) independent repetitions, without those that hold NaN (their tuning diverged).
 
     Args:
-        records: (k, N) the same for single records.
+        weights: (k, P) what each repetition counts for each player; None: all alike. Standard errors are those of a ratio.
 
     Raises:
         ValueError: every repetition holds NaN.
     """
     kept = np.isfinite(repetitions).all(axis=1)
     repetitions = repetitions[kept]
+    counts = np.ones_like(repetitions) if weights is None else weights[kept]
     k, players = repetitions.shape
     if not k:
         raise ValueError("no repetition is finite")
-    stderr = repetitions.std(axis=0, ddof=1) / np.sqrt(k) if k > 1 else np.full(players, np.nan)
-    halves = np.stack([repetitions[::2].mean(axis=0), repetitions[1::2].mean(axis=0)]) if k > 1 else None
-    own = None if records is None else records[kept].mean(axis=0)
-    return Estimate(repetitions.mean(axis=0), stderr, v_none, v_all, halves, own)
+    mean = weighted_mean(repetitions, counts)
+    if k == 1:
+        return Estimate(mean, np.full(players, np.nan), v_none, v_all)
+    spread = np.square(counts * (repetitions - mean)).sum(axis=0)
+    stderr = np.sqrt(k / (k - 1) * spread) / counts.sum(axis=0)
+    halves = np.stack([weighted_mean(repetitions[half::2], counts[half::2]) for half in (0, 1)])
+    return Estimate(mean, stderr, v_none, v_all, halves)
+
+
+def weighted_mean(repetitions: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(P,) the mean of (k, P) repetitions by (k, P) weights."""
+    mean: np.ndarray = (weights * repetitions).sum(axis=0) / weights.sum(axis=0)
+    return mean
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

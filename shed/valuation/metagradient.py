@@ -2,10 +2,10 @@
 
 In: a differentiable game. Out: an `Estimate` after each pair of runs.
 
-Owen's multilinear extension V(w) is the expected utility of a coalition that player i joins with probability w_i, and the
-Shapley value is φ_i = ∫₀¹ ∂V/∂w_i(t, …, t) dt (Owen 1972). ∂V/∂w_i is i's expected marginal contribution; at a coalition
-that was drawn, the derivative of utility in i's training weight stands for it. Each record has its own derivative, and a
-player's is the sum over its records. docs/valuation.md derives this and says when it fails.
+A player's Shapley value is the mean over t in (0, 1) of its expected marginal contribution to a coalition that every player
+joins with probability t (Owen 1972). The derivative of utility in a record's training weight stands for that contribution,
+once from inside the coalition and once from outside, half and half. A player's is the sum over its records. docs/valuation.md
+derives this and says when it fails.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from itertools import count
 
 import numpy as np
 
-from shed.valuation.estimate import Estimate, average
+from shed.valuation.estimate import Estimate, average, weighted_mean
 from shed.valuation.game import DifferentiableGame
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -31,8 +31,9 @@ class Metagradient:
     """Score players by the mean of utility's gradients at random coalitions, each paired with its complement.
 
     Pair i depends on the seed and on i alone: t runs evenly over (0, 1) as pairs go on, from 1/2, and round(t P) players are
-    in. Pairs go on until the budget ends them. Standard errors are over pairs; of one pair alone they are half the root mean
-    square difference between its two runs, the same for all players, and a note says so.
+    in. In a pair each player is once in and once out. It is on the side of k players with probability k / P, and so the pair
+    counts P / k for it. Pairs go on until the budget ends them. Standard errors are over pairs; of one pair alone they are
+    half the root mean square difference between its two runs, the same for all players, and a note says so.
 
     Attributes:
         check: first compare the gradients of two close weightings, at the cost of one run more.
@@ -50,18 +51,21 @@ class Metagradient:
         ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
         v_none, v_all = (float(value) for value in game.value(ends))
         notes = smoothness(game, self._coalition(players, 0)) if self.check else ()
-        scores, records = np.empty((0, players)), np.empty((0, len(game.owner)))
+        records, scores, weights = np.empty((0, len(game.owner))), np.empty((0, players)), np.empty((0, players))
         for pair in count():
             one = self._coalition(players, pair)
             runs = np.stack([_marginals(game, way.astype(np.float64)) for way in (one, ~one)])
-            by_player = np.stack([np.bincount(game.owner, weights=run, minlength=players) for run in runs])
             if not np.isfinite(runs).all():
                 continue
-            records, scores = np.vstack([records, runs.mean(axis=0)]), np.vstack([scores, by_player.mean(axis=0)])
-            estimate = replace(average(scores, v_none, v_all, records), notes=notes)
-            if len(scores) == 1:
-                spread = np.sqrt(np.square(by_player[0] - by_player[1]).mean()) / 2
-                estimate = replace(estimate, stderr=np.full(players, spread), halves=by_player, notes=(*notes, ONE_PAIR))
+            records = np.vstack([records, runs.mean(axis=0)])
+            weights = np.vstack([weights, players / np.where(one, one.sum(), (~one).sum())])
+            scores = np.vstack([scores, _by_player(game, records[-1])])
+            estimate = average(scores, v_none, v_all, weights)
+            estimate = replace(estimate, records=weighted_mean(records, weights[:, game.owner]), notes=notes)
+            if len(records) == 1:
+                ways = np.stack([_by_player(game, run) for run in runs])
+                spread = np.sqrt(np.square(ways[0] - ways[1]).mean()) / 2
+                estimate = replace(estimate, stderr=np.full(players, spread), halves=ways, notes=(*notes, ONE_PAIR))
             yield estimate
 
     def _coalition(self, players: int, pair: int) -> np.ndarray:
@@ -88,6 +92,10 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
         "records' weights, and these scores say little; lower score.tuning.lr, raise score.tuning.batch_size, or take fewer "
         "steps (epochs)",
     )
+
+
+def _by_player(game: DifferentiableGame, records: np.ndarray) -> np.ndarray:
+    return np.bincount(game.owner, weights=records, minlength=game.players)
 
 
 def _marginals(game: DifferentiableGame, weights: np.ndarray) -> np.ndarray:

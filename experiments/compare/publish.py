@@ -1,0 +1,32 @@
+"""Publish the comparison for the report: metrics/comparison.json. Usage: python -m experiments.compare.publish
+
+The report depends on this file and not on the comparison's stages, so that `dvc repro` does not run the comparison.
+"""
+
+import json
+import sys
+
+import pandas as pd
+
+from shed.comparison import fingerprint
+from shed.errors import ShedError
+from shed.files import write_json
+
+
+def main() -> None:
+    clusters, scores = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/scores.parquet")
+    try:
+        test = pd.read_csv("experiments/compare/test.csv")
+    except FileNotFoundError as error:
+        raise ShedError(
+            "experiments/compare/test.csv: no such file; run dvc repro experiments/compare/dvc.yaml first"
+        ) from error
+    published = {"pool": fingerprint(clusters, ["id"]), "scores": fingerprint(scores, ["cluster", "score"])}
+    write_json("metrics/comparison.json", {**published, "test": json.loads(test.to_json(orient="records"))})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ShedError as problem:
+        sys.exit(f"shed: error: {problem}")

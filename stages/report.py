@@ -1,0 +1,57 @@
+"""Report: one page of what was selected, what it did, and how far to trust it."""
+
+from typing import Any
+
+import pandas as pd
+
+from shed.comparison import fingerprint
+from shed.files import read_array, read_json, write_text
+from shed.params import Params, describe
+from shed.records import read_records
+from shed.report.page import Comparison, Findings, render
+from stages import main
+
+METRICS = (
+    "metrics/base.json",
+    "metrics/change.json",
+    "metrics/cluster.json",
+    "metrics/data.json",
+    "metrics/fidelity.json",
+    "metrics/finetune.json",
+    "metrics/sample.json",
+    "metrics/score.json",
+    "metrics/tasks.json",
+    "metrics/tuned.json",
+)
+
+
+def run(params: Params) -> None:
+    clusters, scores = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/scores.parquet")
+    findings = Findings(
+        metrics={path: read_json(path) for path in METRICS},
+        pool=read_records("data/prepared/pool.jsonl"),
+        clusters=clusters,
+        scores=scores,
+        selection=pd.read_parquet("data/selection.parquet"),
+        embeddings=read_array("data/embeddings.npy"),
+        convergence=pd.read_csv("metrics/plots/convergence.csv"),
+        loss=pd.read_csv("metrics/plots/loss.csv"),
+        fidelity={
+            "scoring": pd.read_csv("metrics/plots/fidelity_scoring.csv"),
+            "target": pd.read_csv("metrics/plots/fidelity_target.csv"),
+        },
+        comparison=of_this_pool(read_json("metrics/comparison.json"), clusters, scores),
+        params=list(describe(params)),
+    )
+    write_text("reports/index.html", render(findings))
+
+
+def of_this_pool(published: dict[str, Any], clusters: pd.DataFrame, scores: pd.DataFrame) -> Comparison | None:
+    """The published comparison, if it is of the present pool."""
+    if published["pool"] != fingerprint(clusters, ["id"]):
+        return None
+    return Comparison(pd.DataFrame(published["test"]), published["scores"] == fingerprint(scores, ["cluster", "score"]))
+
+
+if __name__ == "__main__":
+    main(run)
