@@ -12,6 +12,7 @@ from shed.errors import ShedError
 from shed.proxy_game import Setting, code_digest, open_game
 from shed.records import Record
 from shed.scoring import Scored, score_clusters
+from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import Estimator
 from shed.valuation.metagradient import Metagradient
@@ -85,6 +86,15 @@ def test_gradients_score_each_proxy_and_cost_nothing_when_found_again(
 
 
 DIVERGING = dataclasses.replace(REGIME, optimizer="sgd", lr=1e30)
+
+
+@pytest.mark.parametrize("name", ["KernelSHAP", "PermutationSamplingSV"])
+def test_an_approximator_of_shapiq_plays_the_game_of_clusters(
+    tiny_model: str, records: list[Record], tmp_path: Path, name: str
+) -> None:
+    found = scored(tiny_model, records, tmp_path / "ledger.sqlite", estimator=Approximator(name, 20, seed=0))
+    assert found.metrics["evaluations"] <= 20
+    assert found.table["score"].notna().all()
 
 
 def test_a_diverged_coalition_is_named_and_the_measured_stay(tiny_model: str, records: list[Record], tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class TuningGame:
     """
 
     def __init__(self, trainer: "CoalitionTrainer", owner: Sequence[int], ids: Sequence[str]) -> None:
-        self.players = max(owner) + 1
+        self.players = int(max(owner)) + 1
         self.owner = np.asarray(owner)
         self._trainer = trainer
         self._ids = np.asarray(ids)

@@ -1,0 +1,59 @@
+"""Peak memory of one metagradient run through 300 steps of the packaged model at full depth.
+
+Usage, after `make repro`: python -m benchmarks.long_tuning. Writes benchmarks/long_tuning.json; it takes about ten minutes.
+
+The 30 shortest proxies are tuned one at a time, for ten epochs. The states of 300 steps would fill more than the 1 GiB that is
+kept, so that the run is cut into segments, which are tuned again on the way back.
+"""
+
+import json
+import resource
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.games import scoring_regime
+from shed.files import write_json
+from shed.models import load_model, load_tokenizer
+from shed.params import load_params
+from shed.prompts import encode_all
+from shed.records import read_records
+from shed.valuation.backward import KEPT_BYTES, metagradient
+from shed.valuation.training import CoalitionTrainer
+from shed.valuation.utility import dev_set
+
+RECORDS, EPOCHS, DEV_ROWS = 30, 10, 16
+
+
+def main() -> None:
+    model = load_params().model
+    clusters = pd.read_parquet("data/clusters.parquet")
+    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[:DEV_ROWS]
+    tokenizer, base = load_tokenizer(model.name), load_model(model.name)
+    limit = base.config.max_position_embeddings
+    proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
+    encoded = encode_all(proxies, tokenizer, model.prompt, model.max_tokens, limit, end=True)
+    members = sorted(encoded, key=lambda one: len(one.tokens))[:RECORDS]
+    regime = replace(scoring_regime(), batch_size=1, epochs=EPOCHS, lr=0.002)
+    measured = dev_set("dev_loss", dev, tokenizer, model.prompt, model.max_tokens, limit)
+    trainer = CoalitionTrainer(base, members, measured, regime)
+    began = time.perf_counter()
+    utility, marginals = metagradient(trainer, np.ones(RECORDS))
+    result = {
+        "steps": len(trainer.batches),
+        "lora_weights": len(trainer.top.initial),
+        "bytes_of_all_states": 4 * 4 * len(trainer.top.initial) * len(trainer.batches),
+        "bytes_kept_at_most": KEPT_BYTES,
+        "seconds": time.perf_counter() - began,
+        "utility": utility,
+        "marginals_finite": bool(np.isfinite(marginals).all()),
+        "peak_bytes_of_the_process": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+    write_json("benchmarks/long_tuning.json", result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
