@@ -62,12 +62,10 @@ def test_the_matrices_of_the_comparison_are_the_runs_that_its_code_lists() -> No
     from experiments.compare.settings import load_settings, runs
 
     settings = load_settings()
-    ten = [f"{method}-{settings.fraction}-{seed}" for method in settings.methods for seed in settings.seeds]
-    curve = settings.curve
-    rest = [f"{m}-{fraction}-{seed}" for m in curve.methods for fraction in curve.fractions for seed in curve.seeds]
-    names = [run.name for run in runs(settings)]
-    assert sorted(names) == sorted({*ten, *rest})
-    assert COMPARED["run"]["matrix"] == {"method": "${methods}", "seed": "${seeds}"}
+    listed = [f"{contender}-{seed}" for contender in settings.contenders for seed in settings.seeds]
+    assert [run.name for run in runs(settings)] == listed
+    assert COMPARED["run"]["matrix"] == {"contender": "${contenders}", "seed": "${seeds}"}
+    assert COMPARED["run"]["cmd"].endswith(" ${item.contender}-${item.seed}")
 
 
 @pytest.mark.parametrize("stage", STAGES)

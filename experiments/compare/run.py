@@ -23,7 +23,7 @@ def run(params: Params) -> None:
     name = " ".join(sys.argv[1:])
     path = Path(f"experiments/compare/selections/{name}.parquet")
     if not path.exists():
-        raise ShedError(f"{path}: no such file; a run's name is METHOD-FRACTION-SEED, as in {PATH}, fractions with a point")
+        raise ShedError(f"{path}: no such file; a run is METHOD-SHARE-SEED, of those in {PATH}")
     selection = pd.read_parquet(path)
     pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
     model, settings = params.model, params.finetune.model_dump() | {"seed": int(selection["seed"].iloc[0])}

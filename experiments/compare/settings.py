@@ -1,44 +1,27 @@
 """What is compared, from `params.yaml` beside this file, checked like the main pipeline's params."""
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from shed.params import Section, Seed, load
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
 PATH = "experiments/compare/params.yaml"
-
-
-class Curve(Section):
-    methods: list[str] = Field(description="methods that are run at other budgets, too")
-    fractions: list[Fraction] = Field(description="shares of the pool")
-    seeds: list[Seed] = Field(description="seeds of sampling and of tuning")
+Contender = Annotated[str, Field(pattern=r"^[a-z_0-9]+-(0\.\d+|1\.0)$")]
 
 
 class Settings(Section):
-    methods: Annotated[list[str], Field(min_length=1)] = Field(description="ways to select rows")
-    fraction: Fraction = Field(description="the share of the pool that all methods select")
-    seeds: list[Seed] = Field(description="seeds of sampling and of tuning")
-    curve: Curve
+    contenders: Annotated[list[Contender], Field(min_length=1)] = Field(description="METHOD-SHARE, a share as 0.1 or 1.0")
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="seeds of sampling and of tuning")
     bootstrap_seed: Seed = Field(description="seed of intervals and p-values")
-
-    @model_validator(mode="after")
-    def each_run_is_listed_once(self) -> Self:
-        if self.fraction in self.curve.fractions:
-            raise ValueError(f"curve.fractions has {self.fraction}, which is `fraction`, too; leave it out there")
-        return self
 
 
 class Run(NamedTuple):
     method: str
     fraction: float
     seed: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.method}-{self.fraction}-{self.seed}"
+    name: str
 
 
 def load_settings() -> Settings:
@@ -46,9 +29,7 @@ def load_settings() -> Settings:
 
 
 def runs(settings: Settings) -> Iterator[Run]:
-    """All runs, as the matrices of dvc.yaml list them."""
-    curve = settings.curve
-    for method in settings.methods:
-        yield from (Run(method, settings.fraction, seed) for seed in settings.seeds)
-    for method in curve.methods:
-        yield from (Run(method, fraction, seed) for fraction in curve.fractions for seed in curve.seeds)
+    """All runs, as the matrix of dvc.yaml lists them."""
+    for contender in settings.contenders:
+        method, share = contender.rsplit("-", 1)
+        yield from (Run(method, float(share), seed, f"{contender}-{seed}") for seed in settings.seeds)

@@ -12,7 +12,10 @@ from stages import main
 def run(_: Params) -> None:
     settings = load_settings()
     items = pd.concat(
-        pd.read_parquet(f"experiments/compare/runs/{one.name}.parquet").assign(**one._asdict()) for one in runs(settings)
+        pd.read_parquet(f"experiments/compare/runs/{one.name}.parquet").assign(
+            method=one.method, fraction=one.fraction, seed=one.seed
+        )
+        for one in runs(settings)
     )
     for split in ("dev", "test"):
         write_table(f"experiments/compare/{split}.csv", compare(items, split, "random", settings.bootstrap_seed))
