@@ -19,7 +19,7 @@ from shed.valuation.permutation import Permutation
 from shed.valuation.regression import Regression
 from shed.valuation.removal import Removal
 
-PLAYERS, DEV_ROWS, COALITIONS = 64, 48, 24
+PLAYERS, DEV_ROWS, COALITIONS = 64, 48, 16
 BUDGETS = [2, 4, 6, 8]
 REFERENCE = 12
 ESTIMATORS: dict[str, Estimator] = {

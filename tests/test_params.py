@@ -45,7 +45,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
         ("method: metagradient", "method: exact", "score.method exact takes at most 12 clusters, and C is 32"),
         (
-            "target_coalitions: 6",
+            "target_coalitions: 5",
             "target_coalitions: 9",
             "fidelity.target_coalitions is 9; it must be at most fidelity.coalitions",
         ),

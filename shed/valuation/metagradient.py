@@ -30,10 +30,11 @@ ONE_PAIR = (
 class Metagradient:
     """Score players by the mean of utility's gradients at random coalitions, each paired with its complement.
 
-    Pair i depends on the seed and on i alone: t runs evenly over (0, 1) as pairs go on, from 1/2, and round(t P) players are
-    in. In a pair each player is once in and once out. It is on the side of k players with probability k / P, and so the pair
-    counts P / k for it. Pairs go on until the budget ends them. Standard errors are over pairs; of one pair alone they are
-    half the root mean square difference between its two runs, the same for all players, and a note says so.
+    Pair i depends on the seed and on i alone: t runs evenly over (0, 1/2] as pairs go on, from 1/2, round(t P) players are
+    in, and the complement stands for 1 - t. In a pair each player is once in and once out. It is on the side of k players
+    with probability k / P, and so the pair counts P / k for it. Pairs go on until the budget ends them. Standard errors are
+    over pairs; of one pair alone they are half the root mean square difference between its two runs, the same for all
+    players, and a note says so.
 
     Attributes:
         check: first compare the gradients of two close weightings, at the cost of one run more.
@@ -69,7 +70,7 @@ class Metagradient:
             yield estimate
 
     def _coalition(self, players: int, pair: int) -> np.ndarray:
-        size = round(((0.5 + GOLDEN * pair) % 1.0) * players)
+        size = round((1.0 - GOLDEN * pair % 1.0) / 2 * players)
         mask = np.zeros(players, dtype=bool)
         mask[np.random.default_rng([self.seed, 3, pair]).permutation(players)[:size]] = True
         return mask
