@@ -1,22 +1,34 @@
 """The benchmarks' results as Markdown tables, for docs/valuation.md. Usage: python -m benchmarks.tables"""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from shed.files import read_json
 
 
 def main() -> None:
-    accuracy = read_json("benchmarks/accuracy_against_cost.json")
-    for regime in ("mild", "harsh"):
-        if regime in accuracy:
-            print(f"\n{regime}: v(none) {accuracy[regime]['v_none']:.3f}, v(all) {accuracy[regime]['v_all']:.3f}\n")
-            print(estimators(accuracy[regime]["estimators"], "spearman"))
-            print()
-            print(estimators(accuracy[regime]["estimators"], "pearson"))
-    print("\nfidelity\n")
-    print(estimators(read_json("benchmarks/fidelity_against_cost.json")["estimators"], "lds"))
-    print("\nclusters\n")
-    print(points(read_json("benchmarks/cost_against_clusters.json")["points"]))
+    if (accuracy := found("accuracy_against_cost")) is not None:
+        for regime in (regime for regime in ("mild", "harsh") if regime in accuracy):
+            print(f"\n{regime}: v(none) {accuracy[regime]['v_none']:.2f}, v(all) {accuracy[regime]['v_all']:.2f}\n")
+            for measure in ("spearman", "pearson"):
+                print(estimators(accuracy[regime]["estimators"], measure), end="\n\n")
+    if (fidelity := found("fidelity_against_cost")) is not None:
+        print(f"\n{fidelity['players']} players, {fidelity['coalitions']} halves\n")
+        print(estimators(fidelity["estimators"], "lds"))
+    if (clusters := found("cost_against_clusters")) is not None:
+        print("\nclusters\n")
+        print(points(clusters["points"]))
+
+
+def found(name: str) -> dict[str, Any] | None:
+    """A benchmark's result; None, and a line that says so, before it has been run."""
+    path = Path(f"benchmarks/{name}.json")
+    if path.exists():
+        result: dict[str, Any] = read_json(path)
+        return result
+    print(f"{path}: not there yet; python -m benchmarks.{name} writes it", file=sys.stderr)
+    return None
 
 
 def estimators(results: dict[str, dict[str, Any]], measure: str) -> str:

@@ -40,7 +40,7 @@ def run(params: Params) -> None:
             "scoring": pd.read_csv("metrics/plots/fidelity_scoring.csv"),
             "target": pd.read_csv("metrics/plots/fidelity_target.csv"),
         },
-        comparison=of_this_pool(read_json("metrics/comparison.json"), clusters, scores),
+        comparison=of_this_pool(read_json("data/comparison.json"), clusters, scores),
         params=list(describe(params)),
     )
     write_text("reports/index.html", render(findings))

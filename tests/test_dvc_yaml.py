@@ -8,15 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-
-
-def stages_of(path: str) -> dict[str, Any]:
-    stages: dict[str, Any] = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))["stages"]
-    return stages
-
-
-STAGES = stages_of("dvc.yaml")
-COMPARED = stages_of("experiments/compare/dvc.yaml")
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 WITHOUT_EFFECT_ON_OUTPUTS = {"shed/errors.py", "shed/progress.py", "shed/params.py"}
 
 
@@ -33,7 +25,7 @@ def imported(path: Path, seen: set[Path]) -> set[Path]:
             names = [alias.name for alias in node.names]
         for name in names:
             module = ROOT / (name.replace(".", "/") + ".py")
-            if name.split(".")[0] in {"shed", "stages", "experiments"} and module.exists():
+            if name.split(".")[0] in {"shed", "stages"} and module.exists():
                 imported(module, seen)
     return seen
 
@@ -48,24 +40,6 @@ def test_a_stage_depends_on_exactly_the_modules_it_runs(stage: str) -> None:
     declared = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
     used = {str(path.relative_to(ROOT)) for path in imported(ROOT / "stages" / f"{stage}.py", set())}
     assert declared == used - WITHOUT_EFFECT_ON_OUTPUTS
-
-
-@pytest.mark.parametrize("stage", COMPARED)
-def test_a_stage_of_the_comparison_depends_on_exactly_the_modules_it_runs(stage: str) -> None:
-    module = COMPARED[stage]["cmd"].split()[2]
-    declared = {dep for dep in COMPARED[stage]["deps"] if dep.endswith(".py")}
-    used = {str(path.relative_to(ROOT)) for path in imported(ROOT / (module.replace(".", "/") + ".py"), set())}
-    assert declared == used - WITHOUT_EFFECT_ON_OUTPUTS
-
-
-def test_the_matrices_of_the_comparison_are_the_runs_that_its_code_lists() -> None:
-    from experiments.compare.settings import load_settings, runs
-
-    settings = load_settings()
-    listed = [f"{contender}-{seed}" for contender in settings.contenders for seed in settings.seeds]
-    assert [run.name for run in runs(settings)] == listed
-    assert COMPARED["run"]["matrix"] == {"contender": "${contenders}", "seed": "${seeds}"}
-    assert COMPARED["run"]["cmd"].endswith(" ${item.contender}-${item.seed}")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
     "evaluate": {"limit": 4, "batch_size": 4},
     "fidelity": {"coalitions": 4, "target_coalitions": 4},
 }
-ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate"]
+ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
 ASIDE = {"fidelity", "evaluate_base"}  # no other selection comes of them
 
 
@@ -159,6 +159,9 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     rejects = sum(1 for _ in (root / "data/prepared/rejects.jsonl").open())
     assert card["in"] == card["kept"] + card["rejected"] == 12829
     assert rejects == sum(project.json("metrics/data.json")[split]["rejected"] for split in ("pool", "dev", "test"))
+    page = (root / "reports/index.html").read_text(encoding="utf-8")
+    assert f"{tuned['test_loss']:.2f}" in page
+    assert str(root) not in page
     assert str(root) not in (root / "dvc.lock").read_text()
 
 
@@ -194,7 +197,7 @@ def test_a_changed_param_concerns_one_stage_and_what_comes_after(project: Projec
         "finetune": {"fidelity"},
         "embed": {"fidelity"},
     }
-    assert changed == {first} | also.get(first, set())
+    assert changed == {first, "report"} | also.get(first, set())  # the report shows all params
     after = ORDER[ORDER.index(first) + 1 :]
     considered = set(re.findall(r"[Ss]tage '(\w+)'", project.dvc("repro", "--dry", "--downstream", first)))
     assert considered - ASIDE == {first, *after}
@@ -211,9 +214,9 @@ def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Pr
     assert add_to_docstring("shed/valuation/removal.py") == {"sample", "score"}
 
 
-def test_an_experiment_with_another_sampler_reruns_three_stages_and_shows_its_difference(project: Project) -> None:
+def test_an_experiment_with_another_sampler_reruns_what_comes_of_it_and_shows_its_difference(project: Project) -> None:
     output = project.dvc("exp", "run", "-S", "sampler=qwcs", "-n", "with-qwcs")
-    assert stages_run(output) == ["sample", "finetune", "evaluate"]
+    assert stages_run(output) == ["sample", "finetune", "evaluate", "report"]
     rows = {row["Experiment"]: row for row in json_table(project.dvc("exp", "show", "--csv"))}
     assert rows["with-qwcs"]["sampler"] == "qwcs"
     difference = project.dvc("metrics", "diff", "--md")
@@ -278,10 +281,10 @@ def test_a_mistake_in_the_params_is_one_line_and_loses_nothing(project: Project)
     project.run("git", "checkout", "-q", "params.yaml")
     project.set({"sample": {"fraction": None, "rows": 61}})
     output = project.dvc("repro", ok=False)
-    assert "shed: error: sample.rows is 61, but the pool has 60 rows; lower it, or use sampler: full" in output
+    assert "shed: error: params.yaml: sample.rows is 61, but data.pool_rows is 60; it must be at most that" in output
     project.set({"C": 61, "sample": {"rows": 6}})
     output = project.dvc("repro", ok=False)
-    assert "shed: error: C is 61, but the pool has 60" in output
+    assert "shed: error: params.yaml: C is 61, but data.pool_rows is 60" in output
     assert outputs(project.root) == before
 
 
@@ -297,7 +300,7 @@ def test_a_users_own_files_in_both_forms(project: Project) -> None:
     (project.root / "my_dev.json").write_text(json.dumps(chats[:4]))
     (project.root / "my_test.jsonl").write_text("\n".join(map(json.dumps, [*chats[4:], chats[0]])))
     project.set({"data": {"pool": "mine.jsonl", "dev": "my_dev.json", "test": "my_test.jsonl", "pool_rows": None}})
-    assert stages_run(project.dvc("repro"))[-1] == "evaluate"
+    assert stages_run(project.dvc("repro"))[-1] == "report"
     card = project.json("metrics/data.json")
     assert card["pool"]["rejected_by_reason"] == {"exact_duplicate": 2}
     assert card["test"]["rejected_by_reason"] == {"in_dev": 1}

@@ -137,7 +137,7 @@ def test_text_of_records_is_text() -> None:
 
 
 def test_a_comparison_of_other_scores_says_so_and_none_says_how_to_make_one() -> None:
-    assert "dvc repro experiments/compare/dvc.yaml" in render(findings())
+    assert "the programs of <code>experiments/compare</code> do" in render(findings())
     page = render(findings(COMPARED))
     assert "+0.200 [+0.100, +0.300]" in page
     assert "with other scores of the same pool" in page

@@ -1,7 +1,4 @@
-"""Publish the comparison for the report: metrics/comparison.json. Usage: python -m experiments.compare.publish
-
-The report depends on this file and not on the comparison's stages, so that `dvc repro` does not run the comparison.
-"""
+"""Publish the comparison for the report: data/comparison.json. Usage: python -m experiments.compare.publish"""
 
 import json
 import sys
@@ -18,11 +15,9 @@ def main() -> None:
     try:
         test = pd.read_csv("experiments/compare/test.csv")
     except FileNotFoundError as error:
-        raise ShedError(
-            "experiments/compare/test.csv: no such file; run dvc repro experiments/compare/dvc.yaml first"
-        ) from error
+        raise ShedError("experiments/compare/test.csv: no such file; run python -m experiments.compare.table first") from error
     published = {"pool": fingerprint(clusters, ["id"]), "scores": fingerprint(scores, ["cluster", "score"])}
-    write_json("metrics/comparison.json", {**published, "test": json.loads(test.to_json(orient="records"))})
+    write_json("data/comparison.json", {**published, "test": json.loads(test.to_json(orient="records"))})
 
 
 if __name__ == "__main__":

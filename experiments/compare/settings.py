@@ -1,4 +1,7 @@
-"""What is compared, from `params.yaml` beside this file, checked like the main pipeline's params."""
+"""What is compared, from `params.yaml` beside this file, checked like the main pipeline's params.
+
+`python -m experiments.compare.settings` prints the name of every run.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
@@ -29,7 +32,11 @@ def load_settings() -> Settings:
 
 
 def runs(settings: Settings) -> Iterator[Run]:
-    """All runs, as the matrix of dvc.yaml lists them."""
+    """All runs: each contender under each seed."""
     for contender in settings.contenders:
         method, share = contender.rsplit("-", 1)
         yield from (Run(method, float(share), seed, f"{contender}-{seed}") for seed in settings.seeds)
+
+
+if __name__ == "__main__":
+    print("\n".join(run.name for run in runs(load_settings())))
