@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from lm_eval.models.huggingface import HFLM
 
+from shed.cores import Cores
 from shed.progress import track
 
 Request = tuple[tuple[str, str], list[int], list[int]]
@@ -50,12 +51,12 @@ class PackedLM(HFLM):  # type: ignore[misc]
             room = max(1, self.max_length - len(option) + 1)
             cut = tuple(prompt[-room:])
             questions.setdefault(cut, _Question(cut)).options.append((index, option))
-        ordered = sorted(questions.values(), key=lambda question: question.length)
+        ordered = sorted(questions.values(), key=lambda question: -question.length)
         size = int(self.batch_size)
         packs = [ordered[at : at + size] for at in range(0, len(ordered), size)]
         answers: dict[int, tuple[float, bool]] = {}
-        for pack in track(packs, "evaluating", "batch"):
-            answers |= self._score(pack)
+        for scored in track(Cores(self.model.device).each(self._score, packs), "evaluating", "batch", len(packs)):
+            answers |= scored
         return [answers[index] for index in range(len(requests))]
 
     @torch.no_grad()

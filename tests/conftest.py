@@ -16,6 +16,12 @@ CHAT_TEMPLATE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers on every machine; stages in processes of their own take the dtype of the processor."""
+    monkeypatch.setattr("shed.models.has_fast_bfloat16", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of a random Llama of three layers; its name is its path."""

@@ -46,6 +46,7 @@ def double_trainer(tiny_model: str, records: list[Record], regime: Regime, utili
 SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     ("optimizer", "lr", "weights", "utility"),
     [
@@ -57,8 +58,16 @@ SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
     ],
 )
 def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
-    tiny_model: str, records: list[Record], optimizer: str, lr: float, weights: list[float], utility: Kind
+    tiny_model: str,
+    records: list[Record],
+    optimizer: str,
+    lr: float,
+    weights: list[float],
+    utility: Kind,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
     trainer = double_trainer(tiny_model, records, regime, utility)
     at = np.array(weights, dtype=np.float64)
@@ -97,3 +106,19 @@ def test_a_tuning_too_long_to_keep_is_cut_into_segments_and_gives_the_same(
     cut = metagradient(trainer, np.array(SOME))
     np.testing.assert_allclose(cut[1], whole[1], rtol=1e-9)
     assert fine_tune_equivalents(trainer, np.array(SOME), "metagradient") > cost
+
+
+def test_a_model_in_bfloat16_is_tuned_in_float32_weights_with_nearly_the_same_gradient(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = load_tokenizer(tiny_model)
+    encoded = encode_all(records, tokenizer, "plain", 200, 256, end=True)
+    dev = dev_set("dev_loss", records[7:], tokenizer, "plain", 200, 256)
+    found = {}
+    for narrow in (False, True):
+        monkeypatch.setattr("shed.models.has_fast_bfloat16", lambda narrow=narrow: narrow)
+        trainer = CoalitionTrainer(load_model(tiny_model), encoded[:7], dev, REGIME)
+        assert trainer.top.initial.dtype == torch.float32
+        found[narrow] = metagradient(trainer, np.array(SOME))
+    assert found[True][0] == pytest.approx(found[False][0], rel=0.01)
+    assert np.corrcoef(found[True][1], found[False][1])[0, 1] > 0.95

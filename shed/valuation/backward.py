@@ -6,8 +6,8 @@ With u the dev utility, s the state (LoRA weights, optimiser averages) and w the
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
 ∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. For the records of the
 coalition both are derivatives of g · d, in the weights and in θ; for the others one forward-mode pass in direction d gives
-∇ℓ_i · d. Memory is that of CHUNK_TOKENS tokens, plus 4 vectors of LoRA size for each step, up to KEPT_BYTES: a longer
-tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751, 2504.16430).
+∇ℓ_i · d. Memory is that of CHUNK_TOKENS tokens on each core, plus 4 vectors of LoRA size for each step, up to KEPT_BYTES: a
+longer tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751, 2504.16430).
 """
 
 from typing import NamedTuple
@@ -15,13 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.progress import track
 from shed.valuation.game import Attribution
 from shed.valuation.training import CoalitionTrainer, State
 
-CHUNK_TOKENS = 512
+CHUNK_TOKENS = 256
 KEPT_BYTES = 2**30
 
 
@@ -123,13 +124,14 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.nd
 
 def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[float, Tensor]:
     """Utility and its gradient (P,) in the LoRA weights."""
-    lora = at.detach().requires_grad_()
-    utility, gradient = 0.0, torch.zeros_like(at)
-    for batch in trainer.top.dev_batches:
-        part = trainer.top.dev_terms(lora, batch).sum()
-        gradient += torch.autograd.grad(part, lora)[0]
-        utility += float(part.detach())
-    return utility, gradient
+
+    def part(batch: list[int]) -> tuple[float, Tensor]:
+        lora = at.detach().requires_grad_()
+        terms = trainer.top.dev_terms(lora, batch)
+        return float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
+
+    parts = trainer.top.cores.map(part, trainer.top.dev_batches)
+    return sum(utility for utility, _ in parts), torch.stack([gradient for _, gradient in parts]).sum(0)
 
 
 def _through_advance(
@@ -145,10 +147,8 @@ def _through_advance(
 
 
 def _slopes(trainer: CoalitionTrainer, at: Tensor, batch: list[int], direction: Tensor) -> Tensor:
-    """(B,) ∇ℓ_i · direction for each record of the batch, by one forward-mode pass."""
-    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no forward mode
-        found: Tensor = torch.func.jvp(lambda point: trainer.top.member_losses(point, batch), (at,), (direction,))[1]
-    return found
+    """(B,) ∇ℓ_i · direction for each record of the batch."""
+    return _slopes_and_curvature(trainer, at, batch, np.zeros(len(trainer.lengths)), direction)[0]
 
 
 def _slopes_and_curvature(
@@ -156,33 +156,31 @@ def _slopes_and_curvature(
 ) -> tuple[Tensor, Tensor]:
     """∇ℓ_i · direction for each record of the batch, (B,), and the Hessian of the batch's weighted loss times it, (P,).
 
-    Records of weight 0 have no part in the Hessian, so the backward pass is spared for them.
+    Records of weight 0 have no part in the Hessian: one forward-mode pass gives their slopes.
     """
-    slopes, curvature = at.new_zeros(len(batch)), torch.zeros_like(at)
-    present = [place for place, i in enumerate(batch) if weights[i] != 0]
-    absent = [place for place, i in enumerate(batch) if weights[i] == 0]
-    for places in _chunks(trainer, batch, absent):
-        slopes[places] = _slopes(trainer, at, [batch[place] for place in places], direction)
-    for places in _chunks(trainer, batch, present):
-        members = [batch[place] for place in places]
+
+    def absent(members: list[int]) -> tuple[Tensor, Tensor]:
+        lora: Tensor = forward_ad.make_dual(at.detach(), direction, level=level)  # type: ignore[no-untyped-call]
+        losses = trainer.top.member_losses(lora, members)
+        return forward_ad.unpack_dual(losses, level=level).tangent.clone(), zero  # type: ignore[no-untyped-call]
+
+    def present(members: list[int]) -> tuple[Tensor, Tensor]:
         lora = at.detach().requires_grad_()
-        with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-            losses = trainer.top.member_losses(lora, members)
-            scale = trainer.scale(batch, members, weights).to(losses).requires_grad_()
-            (gradient,) = torch.autograd.grad(losses @ scale, lora, create_graph=True)
-            slopes[places], product = torch.autograd.grad(gradient @ direction, [scale, lora])
-        curvature += product
-    return slopes, curvature
+        losses = trainer.top.member_losses(lora, members)
+        scale = trainer.scale(batch, members, weights).to(losses).requires_grad_()
+        (gradient,) = torch.autograd.grad(losses @ scale, lora, create_graph=True)
+        slopes, curvature = torch.autograd.grad(gradient @ direction, [scale, lora])
+        return slopes, curvature
 
-
-def _chunks(trainer: CoalitionTrainer, batch: list[int], places: list[int]) -> list[list[int]]:
-    """Places in chunks of at most CHUNK_TOKENS tokens, or of one record: what bounds memory."""
-    chunks: list[list[int]] = []
-    longest = 0
-    for place in places:
-        longest = max(longest, int(trainer.lengths[batch[place]]))
-        if not chunks or longest * (len(chunks[-1]) + 1) > CHUNK_TOKENS:
-            chunks.append([])
-            longest = int(trainer.lengths[batch[place]])
-        chunks[-1].append(place)
-    return chunks
+    cores, zero = trainer.top.cores, torch.zeros_like(at)
+    within = cores.share([i for i in batch if weights[i] != 0], trainer.lengths, CHUNK_TOKENS)
+    without = cores.share([i for i in batch if weights[i] == 0], trainer.lengths, CHUNK_TOKENS)
+    parts = [(present, members) for members in within] + [(absent, members) for members in without]
+    # the fused kernels of attention have neither a forward mode nor a second derivative
+    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level() as level:
+        found = cores.map(lambda part: part[0](part[1]), parts)
+    place = {i: at for at, i in enumerate(batch)}
+    slopes = torch.zeros(len(batch), dtype=at.dtype, device=at.device)
+    for (_, members), (own, _) in zip(parts, found, strict=True):
+        slopes[[place[i] for i in members]] = own.to(slopes)
+    return slopes, torch.stack([curvature for _, curvature in found]).sum(0)

@@ -7,7 +7,9 @@ The layers below the LoRA weights are the same whatever was tuned: their output 
 head runs on response positions only.
 """
 
+import copy
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from shed.cores import Cores
 from shed.errors import ShedError
 from shed.progress import track
 from shed.prompts import Encoded
@@ -23,7 +26,8 @@ from shed.valuation.utility import DevSet
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-MEASURE_BATCH = 32
+HIDDEN_BATCH = 32
+DEV_BATCH = 8
 LAYER_TOLERANCE = 1e-2
 
 
@@ -57,8 +61,9 @@ class TopLayers:
         dev: the records that utility is measured on, and the kind of utility.
 
     Attributes:
-        initial: (P,) the LoRA weights before tuning.
-        dev_batches: the dev records, batched by length.
+        initial: (P,) the LoRA weights before tuning, at least float32.
+        cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
+        dev_batches: the dev records, batched by length, the longest first.
 
     Raises:
         ShedError: the model is of another shape, or has fewer layers than the depth or none of the modules.
@@ -72,6 +77,8 @@ class TopLayers:
         if depth > total:
             raise ShedError(f"score.tuning.depth is {depth}, but the model has {total} layers")
         self._norm, self._head = decoder.norm, model.lm_head
+        self.cores = Cores(model.device)
+        self._of_thread = threading.local()
         self._top = _Stack(list(decoder.layers)[-depth:], decoder.rotary_emb)
         below = _Stack(list(decoder.layers)[:-depth], decoder.rotary_emb)
         self._members = _hidden_states(decoder.embed_tokens, below, members, model.device)
@@ -80,10 +87,12 @@ class TopLayers:
         _add_lora(model, lora, range(total - depth, total))
         named = {name: parameter for name, parameter in self._top.named_parameters() if parameter.requires_grad}
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
-        self.initial = torch.cat([parameter.detach().flatten() for parameter in named.values()])
+        wide = torch.promote_types(model.dtype, torch.float32)  # small steps would be lost in a narrow dtype
+        self.initial = torch.cat([parameter.detach().flatten() for parameter in named.values()]).to(wide)
         longest = [max(len(sequence.tokens) for sequence in record) for record in dev.records]
         widest = max(len(record) for record in dev.records)
-        self.dev_batches = length_batches(longest, max(1, MEASURE_BATCH // widest), 1, 0)
+        batches = length_batches(longest, max(1, DEV_BATCH // widest), 1, 0)
+        self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
 
     def response_tokens(self, members: Sequence[int]) -> int:
         """How many response tokens these members have together."""
@@ -103,12 +112,20 @@ class TopLayers:
         flat = torch.split(weights, [shape.numel() for shape in self._shapes.values()])
         named = {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), flat, strict=True)}
         padded = nn.utils.rnn.pad_sequence([record.hidden for record in records], batch_first=True)
-        hidden = torch.func.functional_call(self._top, named, (padded,))
+        hidden = torch.func.functional_call(self._stack(), named, (padded,))
         answers = [hidden[b, record.start : record.start + len(record.targets)] for b, record in enumerate(records)]
         logits = self._head(self._norm(torch.cat(answers)))
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         nats = nn.functional.cross_entropy(wide, torch.cat([record.targets for record in records]), reduction="none")
         return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
+
+    def _stack(self) -> nn.Module:
+        """The layers as modules of this thread alone: a functional call changes them in passing. Tensors are shared."""
+        if not hasattr(self._of_thread, "stack"):
+            shared = {id(tensor): tensor for tensor in (*self._top.parameters(), *self._top.buffers())}
+            self._of_thread.stack = copy.deepcopy(self._top, shared)
+        own: nn.Module = self._of_thread.stack
+        return own
 
     @torch.no_grad()
     def _check_shape(self, model: "PreTrainedModel", record: Encoded, prepared: Prepared) -> None:
@@ -150,7 +167,7 @@ class _Stack(nn.Module):
 def _hidden_states(embed: nn.Module, below: _Stack, records: Sequence[Encoded], device: torch.device) -> list[Prepared]:
     """Run the layers below the tuned ones, once for each record, in batches of similar length."""
     prepared: dict[int, Prepared] = {}
-    batches = length_batches([len(record.tokens) for record in records], MEASURE_BATCH, 1, 0)
+    batches = length_batches([len(record.tokens) for record in records], HIDDEN_BATCH, 1, 0)
     for batch in track(batches, "hidden states", "batch"):
         tokens = [torch.tensor(records[i].tokens, device=device) for i in batch]
         hidden = below(embed(nn.utils.rnn.pad_sequence(tokens, batch_first=True)))

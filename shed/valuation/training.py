@@ -113,20 +113,27 @@ class CoalitionTrainer:
 
     def gradient(self, at: Tensor, batch: Sequence[int], weights: np.ndarray) -> Tensor:
         """(P,) the gradient of a batch's weighted loss; records of weight 0 cost nothing, and one must have another weight."""
+
+        def part(members: list[int]) -> Tensor:
+            lora = at.detach().requires_grad_()
+            losses = self.top.member_losses(lora, members)
+            return torch.autograd.grad(losses @ self.scale(batch, members, weights).to(losses), lora)[0]
+
         present = [i for i in batch if weights[i] != 0]
-        lora = at.detach().requires_grad_()
-        losses = self.top.member_losses(lora, present)
-        (gradient,) = torch.autograd.grad(losses @ self.scale(batch, present, weights).to(losses), lora)
-        return gradient
+        return torch.stack(self.top.cores.map(part, self.top.cores.share(present, self.lengths))).sum(0)
 
     def scale(self, batch: Sequence[int], members: Sequence[int], weights: np.ndarray) -> Tensor:
         """(B,) what each of these members' losses counts in its batch: its weight over the batch's response tokens."""
         return torch.from_numpy(np.asarray(weights, dtype=np.float64)[list(members)] / self.top.response_tokens(batch))
 
-    @torch.no_grad()
     def measure(self, lora: Tensor) -> float:
         """Dev utility of LoRA weights (P,)."""
-        return sum(float(self.top.dev_terms(lora, batch).double().sum()) for batch in self.top.dev_batches)
+
+        @torch.no_grad()
+        def part(batch: list[int]) -> float:
+            return float(self.top.dev_terms(lora, batch).double().sum())
+
+        return sum(self.top.cores.map(part, self.top.dev_batches))
 
     def fine_tune_equivalents(self, weights: np.ndarray) -> float:
         """The cost of `utility(weights)` in FTE: work for these records and dev, over work for all records and dev.
