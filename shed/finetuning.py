@@ -16,6 +16,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
 
+from shed.cores import Cores
 from shed.errors import ShedError
 from shed.files import replacing
 from shed.models import load_model, load_tokenizer
@@ -129,7 +130,28 @@ class _QuietBar(ProgressCallback):  # type: ignore[misc]
 
 
 class _ResponseTrainer(Trainer):  # type: ignore[misc]
-    """The vocabulary head, as large as a quarter of a small model, runs on response positions alone."""
+    """The vocabulary head, as large as a quarter of a small model, runs on response positions alone; each core has a part."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cores = Cores(self.args.device)
+
+    def training_step(self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None) -> torch.Tensor:
+        if self._cores.count == 1:
+            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        lengths, answered = inputs["attention_mask"].sum(1).numpy(), inputs["labels"] != IGNORED
+
+        def part(rows: list[int]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+            own = {name: values[rows, : lengths[rows].max()] for name, values in inputs.items()}
+            loss = self.compute_loss(model, own) * (answered[rows].sum() / answered.sum())
+            return loss.detach(), torch.autograd.grad(loss, trained)
+
+        model.train()
+        losses, gradients = zip(*self._cores.map(part, self._cores.share(range(len(lengths)), lengths)), strict=True)
+        for parameter, *parts in zip(trained, *gradients, strict=True):
+            parameter.grad = torch.stack(parts).sum(0)
+        return torch.stack(losses).sum()
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None

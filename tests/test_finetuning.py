@@ -48,6 +48,17 @@ def test_two_runs_write_the_same_bytes_and_name_no_path(tiny_model: str, records
     assert saved["target_modules"] == ["down_proj", "q_proj"]
 
 
+def test_the_number_of_cores_changes_nothing_but_rounding(
+    tiny_model: str, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = {}
+    for cores in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
+        settings = dataclasses.replace(SETTINGS, epochs=1, lr=0.01)
+        losses[cores] = finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "x").losses["loss"]
+    assert losses[3].tolist() == pytest.approx(losses[1].tolist(), abs=1e-3)
+
+
 def test_only_response_tokens_carry_loss(tiny_model: str, records: list[Record]) -> None:
     tokenizer = load_tokenizer(tiny_model)
     encoded = [encode(record, tokenizer, "plain", 200, end=True) for record in records[:3]]

@@ -14,9 +14,14 @@ PATH = "experiments/compare/params.yaml"
 Contender = Annotated[str, Field(pattern=r"^[a-z_0-9]+-(0\.\d+|1\.0)$")]
 
 
-class Settings(Section):
-    contenders: Annotated[list[Contender], Field(min_length=1)] = Field(description="METHOD-SHARE, a share as 0.1 or 1.0")
+class Group(Section):
+    methods: Annotated[list[Contender], Field(min_length=1)] = Field(description="METHOD-SHARE, a share as 0.1 or 1.0")
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="seeds of sampling and of tuning")
+
+
+class Settings(Section):
+    contenders: Group = Field(description="all methods at one budget, under enough seeds to tell them apart")
+    curve: Group = Field(description="some of them at other budgets")
     bootstrap_seed: Seed = Field(description="seed of intervals and p-values")
 
 
@@ -32,10 +37,11 @@ def load_settings() -> Settings:
 
 
 def runs(settings: Settings) -> Iterator[Run]:
-    """All runs: each contender under each seed."""
-    for contender in settings.contenders:
-        method, share = contender.rsplit("-", 1)
-        yield from (Run(method, float(share), seed, f"{contender}-{seed}") for seed in settings.seeds)
+    """All runs: each contender of a group under each of its seeds."""
+    for group in (settings.contenders, settings.curve):
+        for contender in group.methods:
+            method, share = contender.rsplit("-", 1)
+            yield from (Run(method, float(share), seed, f"{contender}-{seed}") for seed in group.seeds)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ UNITS: dict[str, str] = {
     "choice_loss": "nats per question",
     "accuracy": "share of questions",
 }
-DIFFERENTIABLE = ("dev_loss", "choice_loss")
 
 
 @dataclass(frozen=True)
