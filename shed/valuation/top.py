@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HIDDEN_BATCH = 32
 DEV_BATCH = 8
-LAYER_TOLERANCE = 1e-2
+LAYER_TOLERANCE, ROUNDINGS = 1e-2, 16  # the share that logits may differ by: more where a dtype's own roundings are more
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class TopLayers:
         """Refuse a model whose own forward pass is more than embeddings, layers, norm and head."""
         own = model(torch.tensor([record.tokens], device=model.device)).logits[0, -1].float()
         ours = self._head(self._norm(self._top(prepared.hidden[None])))[0, -1].float()
-        if float((own - ours).abs().max()) > LAYER_TOLERANCE * float(own.abs().max()):
+        tolerance = max(LAYER_TOLERANCE, ROUNDINGS * torch.finfo(model.dtype).eps)
+        if float((own - ours).abs().max()) > tolerance * float(own.abs().max()):
             raise ShedError(f"{type(model).__name__} does more than embeddings, layers, norm and head; use a Llama model")
 
 
