@@ -178,6 +178,21 @@ class Evaluate(Section):
     batch_size: Positive = Field(description="questions scored at once")
 
 
+class Judge(Section):
+    base_url: str | None = Field(description="an OpenAI-compatible endpoint, up to and with /v1; null: nothing is judged")
+    model: str | None = Field(description="the judge's name at the endpoint; its key is read from $SHED_JUDGE_KEY")
+    questions: str = Field(description="JSON or JSONL file of `question`, or of `turns` as in MT-Bench")
+    against: str | None = Field(description="folder of the adapter to compare with; null: the base model")
+    max_new_tokens: Positive = Field(description="longest answer, in tokens")
+    seed: Seed = Field(description="seed of the interval's bootstrap")
+
+    @model_validator(mode="after")
+    def judge_is_named(self) -> Self:
+        if self.base_url is not None and not self.model:
+            raise ValueError("judge.base_url is set, but judge.model is null; name the model that judges")
+        return self
+
+
 class Params(Section):
     """All of `params.yaml`."""
 
@@ -192,6 +207,7 @@ class Params(Section):
     sample: Sample
     finetune: Finetune
     evaluate: Evaluate
+    judge: Judge
 
     @model_validator(mode="after")
     def groups_fit(self) -> Self:

@@ -106,7 +106,7 @@ def read_user_file(path: Path | str) -> list[Record]:
         raise ShedError(f"{path}: a file of records must be JSON or JSONL, by its name too; or give a recipe (.yaml)")
     records: list[Record] = []
     first_seen: dict[str, str] = {}
-    for place, row in _rows(path):
+    for place, row in file_rows(path):
         records.append(_parse(row, path.stem, place))
         if (given := row.get("id")) is not None:
             if str(given) in first_seen:
@@ -119,7 +119,12 @@ def read_user_file(path: Path | str) -> list[Record]:
     return records
 
 
-def _rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+def file_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON list or of JSON lines, each with its place, for messages.
+
+    Raises:
+        ShedError: the file is not UTF-8, not JSON or cannot be read, or an entry is no object.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

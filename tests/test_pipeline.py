@@ -37,7 +37,7 @@ SMALL: dict[str, Any] = {
     "fidelity": {"coalitions": 4, "target_coalitions": 4},
 }
 ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
-ASIDE = {"fidelity", "evaluate_base"}  # no other selection comes of them
+ASIDE = {"fidelity", "evaluate_base", "judge"}  # no other selection comes of them
 
 
 class Project:
@@ -216,7 +216,7 @@ def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Pr
 
 def test_an_experiment_with_another_sampler_reruns_what_comes_of_it_and_shows_its_difference(project: Project) -> None:
     output = project.dvc("exp", "run", "-S", "sampler=qwcs", "-n", "with-qwcs")
-    assert stages_run(output) == ["sample", "finetune", "evaluate", "report"]
+    assert set(stages_run(output)) == {"sample", "finetune", "evaluate", "judge", "report"}
     rows = {row["Experiment"]: row for row in json_table(project.dvc("exp", "show", "--csv"))}
     assert rows["with-qwcs"]["sampler"] == "qwcs"
     difference = project.dvc("metrics", "diff", "--md")

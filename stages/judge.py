@@ -1,0 +1,47 @@
+"""Judge: the tuned model's answers against those of the base model or of another adapter, by a judge behind an endpoint."""
+
+import os
+from pathlib import Path
+
+from shed.answering import answer, read_questions
+from shed.files import write_json, write_jsonl
+from shed.judge import Endpoint, Pair, judge, summarise
+from shed.params import Params
+from stages import main
+
+KEPT = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "verdicts.jsonl"  # DVC_ROOT: shared by experiments in copies
+
+
+def run(params: Params) -> None:
+    settings, model = params.judge, params.model
+    pairs, verdicts = [], []
+    if settings.base_url is not None:
+        questions = read_questions(settings.questions)
+        against = None if settings.against is None else Path(settings.against)
+        ours, theirs = (
+            answer(questions, model.name, adapter, model.prompt, model.max_tokens, settings.max_new_tokens)
+            for adapter in (Path("data/adapter"), against)
+        )
+        pairs = [Pair(str(i), *texts) for i, texts in enumerate(zip(questions, ours, theirs, strict=True), start=1)]
+        endpoint = Endpoint(settings.base_url, str(settings.model), os.environ.get("SHED_JUDGE_KEY"))
+        verdicts = judge(pairs, endpoint, KEPT)
+    said = {(verdict.id, verdict.ours_first): verdict for verdict in verdicts}
+    rows = [
+        {
+            "question": pair.question,
+            "ours": pair.ours,
+            "theirs": pair.theirs,
+            **{
+                f"{what}_{order}": getattr(said[pair.id, first], what)
+                for order, first in (("ours_first", True), ("theirs_first", False))
+                for what in ("winner", "reply")
+            },
+        }
+        for pair in pairs
+    ]
+    write_jsonl("data/verdicts.jsonl", rows)
+    write_json("metrics/judge.json", summarise(verdicts, settings.seed))
+
+
+if __name__ == "__main__":
+    main(run)
