@@ -153,6 +153,8 @@ class Sample(Section):
     f: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="qwcs draws a cluster with probability ∝ exp(f · score)"
     )
+    balance: Literal["none", "source", "cluster"] = Field(description="what must not be left out; none: nothing")
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the budget that is shared out evenly by `balance`")
     seed: Seed = Field(description="seed of qwcs and random")
 
     @model_validator(mode="after")

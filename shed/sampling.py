@@ -5,6 +5,7 @@ the reason for each.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,19 @@ from shed.errors import ShedError
 from shed.records import Record
 
 Sampler = Literal["qocs", "qwcs", "random", "full"]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A part of the budget that is shared out evenly, so that no group is left out.
+
+    Attributes:
+        by: what groups are, `source` or `cluster`.
+        share: of the budget; each group has an equal part of it for its own best rows, as far as it has rows.
+    """
+
+    by: Literal["source", "cluster"]
+    share: float
 
 
 def budget(pool_rows: int, fraction: float | None, rows: int | None) -> int:
@@ -30,7 +44,15 @@ def budget(pool_rows: int, fraction: float | None, rows: int | None) -> int:
     return wanted
 
 
-def select(clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows: int, f: float, seed: int) -> pd.DataFrame:
+def select(
+    clusters: pd.DataFrame,
+    scores: pd.DataFrame,
+    sampler: Sampler,
+    rows: int,
+    f: float,
+    seed: int,
+    floor: Floor | None = None,
+) -> pd.DataFrame:
     """Select `rows` rows of the pool.
 
     Args:
@@ -40,23 +62,28 @@ def select(clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows:
             its centre; `qwcs` draws a cluster for each row with probability ∝ exp(f · score) among those that still have rows,
             and one of its rows (SHED, equation 5); `random` draws rows; `full` takes all, whatever `rows` is.
         f: how sharply qwcs prefers good clusters; 0 makes all equal.
+        floor: rows that each source or cluster has for itself before the sampler takes the rest, in its order.
 
     Returns:
         `id`, `source`, `cluster`, `score`, `reason`, in the order of selection.
     """
     pool = clusters.merge(scores[["cluster", "score", "rank"]], on="cluster", how="left", validate="many_to_one")
     rng = np.random.default_rng(seed)
+    drawn: dict[int, str] = {}
     if sampler == "full":
-        chosen, reasons = np.arange(len(pool)), ["the whole pool"] * len(pool)
+        order, rows = np.arange(len(pool)), len(pool)
     elif sampler == "random":
-        chosen, reasons = rng.permutation(len(pool))[:rows], [f"one of {rows} random rows"] * rows
+        order = rng.permutation(len(pool))
     elif sampler == "qocs":
-        chosen = np.lexsort((pool["distance"], pool["rank"]))[:rows]
-        reasons = _qocs_reasons(pool, chosen)
+        order = np.lexsort((pool["distance"], pool["rank"]))
     else:
-        chosen, reasons = _qwcs(pool, scores, rows, f, rng)
-    selection = pool.iloc[chosen][["id", "source", "cluster", "score"]].reset_index(drop=True)
-    return selection.assign(reason=reasons)
+        drawn = _qwcs(pool, scores, rows if floor is None else len(pool), f, rng)
+        order = np.array(list(drawn))
+    kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, rows, floor)
+    rest = [int(place) for place in order if place not in kept][: rows - len(kept)]
+    reasons = {**_reasons(pool, sampler, rest, rows), **{place: drawn[place] for place in rest if place in drawn}, **kept}
+    selection = pool.iloc[list(reasons)][["id", "source", "cluster", "score"]].reset_index(drop=True)
+    return selection.assign(reason=list(reasons.values()))
 
 
 def with_text(selection: pd.DataFrame, pool: Sequence[Record]) -> list[dict[str, Any]]:
@@ -80,29 +107,45 @@ def composition(selection: pd.DataFrame, clusters: pd.DataFrame) -> dict[str, fl
     }
 
 
-def _qocs_reasons(pool: pd.DataFrame, chosen: np.ndarray) -> list[str]:
+def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, rows: int, floor: Floor) -> dict[int, str]:
+    """The floor's rows, the first of each group in the sampler's order, with the reason."""
+    groups = pool[floor.by]
+    each = int(rows * floor.share / groups.nunique())
+    place_in_group = groups.iloc[order].groupby(groups.iloc[order], sort=False).cumcount().to_numpy()
+    return {
+        int(place): f"one of {each} that the floor keeps of {floor.by} {groups.iloc[place]}"
+        for place in order[place_in_group < each]
+    }
+
+
+def _reasons(pool: pd.DataFrame, sampler: Sampler, chosen: list[int], rows: int) -> dict[int, str]:
+    """Why each of these rows was taken, but for qwcs, whose draws say it."""
+    if sampler in ("full", "random"):
+        return dict.fromkeys(chosen, "the whole pool" if sampler == "full" else f"one of {rows} random rows")
     sizes = pool["cluster"].value_counts()
     taken = pool.iloc[chosen]["cluster"].value_counts()
-    return [
-        f"cluster ranked {rank}, taken whole"
+    return {
+        place: f"cluster ranked {rank}, taken whole"
         if taken[cluster] == sizes[cluster]
         else f"cluster ranked {rank}, among its {taken[cluster]} rows nearest the centre"
-        for cluster, rank in zip(pool.iloc[chosen]["cluster"], pool.iloc[chosen]["rank"], strict=True)
-    ]
+        for place, cluster, rank in zip(chosen, pool.iloc[chosen]["cluster"], pool.iloc[chosen]["rank"], strict=True)
+    }
 
 
-def _qwcs(
-    pool: pd.DataFrame, scores: pd.DataFrame, rows: int, f: float, rng: np.random.Generator
-) -> tuple[np.ndarray, list[str]]:
-    """Draw without replacement: each draw leaves fewer rows, and a cluster without rows is drawn no more."""
+def _qwcs(pool: pd.DataFrame, scores: pd.DataFrame, rows: int, f: float, rng: np.random.Generator) -> dict[int, str]:
+    """Draw without replacement: each draw leaves fewer rows, and a cluster without rows is drawn no more.
+
+    Returns:
+        The place of each row in the pool, in the order of the draws, and why.
+    """
     by_cluster = scores.set_index("cluster").sort_index()
     weights = np.exp(f * (by_cluster["score"] - by_cluster["score"].max())).to_numpy()
     left = [list(rng.permutation(np.flatnonzero(pool["cluster"] == cluster))) for cluster in by_cluster.index]
-    chosen, reasons = [], []
+    drawn_rows = {}
     for _ in range(rows):
         open_weights = np.where([bool(members) for members in left], np.maximum(weights, np.finfo(float).tiny), 0.0)
         probabilities = open_weights / open_weights.sum()
         drawn = int(rng.choice(len(left), p=probabilities))
-        chosen.append(left[drawn].pop())
-        reasons.append(f"cluster ranked {by_cluster['rank'].iloc[drawn]}, drawn with probability {probabilities[drawn]:.3g}")
-    return np.array(chosen), reasons
+        reason = f"cluster ranked {by_cluster['rank'].iloc[drawn]}, drawn with probability {probabilities[drawn]:.3g}"
+        drawn_rows[int(left[drawn].pop())] = reason
+    return drawn_rows

@@ -5,7 +5,7 @@ import pandas as pd
 from shed.files import write_json, write_jsonl, write_table
 from shed.params import Params
 from shed.records import read_records
-from shed.sampling import budget, composition, select, with_text
+from shed.sampling import Floor, budget, composition, select, with_text
 from stages import main
 
 
@@ -14,7 +14,8 @@ def run(params: Params) -> None:
     scores = pd.read_parquet("data/scores.parquet")
     sample = params.sample
     rows = budget(len(clusters), sample.fraction, sample.rows)
-    selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed)
+    floor = None if sample.balance == "none" else Floor(sample.balance, sample.floor)
+    selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed, floor)
     write_table("data/selection.parquet", selection)
     write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
     write_json("metrics/sample.json", composition(selection, clusters))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from shed.errors import ShedError
-from shed.sampling import Sampler, budget, composition, select
+from shed.sampling import Floor, Sampler, budget, composition, select
 
 
 @pytest.fixture
@@ -77,6 +77,27 @@ def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
         budget(20, None, 21)
     with pytest.raises(ShedError, match="which of 20 rows is none"):
         budget(20, 0.01, None)
+
+
+@pytest.mark.parametrize("sampler", ["qocs", "qwcs", "random"])
+def test_a_floor_keeps_the_best_rows_of_every_source_and_the_sampler_takes_the_rest(
+    clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler
+) -> None:
+    few = clusters.assign(source=["rare"] * 2 + ["web"] * 8 + ["books"] * 10)  # `rare` is of the second cluster, far out
+    free = select(few, scores, sampler, 9, 1e6, 0)
+    assert "rare" not in set(free["source"]) or sampler != "qocs"
+    floored = select(few, scores, sampler, 9, 1e6, 0, Floor("source", 0.7))
+    kept = floored[floored["reason"].str.contains("floor")]
+    assert kept["source"].value_counts().to_dict() == {"rare": 2, "web": 2, "books": 2}
+    assert len(floored) == 9
+    assert floored["id"].is_unique
+    rest = floored[~floored["reason"].str.contains("floor")]["id"].tolist()
+    assert rest == [id for id in select(few, scores, sampler, 20, 1e6, 0)["id"] if id not in set(kept["id"])][:3]
+
+
+def test_a_group_smaller_than_its_part_of_the_floor_gives_all_it_has(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    floored = select(clusters, scores, "qocs", 18, 1.0, 0, Floor("cluster", 1.0))
+    assert floored["cluster"].value_counts().to_dict() == {0: 8, 2: 6, 1: 4}
 
 
 def test_composition_counts_what_is_left_out_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
