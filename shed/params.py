@@ -34,6 +34,14 @@ class Section(BaseModel):
 AnySection = TypeVar("AnySection", bound=Section)
 
 
+class Faults(Section):
+    share: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the pool's records that are damaged on purpose")
+    kinds: Annotated[list[Literal["swapped", "wrong_option", "truncated", "duplicate"]], Field(min_length=1)] = Field(
+        description="how, in turns"
+    )
+    sources: Annotated[list[str], Field(min_length=1)] | None = Field(description="in which sources; null: in all")
+
+
 class Data(Section):
     pool: str = Field(description="records to select from: a recipe (.yaml) or your own JSON or JSONL file")
     dev: str = Field(description="records that define utility, in the same forms")
@@ -41,7 +49,8 @@ class Data(Section):
     pool_rows: Positive | None = Field(description="how many pool records to draw, stratified over sources; null: all")
     dev_rows: Positive | None = Field(description="how many dev records to draw; null: all")
     test_rows: Positive | None = Field(description="how many test records to draw; null: all")
-    seed: Seed = Field(description="seed of the draws")
+    faults: Faults
+    seed: Seed = Field(description="seed of the draws and of the faults")
 
 
 class Model(Section):
@@ -112,6 +121,9 @@ class Score(Section):
     budget: Budget
     target: Target
     on_divergence: Literal["stop", "skip"] = Field(description="what a tuning that diverges does: end scoring, or be left out")
+    members: Annotated[int, Field(ge=0)] = Field(
+        description="random records of each cluster whose mean marginal is its score; 0: its proxies' Shapley score is"
+    )
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of coalitions, initial LoRA weights and batches")
     tuning: Tuning
@@ -126,6 +138,8 @@ class Score(Section):
         by_gradient = "metagradient" in (self.method, self.surrogate) or "in_run" in (self.method, self.surrogate)
         if by_gradient and self.utility == "accuracy":
             raise ValueError("score.utility accuracy has no gradient: use choice_loss, or another score.method")
+        if self.members and self.method not in ("metagradient", "in_run"):
+            raise ValueError(f"score.members is {self.members}, but {self.method} knows clusters alone; set score.members to 0")
         return self
 
 

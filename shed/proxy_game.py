@@ -49,12 +49,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class ProxyGame:
-    """An open game: `play` it; player `owner[i]` is the cluster of proxy `proxies[i]`, whose tokens are `encoded[i]`."""
+    """An open game: `play` it; player `owner[i]` is the cluster of proxy `proxies[i]`, whose tokens are `encoded[i]`.
+
+    `bystander_owner[j]` is the cluster of bystander j, in the order of an estimate's bystanders.
+    """
 
     play: LedgeredGame
     proxies: list[Record]
     encoded: list[Encoded]
     owner: np.ndarray
+    bystander_owner: np.ndarray
     utility: Kind
 
 
@@ -65,7 +69,8 @@ def open_game(
     """Load the model and play its game, held by this process alone until the block ends.
 
     Args:
-        clusters: a row for each pool record, in the pool's order, with `cluster` and `proxy`.
+        clusters: a row for each pool record, in the pool's order, with `cluster` and `proxy`, and `bystander` where records
+            that play no part shall have marginals all the same.
         pool: the records that proxies are taken from.
         dev: the records that utility is measured on.
         setting: what else utilities depend on.
@@ -76,6 +81,8 @@ def open_game(
     """
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
     owner = clusters.loc[clusters["proxy"], "cluster"].to_numpy()
+    aside = clusters["bystander"] if "bystander" in clusters else pd.Series(False, index=clusters.index)
+    bystanders = [record for record, chosen in zip(pool, aside, strict=True) if chosen]
     order = np.argsort([record.id for record in proxies], kind="stable")
     proxies, owner = [proxies[i] for i in order], owner[order]
     tokenizer, model = load_tokenizer(setting.model), load_model(setting.model)
@@ -90,11 +97,13 @@ def open_game(
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         **asdict(setting),
     }
-    trainer = CoalitionTrainer(model, members, measured, setting.regime)
-    gradient_code = code_digest(Path(str(backward.__file__)))
+    others = encode_all(bystanders, tokenizer, setting.form, setting.max_tokens, limit, end=True)
+    trainer = CoalitionTrainer(model, members, measured, setting.regime, others)
+    named = [code_digest(Path(str(backward.__file__))), *(record.id for record in bystanders)]
+    gradient_code = hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
     game = TuningGame(trainer, owner, [record.id for record in proxies])
     with Ledger(ledger).play(game, description, gradient_code) as play:
-        yield ProxyGame(play, proxies, members, owner, setting.utility)
+        yield ProxyGame(play, proxies, members, owner, clusters.loc[aside, "cluster"].to_numpy(), setting.utility)
 
 
 def code_digest(path: Path) -> str:

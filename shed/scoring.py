@@ -1,6 +1,9 @@
 """Scores for clusters, from the game that their proxies play.
 
 In: an open game and an estimator. Out: a table with a score for each cluster, and metrics.
+
+A proxy says what it is worth itself; records of a cluster differ. Where the estimator differentiates, the same gradients tell
+what any other record would be worth, and a cluster's score is the mean over some of its members, drawn at random.
 """
 
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from shed.fidelity import sign_certainty
 from shed.prompts import cut_counts
 from shed.proxy_game import ProxyGame
 from shed.valuation.budget import Budget, spend
-from shed.valuation.estimate import Estimator
+from shed.valuation.estimate import Estimate, Estimator, rank_correlation
 from shed.valuation.utility import UNITS
 
 
@@ -23,8 +26,10 @@ class Scored:
 
     Attributes:
         table: a row for each cluster, best first: `rank`, `cluster`, `score`, `stderr`, `sign_certainty` (the probability that
-            the score's sign is right), `size`, `proxies` (their ids), `proxy_scores` (each proxy's part of the score; null
-            where the estimator knows clusters alone).
+            the score's sign is right), `size`, `members` (how many of them were drawn), `shapley` and `shapley_stderr` (the
+            score of the game's player, the cluster's proxies), `proxies` (their ids), `proxy_scores` (each proxy's part of it;
+            null where the estimator knows clusters alone). Without drawn members the score is the Shapley score; with them it
+            is their mean marginal, that of one record, and the error that of the draw.
         convergence: the estimator's, a row for each round.
         metrics: cost and totals, flat.
     """
@@ -59,13 +64,18 @@ def score_clusters(
         notes.append("tuning on all proxies made dev utility worse, so scores tell what harms least; lower score.tuning.lr")
     own = [np.flatnonzero(game.owner == cluster) for cluster in range(len(sizes))]
     records = estimate.records
+    drawn = np.bincount(game.bystander_owner, minlength=len(sizes))
+    score, stderr = _of_members(game, estimate, sizes) if len(game.bystander_owner) else (estimate.scores, estimate.stderr)
     table = pd.DataFrame(
         {
             "cluster": np.arange(len(sizes)),
-            "score": estimate.scores,
-            "stderr": estimate.stderr,
-            "sign_certainty": sign_certainty(estimate.scores, estimate.stderr),
+            "score": score,
+            "stderr": stderr,
+            "sign_certainty": sign_certainty(score, stderr),
             "size": sizes,
+            "members": drawn,
+            "shapley": estimate.scores,
+            "shapley_stderr": estimate.stderr,
             "proxies": [[game.proxies[i].id for i in places] for places in own],
             "proxy_scores": [None if records is None else records[places].tolist() for places in own],
         }
@@ -84,17 +94,48 @@ def score_clusters(
         "ended": outcome.ended,
         "v_none": estimate.v_none,
         "v_all": estimate.v_all,
-        "score_sum": float(estimate.scores.sum()),
+        "shapley_sum": float(estimate.scores.sum()),
         "v_all_minus_v_none": estimate.v_all - estimate.v_none,
-        "stderr_mean": _known(float(estimate.stderr.mean())),
+        "stderr_mean": _known(float(stderr.mean())),
         "rank_stability": _known(estimate.rank_stability),
-        "score_min": float(estimate.scores.min()),
-        "score_max": float(estimate.scores.max()),
+        "members": int(drawn.sum()),
+        "proxies_against_members": _known(rank_correlation(score, estimate.scores)) if drawn.any() else None,
+        "score_min": float(score.min()),
+        "score_max": float(score.max()),
         "diverged": outcome.diverged,
         **cut_counts(game.encoded, max_tokens),
         "notes": "; ".join(notes),
     }
     return Scored(table, outcome.convergence, metrics)
+
+
+def draw_members(clusters: pd.DataFrame, each: int, seed: int) -> np.ndarray:
+    """(N,) bool: in every cluster `each` random records that are no proxies, or all that it has; seeded by cluster."""
+    labels, proxy = clusters["cluster"].to_numpy(), clusters["proxy"].to_numpy()
+    drawn = np.zeros(len(clusters), dtype=bool)
+    for cluster in range(labels.max() + 1):
+        others = np.flatnonzero((labels == cluster) & ~proxy)
+        drawn[np.random.default_rng([seed, cluster]).permutation(others)[:each]] = True
+    return drawn
+
+
+def _of_members(game: ProxyGame, estimate: Estimate, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C,) the mean marginal of each cluster's drawn members, and its standard error, which ends when all were drawn.
+
+    A cluster of proxies alone has theirs.
+    """
+    assert estimate.bystanders is not None
+    assert estimate.records is not None
+    score, stderr = np.empty(len(sizes)), np.empty(len(sizes))
+    for cluster, size in enumerate(sizes):
+        found = estimate.bystanders[game.bystander_owner == cluster]
+        if not len(found):
+            score[cluster], stderr[cluster] = estimate.records[game.owner == cluster].mean(), 0.0
+            continue
+        left = 1 - len(found) / max(len(found), size - (game.owner == cluster).sum())
+        score[cluster] = found.mean()
+        stderr[cluster] = found.std(ddof=1) / np.sqrt(len(found)) * np.sqrt(left) if len(found) > 1 else np.nan
+    return score, stderr
 
 
 def _known(value: float) -> float | None:

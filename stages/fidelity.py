@@ -35,7 +35,7 @@ def run(params: Params) -> None:
         read_array("data/embeddings.npy")[places],
         embed(dev, params.embed.model, params.embed.batch_size),
     )
-    audited = {"shapley": scores["score"].to_numpy()} | {
+    audited = {"shapley": scores["shapley"].to_numpy()} | {
         name: np.bincount(clusters["cluster"].iloc[places], weights=own) for name, own in baselines.items()
     }
     points = {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}

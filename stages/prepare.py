@@ -1,6 +1,11 @@
 """Prepare: three disjoint splits of records, what was rejected and why, and the data card."""
 
-from shed.files import write_json, write_jsonl
+from collections import Counter
+
+import pandas as pd
+
+from shed.faults import damage
+from shed.files import write_json, write_jsonl, write_table
 from shed.params import Params
 from shed.preparation import prepare
 from shed.sources import read_split
@@ -18,11 +23,14 @@ def run(params: Params) -> None:
         test_rows=data.test_rows,
         seed=data.seed,
     )
-    write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in prepared.pool))
+    pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
+    write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
     write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))
     write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
     write_jsonl("data/prepared/rejects.jsonl", (reject.to_row() for reject in prepared.rejects))
-    write_json("metrics/data.json", prepared.card({"pool": data.pool, "dev": data.dev, "test": data.test}))
+    write_table("data/prepared/faults.csv", pd.DataFrame(faults.items(), columns=["id", "fault"]))
+    card = prepared.card({"pool": data.pool, "dev": data.dev, "test": data.test})
+    write_json("metrics/data.json", card | {"faults": dict(sorted(Counter(faults.values()).items()))})
 
 
 if __name__ == "__main__":

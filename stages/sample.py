@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from shed.faults import found_by
 from shed.files import write_json, write_jsonl, write_table
 from shed.params import Params
 from shed.records import read_records
@@ -18,7 +19,10 @@ def run(params: Params) -> None:
     selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed, floor)
     write_table("data/selection.parquet", selection)
     write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
-    write_json("metrics/sample.json", composition(selection, clusters))
+    faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
+    of_record = clusters.set_index("id")["cluster"].map(scores.set_index("cluster")["score"])
+    told = found_by(of_record, faulty, selection["id"].tolist())
+    write_json("metrics/sample.json", composition(selection, clusters) | told)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pandas as pd
 
 from shed.files import write_json, write_table
 from shed.params import Params, Score
-from shed.scoring import score_clusters
+from shed.scoring import draw_members, score_clusters
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import Estimator
@@ -42,7 +42,8 @@ def run(params: Params) -> None:
     clusters = pd.read_parquet("data/clusters.parquet")
     sizes = np.bincount(clusters["cluster"])
     budget = Budget(**score.budget.model_dump(), **score.target.model_dump())
-    with scoring_game(params, clusters) as game:
+    members = draw_members(clusters, score.members, score.seed)
+    with scoring_game(params, clusters.assign(bystander=members)) as game:
         scored = score_clusters(
             game, ESTIMATORS[score.method](score), budget, score.on_divergence, sizes, params.model.max_tokens
         )

@@ -29,7 +29,9 @@ REGIME = Regime(
 )
 
 
-def double_trainer(tiny_model: str, records: list[Record], regime: Regime, utility: Kind = "dev_loss") -> CoalitionTrainer:
+def double_trainer(
+    tiny_model: str, records: list[Record], regime: Regime, utility: Kind = "dev_loss", members: int = 7
+) -> CoalitionTrainer:
     """A trainer in float64 throughout: transformers' own norm computes in float32 whatever it is given."""
     encoded = encode_all(records, load_tokenizer(tiny_model), "plain", 200, 256, end=True)
     model = load_model(tiny_model).to(torch.float64)
@@ -40,7 +42,7 @@ def double_trainer(tiny_model: str, records: list[Record], regime: Regime, utili
                 norm.weight = child.weight
                 setattr(parent, name, norm)
     dev = dev_set(utility, records[7:], load_tokenizer(tiny_model), "plain", 200, 256)
-    return CoalitionTrainer(model, encoded[:7], dev, regime)
+    return CoalitionTrainer(model, encoded[:members], dev, regime, encoded[members:7])
 
 
 SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
@@ -122,3 +124,25 @@ def test_a_model_in_bfloat16_is_tuned_in_float32_weights_with_nearly_the_same_gr
         found[narrow] = metagradient(trainer, np.array(SOME))
     assert found[True][0] == pytest.approx(found[False][0], rel=0.01)
     assert np.corrcoef(found[True][1], found[False][1])[0, 1] > 0.95
+
+
+def test_a_bystander_is_worth_what_a_record_of_weight_zero_in_the_only_batch_is(tiny_model: str, records: list[Record]) -> None:
+    regime = dataclasses.replace(REGIME, batch_size=7, epochs=1)
+    inside = double_trainer(tiny_model, records, regime)
+    outside = double_trainer(tiny_model, records, regime, members=5)
+    weights = np.array([1.0, 0, 1, 1, 1, 0, 0])
+    share = inside.top.response_tokens(range(7)) / outside.top.response_tokens(range(5))  # of the batch's tokens
+    for way in (metagradient, in_run):
+        _, of_all = way(inside, weights * share)
+        _, of_five = way(outside, weights[:5])
+        np.testing.assert_allclose(of_five[5:] / share, of_all[5:], rtol=1e-6)
+
+
+def test_bystanders_of_a_longer_run_are_valued_nearly_as_if_they_were_in_it(tiny_model: str, records: list[Record]) -> None:
+    found = {
+        members: metagradient(
+            double_trainer(tiny_model, records, dataclasses.replace(REGIME, lr=0.05), members=members), weights
+        )[1]
+        for members, weights in ((7, np.array([1.0, 0, 1, 1, 0, 0, 0])), (5, np.array([1.0, 0, 1, 1, 0])))
+    }
+    assert np.sign(found[5][5:]).tolist() == np.sign(found[7][5:]).tolist()

@@ -41,9 +41,9 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
         ("sampler: qocs\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
-        ("    fte: 6.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
+        ("    fte: 12.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
-        ("method: metagradient", "method: exact", "score.method exact takes at most 12 clusters, and C is 32"),
+        ("method: metagradient", "method: removal", "score.members is 8, but removal knows clusters alone"),
         (
             "target_coalitions: 5",
             "target_coalitions: 9",
@@ -62,6 +62,13 @@ def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
         load_params(changed(project_root, tmp_path, old, new))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_exact_scores_are_of_few_clusters(project_root: Path, tmp_path: Path) -> None:
+    path = changed(project_root, tmp_path, "method: metagradient", "method: exact")
+    path.write_text(path.read_text().replace("members: 8", "members: 0"))
+    with pytest.raises(ShedError, match=r"score\.method exact takes at most 12 clusters, and C is 32"):
+        load_params(path)
 
 
 def test_a_folder_is_no_params_file(tmp_path: Path) -> None:

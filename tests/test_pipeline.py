@@ -136,7 +136,7 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     assert [row["id"] for row in rows] == selection["id"].tolist()
     assert all(row["messages"] and row["origin"] and row["reason"] for row in rows)
     score = project.json("metrics/score.json")
-    assert score["score_sum"] == pytest.approx(score["v_all_minus_v_none"], rel=0.5)
+    assert score["shapley_sum"] == pytest.approx(score["v_all_minus_v_none"], rel=0.5)
     assert (score["evaluations"], score["gradient_runs"]) == (5, 3)
     assert score["ended"].startswith("the budget of 5 evaluations is spent")
     scores = pd.read_parquet(root / "data/scores.parquet")

@@ -72,7 +72,7 @@ def findings(comparison: Comparison | None = None) -> Findings:
             "ended": "the budget of 6 FTE is spent",
             "v_none": -10.0,
             "v_all": -8.4,
-            "score_sum": 1.6,
+            "shapley_sum": 1.6,
             "v_all_minus_v_none": 1.6,
             "notes": "",
         },

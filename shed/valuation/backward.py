@@ -1,6 +1,7 @@
 """What each record's weight does to utility, from one tuning: the gradient through it, or first-order effects along it.
 
-In: a `CoalitionTrainer` and weights. Out: the utility and a number for each record, in or out of the coalition.
+In: a `CoalitionTrainer` and weights. Out: the utility and a number for each record, in or out of the coalition, and for each
+bystander.
 
 With u the dev utility, s the state (LoRA weights, optimiser averages) and w the records' weights, step t is
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
@@ -10,6 +11,8 @@ coalition both are derivatives of g · d, in the weights and in θ; for the othe
 longer tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751, 2504.16430).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +39,9 @@ class Walked(NamedTuple):
 
 
 def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Utility after tuning by `weights` (N,), and its gradient in them, (N,) float64.
+    """Utility after tuning by `weights` (N,), and its gradient in them and in the bystanders' weight, (N + B,) float64.
 
+    A bystander's is what the gradient would be if it stood in each epoch in a batch of the mean pull (`_Pull`).
     The gradient holds NaN where the tuning diverged. A batch whose weights are all 0 is no step, and there utility jumps
     when a weight leaves 0: for its records the gradient is what their loss alone would do at that point of the run.
     """
@@ -51,7 +55,7 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
     utility, cotangent = _dev_gradient(trainer, state.weights)
     zero = torch.zeros_like(cotangent)
     cotangents = State(cotangent, zero, zero)
-    total = np.zeros(len(weights))
+    total, pull = np.zeros(len(weights)), _Pull(trainer)
     bar = iter(track(range(len(trainer.batches)), "walking back", "step"))
     for number in reversed(range(len(segments))):
         if number < len(segments) - 1:
@@ -61,9 +65,38 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
             through, direction = _through_advance(trainer, state, zero if taken is None else taken, step, cotangents)
             slopes, curvature = _slopes_and_curvature(trainer, state.weights, batch, weights, direction)
             total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+            pull.add(state.weights, direction, batch)
             if taken is not None:
                 cotangents = through._replace(weights=through.weights + curvature)
-    return utility, total
+    return utility, np.concatenate([total, pull.on_bystanders()])
+
+
+class _Pull:
+    """The mean over a run's steps of the LoRA weights, and of what a record's gradient is multiplied with there.
+
+    One forward-mode pass in the mean direction, at the mean weights, stands for one at each step.
+    """
+
+    def __init__(self, trainer: CoalitionTrainer) -> None:
+        self._trainer = trainer
+        self._at, self._direction = torch.zeros_like(trainer.top.initial), torch.zeros_like(trainer.top.initial)
+
+    def add(self, at: Tensor, direction: Tensor, batch: list[int]) -> None:
+        steps = len(self._trainer.batches)
+        self._at += at / steps
+        self._direction += direction * (self._trainer.regime.epochs / steps / self._trainer.top.response_tokens(batch))
+
+    def on_bystanders(self) -> np.ndarray:
+        """(B,) float64."""
+        lengths = self._trainer.bystander_lengths
+        slopes = np.zeros(len(lengths))
+        if len(lengths):
+            first = len(self._trainer.lengths)
+            shares = self._trainer.top.cores.share(range(len(lengths)), lengths, CHUNK_TOKENS)
+            groups = [[first + i for i in share] for share in shares]
+            for share, found in zip(shares, _slopes(self._trainer, self._at, groups, self._direction), strict=True):
+                slopes[share] = found.double().cpu().numpy()
+        return slopes
 
 
 def _walk(
@@ -91,7 +124,8 @@ def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: A
 
     `metagradient` adds to the tuning: for the records of the coalition four passes, a gradient and its derivative, and one
     tuning more of all segments but the last; for the others a forward-mode pass, which is two; a backward pass over dev.
-    `in_run` adds for all records a forward-mode pass, and for each step a forward and a backward pass over dev.
+    `in_run` adds for all records a forward-mode pass, and for each step a forward and a backward pass over dev. Both add a
+    forward-mode pass over bystanders.
     """
     tuned, dev = 2.0 * trainer.regime.epochs * trainer.lengths, trainer.dev_length
     present, everything = tuned[weights != 0].sum(), tuned.sum()
@@ -100,26 +134,28 @@ def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: A
         cost = (1 + 2 + again) * present + (everything - present) + 2 * dev
     else:
         cost = present + everything + (1 + 2 * len(trainer.batches)) * dev
-    return float(cost / (everything + dev))
+    return float((cost + 2 * trainer.bystander_lengths.sum()) / (everything + dev))
 
 
 def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Utility after tuning by `weights` (N,), and each record's first-order effect on it along the run, (N,) float64.
+    """Utility after tuning by `weights` (N,), and first-order effects on it along the run, (N + B,) float64.
 
     A record's effect is the sum over its steps of −lr · ∇ℓ_i · ∇u, taken at that step, over the batch's response tokens:
     what one plain gradient step on it would add to utility (In-Run Data Shapley, arXiv 2406.11011, section 4.1). Momentum
     and preconditioning are left out, so the scores have the unit of utility but not its scale.
     """
     state, step = trainer.start(), 0
-    total = np.zeros(len(weights))
+    total, pull = np.zeros(len(weights)), _Pull(trainer)
     for batch in trainer.batches:
-        _, direction = _dev_gradient(trainer, state.weights)
-        slopes = _slopes(trainer, state.weights, batch, direction)
-        total[batch] -= trainer.lr(step + 1) * slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+        _, uphill = _dev_gradient(trainer, state.weights)
+        direction = -trainer.lr(step + 1) * uphill
+        (slopes,) = _slopes(trainer, state.weights, [batch], direction)
+        total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+        pull.add(state.weights, direction, batch)
         if np.any(weights[batch]):
             step += 1
             state = trainer.advance(state, trainer.gradient(state.weights, batch, weights), step)
-    return trainer.measure(state.weights), total
+    return trainer.measure(state.weights), np.concatenate([total, pull.on_bystanders()])
 
 
 def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[float, Tensor]:
@@ -146,9 +182,10 @@ def _through_advance(
     return State(*pulled[:3]), pulled[3]
 
 
-def _slopes(trainer: CoalitionTrainer, at: Tensor, batch: list[int], direction: Tensor) -> Tensor:
-    """(B,) ∇ℓ_i · direction for each record of the batch."""
-    return _slopes_and_curvature(trainer, at, batch, np.zeros(len(trainer.lengths)), direction)[0]
+def _slopes(trainer: CoalitionTrainer, at: Tensor, groups: list[list[int]], direction: Tensor) -> list[Tensor]:
+    """For each group of records their ∇ℓ_i · direction, by one forward-mode pass."""
+    with _forward_mode() as level:
+        return trainer.top.cores.map(lambda group: _forward(trainer, at, group, direction, level), groups)
 
 
 def _slopes_and_curvature(
@@ -160,9 +197,7 @@ def _slopes_and_curvature(
     """
 
     def absent(members: list[int]) -> tuple[Tensor, Tensor]:
-        lora: Tensor = forward_ad.make_dual(at.detach(), direction, level=level)  # type: ignore[no-untyped-call]
-        losses = trainer.top.member_losses(lora, members)
-        return forward_ad.unpack_dual(losses, level=level).tangent.clone(), zero  # type: ignore[no-untyped-call]
+        return _forward(trainer, at, members, direction, level), zero
 
     def present(members: list[int]) -> tuple[Tensor, Tensor]:
         lora = at.detach().requires_grad_()
@@ -176,11 +211,26 @@ def _slopes_and_curvature(
     within = cores.share([i for i in batch if weights[i] != 0], trainer.lengths, CHUNK_TOKENS)
     without = cores.share([i for i in batch if weights[i] == 0], trainer.lengths, CHUNK_TOKENS)
     parts = [(present, members) for members in within] + [(absent, members) for members in without]
-    # the fused kernels of attention have neither a forward mode nor a second derivative
-    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level() as level:
+    with _forward_mode() as level:
         found = cores.map(lambda part: part[0](part[1]), parts)
     place = {i: at for at, i in enumerate(batch)}
     slopes = torch.zeros(len(batch), dtype=at.dtype, device=at.device)
     for (_, members), (own, _) in zip(parts, found, strict=True):
         slopes[[place[i] for i in members]] = own.to(slopes)
     return slopes, torch.stack([curvature for _, curvature in found]).sum(0)
+
+
+@contextmanager
+def _forward_mode() -> Iterator[int]:
+    """Forward-mode differentiation in all threads, at the level that it yields.
+
+    Attention runs without its fused kernels, which have neither a forward mode nor a second derivative.
+    """
+    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level() as level:
+        yield level
+
+
+def _forward(trainer: CoalitionTrainer, at: Tensor, records: list[int], direction: Tensor, level: int) -> Tensor:
+    lora: Tensor = forward_ad.make_dual(at.detach(), direction, level=level)  # type: ignore[no-untyped-call]
+    losses = trainer.top.member_losses(lora, records)
+    return forward_ad.unpack_dual(losses, level=level).tangent.clone()  # type: ignore[no-untyped-call, no-any-return]

@@ -25,6 +25,7 @@ class Estimate:
         v_all: v of all players, measured. An exact solution has `scores.sum() == v_all - v_none`.
         halves: (2, P) scores of the two halves of the rounds, for the rank stability between them; None before there are two.
         records: (N,) scores of the single records, which sum to their players'; None where the estimator has none.
+        bystanders: (B,) what bystanders' scores would be; None where the estimator has none.
         notes: what a reader of the scores must know, a sentence each.
     """
 
@@ -34,6 +35,7 @@ class Estimate:
     v_all: float
     halves: np.ndarray | None = None
     records: np.ndarray | None = None
+    bystanders: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -22,7 +22,8 @@ class Evaluation:
     """One measured v(S): its utility, and what it cost in seconds and in fine-tune equivalents.
 
     Attributes:
-        marginals: (N,) float64, what each record's weight adds to the utility; None where only the utility was asked for.
+        marginals: (N + B,) float64, what each record's weight adds to the utility, or each bystander's would add; None where
+            only the utility was asked for.
     """
 
     utility: float
@@ -55,7 +56,7 @@ class DifferentiableGame(Game, Protocol):
     owner: np.ndarray
 
     def marginals(self, weights: np.ndarray, how: Attribution) -> Evaluation:
-        """The utility at weights (players,) in [0, 1], with each record's marginal (N,)."""
+        """The utility at weights (players,) in [0, 1], with each record's and each bystander's marginal."""
         ...
 
 

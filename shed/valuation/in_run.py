@@ -25,6 +25,7 @@ class InRun:
         run = game.marginals(everyone, "in_run")
         if run.marginals is None or not np.isfinite(run.marginals).all():
             return
-        scores = np.bincount(game.owner, weights=run.marginals, minlength=game.players)
+        records, bystanders = np.split(run.marginals, [len(game.owner)])
+        scores = np.bincount(game.owner, weights=records, minlength=game.players)
         note = "first-order scores have no standard errors; their order counts, and their sum is not v(all) − v(none)"
-        yield Estimate(scores, np.full(game.players, np.nan), float(v_none), run.utility, None, run.marginals, (note,))
+        yield Estimate(scores, np.full(game.players, np.nan), float(v_none), run.utility, None, records, bystanders, (note,))

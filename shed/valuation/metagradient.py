@@ -52,19 +52,27 @@ class Metagradient:
         ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
         v_none, v_all = (float(value) for value in game.value(ends))
         notes = smoothness(game, self._coalition(players, 0)) if self.check else ()
-        records, scores, weights = np.empty((0, len(game.owner))), np.empty((0, players)), np.empty((0, players))
+        records, bystanders = [], []  # marginals, means over each pair
+        scores, weights = np.empty((0, players)), np.empty((0, players))
         for pair in count():
             one = self._coalition(players, pair)
             runs = np.stack([_marginals(game, way.astype(np.float64)) for way in (one, ~one)])
             if not np.isfinite(runs).all():
                 continue
-            records = np.vstack([records, runs.mean(axis=0)])
+            own, others = np.split(runs.mean(axis=0), [len(game.owner)])
+            records.append(own)
+            bystanders.append(others)
             weights = np.vstack([weights, players / np.where(one, one.sum(), (~one).sum())])
-            scores = np.vstack([scores, _by_player(game, records[-1])])
+            scores = np.vstack([scores, _by_player(game, own)])
             estimate = average(scores, v_none, v_all, weights)
-            estimate = replace(estimate, records=weighted_mean(records, weights[:, game.owner]), notes=notes)
+            estimate = replace(
+                estimate,
+                records=weighted_mean(np.array(records), weights[:, game.owner]),
+                bystanders=np.mean(bystanders, axis=0),
+                notes=notes,
+            )
             if len(records) == 1:
-                ways = np.stack([_by_player(game, run) for run in runs])
+                ways = np.stack([_by_player(game, run[: len(game.owner)]) for run in runs])
                 spread = np.sqrt(np.square(ways[0] - ways[1]).mean()) / 2
                 estimate = replace(estimate, stderr=np.full(players, spread), halves=ways, notes=(*notes, ONE_PAIR))
             yield estimate

@@ -59,6 +59,7 @@ class TopLayers:
             It is changed: LoRA weights are added to its top layers.
         members: the records that may be tuned on, N of them.
         dev: the records that utility is measured on, and the kind of utility.
+        bystanders: records that are never tuned on, whose losses may be asked for as members N, N + 1, …
 
     Attributes:
         initial: (P,) the LoRA weights before tuning, at least float32.
@@ -69,7 +70,14 @@ class TopLayers:
         ShedError: the model is of another shape, or has fewer layers than the depth or none of the modules.
     """
 
-    def __init__(self, model: "PreTrainedModel", members: Sequence[Encoded], dev: DevSet, lora: Lora) -> None:
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        members: Sequence[Encoded],
+        dev: DevSet,
+        lora: Lora,
+        bystanders: Sequence[Encoded] = (),
+    ) -> None:
         self._dev_set = dev
         decoder = _decoder(model)
         total = len(decoder.layers)
@@ -81,7 +89,7 @@ class TopLayers:
         self._of_thread = threading.local()
         self._top = _Stack(list(decoder.layers)[-depth:], decoder.rotary_emb)
         below = _Stack(list(decoder.layers)[:-depth], decoder.rotary_emb)
-        self._members = _hidden_states(decoder.embed_tokens, below, members, model.device)
+        self._members = _hidden_states(decoder.embed_tokens, below, [*members, *bystanders], model.device)
         self._dev = _hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
         self._check_shape(model, members[0], self._members[0])
         _add_lora(model, lora, range(total - depth, total))

@@ -70,12 +70,22 @@ class CoalitionTrainer:
     Attributes:
         top: the records' losses as functions of the LoRA weights.
         batches: the members of each step, in order, the same for every coalition.
+        lengths, bystander_lengths: (N,) and (B,) tokens.
     """
 
-    def __init__(self, model: "PreTrainedModel", members: Sequence[Encoded], dev: DevSet, regime: Regime) -> None:
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        members: Sequence[Encoded],
+        dev: DevSet,
+        regime: Regime,
+        bystanders: Sequence[Encoded] = (),
+    ) -> None:
         self.regime = regime
-        self.top = TopLayers(model, members, dev, Lora(regime.depth, regime.r, regime.alpha, regime.modules, regime.seed))
+        lora = Lora(regime.depth, regime.r, regime.alpha, regime.modules, regime.seed)
+        self.top = TopLayers(model, members, dev, lora, bystanders)
         self.lengths = np.array([len(record.tokens) for record in members])
+        self.bystander_lengths = np.array([len(record.tokens) for record in bystanders], dtype=int)
         self.dev_length = sum(len(sequence.tokens) for sequence in dev.sequences)
         self.batches = length_batches(self.lengths.tolist(), regime.batch_size, regime.epochs, regime.seed)
 

@@ -1,0 +1,85 @@
+"""Known faults: records that are damaged on purpose, to see whether a selection keeps them.
+
+In: a pool, a share and kinds of faults. Out: the pool with damaged records in their places, and the kind of each by its id;
+later, of scores and a selection, how well they tell faults.
+"""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import pandas as pd
+
+from shed.records import Record
+
+Fault = Literal["swapped", "wrong_option", "truncated", "duplicate"]
+
+
+def damage(
+    pool: Sequence[Record], share: float, kinds: Sequence[Fault], sources: Sequence[str] | None, seed: int
+) -> tuple[list[Record], dict[str, Fault]]:
+    """Damage a share of the records of some sources.
+
+    Kinds take turns: `swapped`, the response of another record; `wrong_option`, a wrong one of the record's choices;
+    `truncated`, the first half of the response's words; `duplicate`, a near-copy of another record (an exact one would be
+    that record) in this one's place. A record that a kind does not fit (no choices, one word) is swapped.
+
+    Args:
+        sources: where faults may be; None: everywhere.
+
+    Returns:
+        The pool in its order, and the fault of each damaged record. A record whose damaged form stands in the pool already
+        stays as it is.
+    """
+    rng = random.Random(f"{seed}/faults")
+    eligible = [place for place, record in enumerate(pool) if sources is None or record.source in sources]
+    chosen = rng.sample(eligible, round(share * len(eligible)))
+    sound = sorted(set(range(len(pool))) - set(chosen)) or list(range(len(pool)))
+    damaged, faults = list(pool), {}
+    known = {record.id for record in pool}
+    for turn, place in enumerate(chosen):
+        record, donor = pool[place], pool[chosen[turn - 1]]
+        made, kind = _damaged(record, kinds[turn % len(kinds)], donor, pool[rng.choice(sound)], rng)
+        if made.id in known or made.response == record.response:
+            continue
+        known.add(made.id)
+        damaged[place], faults[made.id] = made, kind
+    return damaged, faults
+
+
+def found_by(scores: pd.Series, faulty: Collection[str], selected: Sequence[str]) -> dict[str, float | None]:
+    """How scores and a selection deal with faults.
+
+    Args:
+        scores: of each pool record, by its id; a record has its cluster's.
+
+    Returns:
+        `faulty_share_of_pool`, `faulty_share_of_selection`, and `auroc_of_scores`, the probability that a sound record has a
+        higher score than a faulty one (equal ones count half); None where there are no faults, or nothing else.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    is_faulty = scores.index.isin(list(faulty))
+    mixed = is_faulty.any() and not is_faulty.all()
+    return {
+        "faulty_share_of_pool": float(is_faulty.mean()),
+        "faulty_share_of_selection": sum(id in faulty for id in selected) / len(selected),
+        "auroc_of_scores": float(roc_auc_score(~is_faulty, scores)) if mixed else None,
+    }
+
+
+def _damaged(record: Record, kind: Fault, donor: Record, other: Record, rng: random.Random) -> tuple[Record, Fault]:
+    words = record.response.split()
+    if kind == "wrong_option" and len(record.choices) > 1 and record.answer is not None:
+        wrong = rng.choice([n for n in range(len(record.choices)) if n != record.answer])
+        return _with_response(record, record.choices[wrong]), kind
+    if kind == "truncated" and len(words) > 1:
+        return _with_response(record, " ".join(words[: len(words) // 2])), kind
+    if kind == "duplicate":
+        return _with_response(replace(other, origin=record.origin), other.response + " "), kind
+    return _with_response(record, donor.response), "swapped"
+
+
+def _with_response(record: Record, response: str) -> Record:
+    return replace(record, messages=(*record.messages[:-1], (record.messages[-1][0], response)))

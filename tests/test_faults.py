@@ -1,0 +1,55 @@
+"""Records that are damaged on purpose, and whether a selection finds them."""
+
+import pandas as pd
+import pytest
+
+from shed.faults import Fault, damage, found_by
+from shed.records import Record, single_turn
+
+
+@pytest.fixture
+def pool() -> list[Record]:
+    choice = [
+        single_turn(f"which is {i}", f"the number {i}", "choice", f"a {i}", [f"the number {i}", f"the letter {i}"], 0)
+        for i in range(20)
+    ]
+    return choice + [single_turn(f"say {i}", f"{i}", "short", f"b {i}") for i in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["swapped", "wrong_option", "truncated", "duplicate"])
+def test_a_share_of_the_records_is_damaged_in_its_place(pool: list[Record], kind: Fault) -> None:
+    damaged, faults = damage(pool, 0.25, [kind], ["choice"], seed=1)
+    changed = [(old, new) for old, new in zip(pool, damaged, strict=True) if old != new]
+    assert len(changed) == len(faults) == 5
+    assert {new.id for _, new in changed} == set(faults)
+    assert set(faults.values()) == {kind}
+    assert all(old.source == "choice" for old, _ in changed)
+    assert len({record.id for record in damaged}) == len(pool)
+    for old, new in changed:
+        if kind == "swapped":
+            assert new.prompt == old.prompt
+            assert new.response in {record.response for record in pool} - {old.response}
+        if kind == "wrong_option":
+            assert new.response == old.choices[1]
+        if kind == "truncated":
+            assert new.response == "the"
+        if kind == "duplicate":
+            assert new.normalised in {record.normalised for record in pool} - {old.normalised}
+
+
+def test_what_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Record]) -> None:
+    damaged, faults = damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2)
+    assert set(faults.values()) == {"swapped"}
+    assert damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2) == (damaged, faults)
+    assert damage(pool, 0.0, ["swapped"], None, seed=2) == (pool, {})
+
+
+def test_scores_that_tell_faults_and_scores_that_do_not() -> None:
+    scores = pd.Series([0.5, 0.4, 0.1, 0.1], index=["a", "b", "c", "d"])
+    assert found_by(scores, {"c", "d"}, ["a", "b"]) == {
+        "faulty_share_of_pool": 0.5,
+        "faulty_share_of_selection": 0.0,
+        "auroc_of_scores": 1.0,
+    }
+    assert found_by(scores, {"a", "c"}, ["a", "b"])["auroc_of_scores"] == 0.375
+    assert found_by(scores, set(), ["a"])["auroc_of_scores"] is None
