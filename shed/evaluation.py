@@ -145,9 +145,12 @@ def _task(name: str, records: list[Record], form: Form, tokenizer: "PreTrainedTo
 def _with_adapter(model: "PreTrainedModel", adapter: Path | None) -> "PreTrainedModel":
     if adapter is None:
         return model
+    import torch
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    tuned = PeftModel.from_pretrained(model, str(adapter))
+    # in a narrow dtype a merged weight is rounded, and small changes are lost
+    return tuned.merge_and_unload() if model.dtype == torch.float32 else tuned.get_base_model()
 
 
 def _task_summary(rows: pd.DataFrame) -> dict[str, float | int]:

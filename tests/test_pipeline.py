@@ -140,7 +140,8 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     assert (score["evaluations"], score["gradient_runs"]) == (5, 3)
     assert score["ended"].startswith("the budget of 5 evaluations is spent")
     scores = pd.read_parquet(root / "data/scores.parquet")
-    assert scores["proxy_scores"].map(sum).tolist() == pytest.approx(scores["score"].tolist())
+    assert scores["proxy_scores"].map(sum).tolist() == pytest.approx(scores["shapley"].tolist())
+    assert score["members"] == scores["members"].sum() > 0
     fidelity = project.json("metrics/fidelity.json")
     assert set(fidelity["target"]) >= {"shapley", "bm25", "cosine", "length", "random"}
     assert len(project.evaluations()) == 5 + fidelity["scoring"]["coalitions"] + fidelity["target"]["coalitions"]
@@ -185,6 +186,7 @@ def test_nothing_changed_nothing_runs(project: Project) -> None:
         ({"finetune": {"r": 4}}, "finetune"),
         ({"embed": {"batch_size": 8}}, "embed"),
         ({"data": {"seed": 2}}, "prepare"),
+        ({"data": {"faults": {"share": 0.2}}}, "prepare"),
         ({"evaluate": {"limit": 3}}, "evaluate"),
     ],
 )
@@ -238,7 +240,7 @@ def test_an_experiment_in_a_copy_pays_only_for_the_evaluations_that_are_new(proj
 
 
 def test_killed_in_the_middle_of_scoring_and_started_again(project: Project) -> None:
-    project.set({"score": {"method": "removal", "seed": 7, "k": 3, "budget": {"evaluations": None}}})
+    project.set({"score": {"method": "removal", "members": 0, "seed": 7, "k": 3, "budget": {"evaluations": None}}})
     before = project.evaluations()
     running = subprocess.Popen(
         ["dvc", "repro"],

@@ -13,7 +13,10 @@ from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.reading import nearest_rank, read
 from shed.records import read_records
+from shed.valuation.budget import Budget, spend
+from shed.valuation.in_run import InRun
 from stages import main
+from stages.proxy_game import scoring_game
 
 
 def run(params: Params) -> None:
@@ -43,10 +46,23 @@ def run(params: Params) -> None:
         "k_centre": timed("k_centre", lambda: k_centre(embeddings, params.cluster.seed)),
         "rds": timed("rds", lambda: nearest_rank(reading.states, asked.states)),
         "ifd": timed("ifd", lambda: np.where(reading.ifd < 1, reading.ifd, -reading.ifd)),
+        "in_run": timed("in_run", lambda: along_a_run(params)),
     }
     seconds = {name: took + (of_reading if name in ("rds", "ifd") else 0.0) for name, took in seconds.items()}
     write_table("experiments/compare/signals.parquet", pd.DataFrame({"id": [record.id for record in pool], **signals}))
     write_json("experiments/compare/signals.json", {f"{name}_seconds": took for name, took in seconds.items()})
+
+
+def along_a_run(params: Params) -> np.ndarray:
+    """(N,) the first-order effect of every pool record along the tuning on all proxies."""
+    clusters = pd.read_parquet("data/clusters.parquet")
+    rated = np.empty(len(clusters))
+    with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
+        estimate = spend(InRun(), game.play, Budget()).estimate
+        place = {id: i for i, id in enumerate(clusters["id"])}
+        rated[[place[proxy.id] for proxy in game.proxies]] = estimate.records
+    rated[~clusters["proxy"].to_numpy()] = estimate.bystanders
+    return rated
 
 
 if __name__ == "__main__":

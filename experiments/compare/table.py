@@ -1,5 +1,8 @@
 """Table: every method against random rows of the same number, on dev and on test, from the items of all runs."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
@@ -18,7 +21,30 @@ def run(_: Params) -> None:
         for one in runs(settings)
     )
     for split in ("dev", "test"):
-        write_table(f"experiments/compare/{split}.csv", compare(items, split, "random", settings.bootstrap_seed))
+        table = compare(items, split, "random", settings.bootstrap_seed)
+        write_table(f"experiments/compare/{split}.csv", table)
+        print(f"\n{split}: means over seeds ± their deviation; gains over random rows of the same number [95 %], p by Holm\n")
+        print(markdown(table))
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table for docs/results.md."""
+    head = ["share", "method", "seeds", "loss", "gain in loss", "p", "accuracy", "gain in accuracy", "p"]
+    rows = [
+        [f"{row['fraction']:.0%}", f"`{row['method']}`", f"{row['seeds']}"]
+        + [cell for measure in ("loss", "accuracy") for cell in _cells(row, measure)]
+        for row in table.to_dict("records")
+    ]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines)
+
+
+def _cells(row: dict[Hashable, Any], measure: str) -> list[str]:
+    mean = f"{row[measure]:.3f}" + ("" if pd.isna(row[f"{measure}_std"]) else f" ± {row[f'{measure}_std']:.3f}")
+    if pd.isna(row.get(f"{measure}_gain")):
+        return [mean, "", ""]
+    gain, low, high = (row[f"{measure}_gain{end}"] for end in ("", "_low", "_high"))
+    return [mean, f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]", f"{row[f'{measure}_p_holm']:.3f}"]
 
 
 if __name__ == "__main__":
