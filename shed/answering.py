@@ -39,9 +39,15 @@ def read_questions(path: Path | str) -> list[str]:
 def answer(
     questions: Sequence[str], model: str, adapter: Path | None, form: Form, max_tokens: int, max_new_tokens: int
 ) -> list[str]:
-    """Answers of at most `max_new_tokens` tokens to questions, which are cut at their start to fit `max_tokens` with them."""
+    """Answers of at most `max_new_tokens` tokens to questions, which are cut at their start to fit `max_tokens` with them.
+
+    Raises:
+        ShedError: the folder holds no adapter.
+    """
     from peft import PeftModel
 
+    if adapter is not None and not (adapter / "adapter_config.json").is_file():
+        raise ShedError(f"{adapter}: no adapter is there (adapter_config.json is missing); see judge.against")
     tokenizer, base = load_tokenizer(model), load_model(model)
     tuned = base if adapter is None else PeftModel.from_pretrained(base, adapter)
     room = max(1, min(max_tokens, base.config.max_position_embeddings) - max_new_tokens)

@@ -29,9 +29,11 @@ class Cores:
     def each(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
         """The function's results in the order of the parts, which are begun in it: put the longest first.
 
-        The function must not rely on torch's modes of the calling thread (`no_grad`), which others do not see.
+        A single part has all cores. The function must not rely on torch's modes of the calling thread (`no_grad`), which
+        others do not see.
         """
-        if self.count == 1:
+        parts = list(parts)
+        if self.count == 1 or len(parts) == 1:
             yield from map(function, parts)
             return
         threads = torch.get_num_threads()
@@ -52,11 +54,20 @@ class Cores:
             sequences: which ones; their lengths are looked up in `lengths`.
             most: tokens, padding among them, that a group may have, if it is of more than one sequence.
         """
-        if not len(sequences):
-            return []
         order = sorted(sequences, key=lambda i: -int(lengths[i]))
-        groups = min(self.count, len(order))
-        if most is not None:
-            per_group = max(1, most // int(lengths[order[0]]))
-            groups = max(groups, -(-len(order) // per_group))
-        return [list(group) for group in np.array_split(np.array(order), groups)]
+        groups = [order] if most is None else _filled(order, lengths, most)
+        while order and len(groups) < min(self.count, len(order)):
+            largest = max(range(len(groups)), key=lambda n: len(groups[n]))
+            middle = len(groups[largest]) // 2
+            groups[largest : largest + 1] = [groups[largest][:middle], groups[largest][middle:]]
+        return groups if order else []
+
+
+def _filled(order: Sequence[int], lengths: np.ndarray, most: int) -> list[list[int]]:
+    """Groups in this order, the longest first, each with as many sequences as `most` tokens hold."""
+    groups: list[list[int]] = []
+    for i in order:
+        if not groups or (len(groups[-1]) + 1) * int(lengths[groups[-1][0]]) > most:
+            groups.append([])
+        groups[-1].append(i)
+    return groups

@@ -11,6 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
+from shed.errors import ShedError
 from shed.records import Record
 
 Fault = Literal["swapped", "wrong_option", "truncated", "duplicate"]
@@ -28,23 +29,33 @@ def damage(
     Args:
         sources: where faults may be; None: everywhere.
 
+    Raises:
+        ShedError: there is no such source, or the share comes to no fault at all.
+
     Returns:
         The pool in its order, and the fault of each damaged record. A record whose damaged form stands in the pool already
         stays as it is.
     """
+    unknown = set(sources or ()) - {record.source for record in pool}
+    if share and unknown:
+        known_sources = ", ".join(sorted({record.source for record in pool}))
+        raise ShedError(f"data.faults.sources: the pool has no source {', '.join(sorted(unknown))}; it has {known_sources}")
     rng = random.Random(f"{seed}/faults")
     eligible = [place for place, record in enumerate(pool) if sources is None or record.source in sources]
     chosen = rng.sample(eligible, round(share * len(eligible)))
-    sound = sorted(set(range(len(pool))) - set(chosen)) or list(range(len(pool)))
+    sound = sorted(set(eligible) - set(chosen)) or eligible
+    copied = rng.sample(sound, len(sound))
     damaged, faults = list(pool), {}
     known = {record.id for record in pool}
     for turn, place in enumerate(chosen):
         record, donor = pool[place], pool[chosen[turn - 1]]
-        made, kind = _damaged(record, kinds[turn % len(kinds)], donor, pool[rng.choice(sound)], rng)
+        made, kind = _damaged(record, kinds[turn % len(kinds)], donor, pool[copied[turn % len(copied)]], rng)
         if made.id in known or made.response == record.response:
             continue
         known.add(made.id)
         damaged[place], faults[made.id] = made, kind
+    if share and not faults:
+        raise ShedError(f"data.faults.share is {share}, which damages none of {len(eligible)} records; raise it or set it to 0")
     return damaged, faults
 
 

@@ -140,6 +140,11 @@ class Score(Section):
             raise ValueError("score.utility accuracy has no gradient: use choice_loss, or another score.method")
         if self.members and self.method not in ("metagradient", "in_run"):
             raise ValueError(f"score.members is {self.members}, but {self.method} knows clusters alone; set score.members to 0")
+        if self.members and self.method == "metagradient" and self.tuning.optimizer == "adamw":
+            raise ValueError(
+                f"score.members is {self.members}, but metagradients through adamw say nothing of records outside the tuning; "
+                "set score.members to 0, or score.tuning.optimizer to sgd"
+            )
         return self
 
 
@@ -198,7 +203,7 @@ class Judge(Section):
     base_url: str | None = Field(description="an OpenAI-compatible endpoint, up to and with /v1; null: nothing is judged")
     model: str | None = Field(description="the judge's name at the endpoint; its key is read from $SHED_JUDGE_KEY")
     questions: str = Field(description="JSON or JSONL file of `question`, or of `turns` as in MT-Bench")
-    against: str | None = Field(description="folder of the adapter to compare with; null: the base model")
+    against: str | None = Field(description="folder of an adapter, which DVC does not watch; null: the base model")
     max_new_tokens: Positive = Field(description="longest answer, in tokens")
     seed: Seed = Field(description="seed of the interval's bootstrap")
 
@@ -240,6 +245,13 @@ class Params(Section):
             raise ValueError(f"C is {self.C}, but data.pool_rows is {rows}; C must be at most that")
         if rows is not None and (self.sample.rows or 0) > rows:
             raise ValueError(f"sample.rows is {self.sample.rows}, but data.pool_rows is {rows}; it must be at most that")
+        return self
+
+    @model_validator(mode="after")
+    def questions_have_room(self) -> Self:
+        longest, context = self.judge.max_new_tokens, self.model.max_tokens
+        if longest >= context:
+            raise ValueError(f"judge.max_new_tokens is {longest}, but model.max_tokens is {context}; no room is left to ask")
         return self
 
     @model_validator(mode="after")

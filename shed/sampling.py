@@ -4,6 +4,7 @@ In: a row for each pool record with its cluster and distance, a score for each c
 the reason for each.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -81,7 +82,8 @@ def select(
         order = np.array(list(drawn))
     kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, rows, floor)
     rest = [int(place) for place in order if place not in kept][: rows - len(kept)]
-    reasons = {**_reasons(pool, sampler, rest, rows), **{place: drawn[place] for place in rest if place in drawn}, **kept}
+    why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest])
+    reasons = kept | {place: why[place] for place in rest}
     selection = pool.iloc[list(reasons)][["id", "source", "cluster", "score"]].reset_index(drop=True)
     return selection.assign(reason=list(reasons.values()))
 
@@ -108,9 +110,18 @@ def composition(selection: pd.DataFrame, clusters: pd.DataFrame) -> dict[str, fl
 
 
 def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, rows: int, floor: Floor) -> dict[int, str]:
-    """The floor's rows, the first of each group in the sampler's order, with the reason."""
+    """The floor's rows, the first of each group in the sampler's order, with the reason.
+
+    Raises:
+        ShedError: the floor is less than a row for each group.
+    """
     groups = pool[floor.by]
-    each = int(rows * floor.share / groups.nunique())
+    each = math.floor(round(rows * floor.share / groups.nunique(), 9))
+    if each < 1:
+        raise ShedError(
+            f"sample.floor of {floor.share:g} of {rows} rows is less than one for each of {groups.nunique()} {floor.by}s; "
+            "raise sample.floor or the budget, or set sample.balance to none"
+        )
     place_in_group = groups.iloc[order].groupby(groups.iloc[order], sort=False).cumcount().to_numpy()
     return {
         int(place): f"one of {each} that the floor keeps of {floor.by} {groups.iloc[place]}"
@@ -118,17 +129,17 @@ def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, rows: int, floor: Floo
     }
 
 
-def _reasons(pool: pd.DataFrame, sampler: Sampler, chosen: list[int], rows: int) -> dict[int, str]:
-    """Why each of these rows was taken, but for qwcs, whose draws say it."""
+def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list[int]) -> dict[int, str]:
+    """Why the rows that no floor kept were taken; `chosen` are all."""
     if sampler in ("full", "random"):
-        return dict.fromkeys(chosen, "the whole pool" if sampler == "full" else f"one of {rows} random rows")
+        return dict.fromkeys(rest, "the whole pool" if sampler == "full" else f"one of {len(rest)} random rows")
     sizes = pool["cluster"].value_counts()
     taken = pool.iloc[chosen]["cluster"].value_counts()
     return {
         place: f"cluster ranked {rank}, taken whole"
         if taken[cluster] == sizes[cluster]
         else f"cluster ranked {rank}, among its {taken[cluster]} rows nearest the centre"
-        for place, cluster, rank in zip(chosen, pool.iloc[chosen]["cluster"], pool.iloc[chosen]["rank"], strict=True)
+        for place, cluster, rank in zip(rest, pool.iloc[rest]["cluster"], pool.iloc[rest]["rank"], strict=True)
     }
 
 

@@ -29,7 +29,7 @@ class Scored:
             the score's sign is right), `size`, `members` (how many of them were drawn), `shapley` and `shapley_stderr` (the
             score of the game's player, the cluster's proxies), `proxies` (their ids), `proxy_scores` (each proxy's part of it;
             null where the estimator knows clusters alone). Without drawn members the score is the Shapley score; with them it
-            is their mean marginal, that of one record, and the error that of the draw.
+            is their mean marginal, that of one record, and the error that of the draw and of a proxy's Shapley score together.
         convergence: the estimator's, a row for each round.
         metrics: cost and totals, flat.
     """
@@ -96,8 +96,9 @@ def score_clusters(
         "v_all": estimate.v_all,
         "shapley_sum": float(estimate.scores.sum()),
         "v_all_minus_v_none": estimate.v_all - estimate.v_none,
-        "stderr_mean": _known(float(stderr.mean())),
-        "rank_stability": _known(estimate.rank_stability),
+        "stderr_mean": _known(float(np.nanmean(stderr))) if np.isfinite(stderr).any() else None,
+        "shapley_stderr_mean": _known(float(estimate.stderr.mean())),
+        "shapley_rank_stability": _known(estimate.rank_stability),
         "members": int(drawn.sum()),
         "proxies_against_members": _known(rank_correlation(score, estimate.scores)) if drawn.any() else None,
         "score_min": float(score.min()),
@@ -120,22 +121,21 @@ def draw_members(clusters: pd.DataFrame, each: int, seed: int) -> np.ndarray:
 
 
 def _of_members(game: ProxyGame, estimate: Estimate, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(C,) the mean marginal of each cluster's drawn members, and its standard error, which ends when all were drawn.
+    """(C,) the mean marginal of each cluster's drawn members, and its standard error; a cluster of proxies alone has theirs.
 
-    A cluster of proxies alone has theirs.
+    The error is that of the draw, which ends when all were drawn, and that of a proxy's Shapley score, where it is known.
     """
     assert estimate.bystanders is not None
     assert estimate.records is not None
-    score, stderr = np.empty(len(sizes)), np.empty(len(sizes))
-    for cluster, size in enumerate(sizes):
+    score, of_draw = np.empty(len(sizes)), np.zeros(len(sizes))
+    proxies = np.bincount(game.owner, minlength=len(sizes))
+    for cluster, others in enumerate(sizes - proxies):
         found = estimate.bystanders[game.bystander_owner == cluster]
-        if not len(found):
-            score[cluster], stderr[cluster] = estimate.records[game.owner == cluster].mean(), 0.0
-            continue
-        left = 1 - len(found) / max(len(found), size - (game.owner == cluster).sum())
-        score[cluster] = found.mean()
-        stderr[cluster] = found.std(ddof=1) / np.sqrt(len(found)) * np.sqrt(left) if len(found) > 1 else np.nan
-    return score, stderr
+        score[cluster] = (found if len(found) else estimate.records[game.owner == cluster]).mean()
+        if len(found) < others:
+            spread = found.std(ddof=1) if len(found) > 1 else np.nan
+            of_draw[cluster] = spread / np.sqrt(len(found)) * np.sqrt(1 - len(found) / others)
+    return score, np.hypot(of_draw, np.nan_to_num(estimate.stderr / proxies))
 
 
 def _known(value: float) -> float | None:

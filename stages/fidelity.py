@@ -5,7 +5,7 @@ import pandas as pd
 
 from shed.baselines import baseline_scores
 from shed.embedding import embed
-from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, measure, predictions
+from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, measure, predictions, sign_certainty
 from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.records import read_records
@@ -41,7 +41,7 @@ def run(params: Params) -> None:
     points = {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}
     write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
     write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
-    certainty = scores["sign_certainty"]
+    certainty = sign_certainty(scores["shapley"].to_numpy(), scores["shapley_stderr"].to_numpy())
     write_json(
         "metrics/fidelity.json",
         {
@@ -53,7 +53,7 @@ def run(params: Params) -> None:
             }
             for regime, found in measured.items()
         }
-        | {"certain_signs": None if certainty.isna().any() else float((certainty > SURE).mean())},
+        | {"certain_signs": None if np.isnan(certainty).any() else float((certainty > SURE).mean())},
     )
 
 

@@ -1,6 +1,7 @@
 """Prepare: three disjoint splits of records, what was rejected and why, and the data card."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 
@@ -29,8 +30,9 @@ def run(params: Params) -> None:
     write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
     write_jsonl("data/prepared/rejects.jsonl", (reject.to_row() for reject in prepared.rejects))
     write_table("data/prepared/faults.csv", pd.DataFrame(faults.items(), columns=["id", "fault"]))
-    card = prepared.card({"pool": data.pool, "dev": data.dev, "test": data.test})
-    write_json("metrics/data.json", card | {"faults": dict(sorted(Counter(faults.values()).items()))})
+    card = replace(prepared, pool=pool).card({"pool": data.pool, "dev": data.dev, "test": data.test})
+    card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
+    write_json("metrics/data.json", card)
 
 
 if __name__ == "__main__":

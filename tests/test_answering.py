@@ -33,7 +33,12 @@ def test_what_is_no_question(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_answers_are_greedy_and_a_long_question_leaves_them_room(tiny_model: str) -> None:
-    questions = ["why?", "x" * 500]
+    questions = ["why?", "x" * 500, "y" * 100 + "x" * 500]
     first = answer(questions, tiny_model, None, "plain", 200, 8)
     assert first == answer(questions, tiny_model, None, "plain", 200, 8)
-    assert len(first) == 2
+    assert first[1] == first[2]  # cut at their start, to the same end
+
+
+def test_an_adapter_that_is_not_there(tiny_model: str, tmp_path: Path) -> None:
+    with pytest.raises(ShedError, match="no adapter is there"):
+        answer(["why?"], tiny_model, tmp_path, "plain", 200, 8)

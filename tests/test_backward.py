@@ -70,6 +70,7 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
     trainer = double_trainer(tiny_model, records, regime, utility)
     at = np.array(weights, dtype=np.float64)
@@ -138,11 +139,12 @@ def test_a_bystander_is_worth_what_a_record_of_weight_zero_in_the_only_batch_is(
         np.testing.assert_allclose(of_five[5:] / share, of_all[5:], rtol=1e-6)
 
 
-def test_bystanders_of_a_longer_run_are_valued_nearly_as_if_they_were_in_it(tiny_model: str, records: list[Record]) -> None:
-    found = {
-        members: metagradient(
-            double_trainer(tiny_model, records, dataclasses.replace(REGIME, lr=0.05), members=members), weights
-        )[1]
-        for members, weights in ((7, np.array([1.0, 0, 1, 1, 0, 0, 0])), (5, np.array([1.0, 0, 1, 1, 0])))
-    }
-    assert np.sign(found[5][5:]).tolist() == np.sign(found[7][5:]).tolist()
+@pytest.mark.parametrize("batch_size", [2, 3])  # 2 leaves a batch of one, 3 of two
+def test_bystanders_of_a_longer_run_are_valued_as_records_of_its_batches_are(
+    tiny_model: str, records: list[Record], batch_size: int
+) -> None:
+    regime = dataclasses.replace(REGIME, lr=0.01, batch_size=batch_size, epochs=3)
+    twin = [*records[:5], records[0], records[3], *records[7:]]  # bystanders are copies of a record that is in and one out
+    found = metagradient(double_trainer(tiny_model, twin, regime, members=5), np.array([1.0, 0, 1, 0, 1]))[1]
+    assert found[5] == pytest.approx(found[0], rel=0.5)
+    assert found[6] == pytest.approx(found[3], rel=0.5)

@@ -45,5 +45,9 @@ def test_shares_hold_each_sequence_once_the_longest_first_and_no_more_tokens_tha
         assert all(len(group) == 1 or len(group) * lengths[group[0]] <= most for group in groups)
 
 
+def test_a_single_part_has_all_cores() -> None:
+    assert Cores(CPU).map(lambda part: torch.get_num_threads(), [1]) == [3]
+
+
 def test_nothing_is_shared_into_nothing() -> None:
     assert Cores(CPU).share([], np.array([3])) == []

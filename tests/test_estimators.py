@@ -83,7 +83,7 @@ def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:
     smooth = spend(Metagradient(0), SmoothGame(), Budget(evaluations=9)).estimate
     assert smooth.notes == ()
     once = spend(Metagradient(1), SmoothGame(), Budget(evaluations=5)).estimate
-    assert once.notes[0].startswith("one pair of runs: standard errors are half")
+    assert once.notes[0].startswith("one pair of runs: standard errors of Shapley scores are half")
     assert np.ptp(once.stderr) == 0 < once.stderr[0]
     rough = spend(Metagradient(0), SmoothGame(rough=True), Budget(evaluations=9)).estimate
     assert "utility is not smooth" in rough.notes[0]

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from shed.errors import ShedError
 from shed.faults import Fault, damage, found_by
 from shed.records import Record, single_turn
 
@@ -34,7 +35,7 @@ def test_a_share_of_the_records_is_damaged_in_its_place(pool: list[Record], kind
         if kind == "truncated":
             assert new.response == "the"
         if kind == "duplicate":
-            assert new.normalised in {record.normalised for record in pool} - {old.normalised}
+            assert new.normalised in {record.normalised for record in pool if record.source == old.source} - {old.normalised}
 
 
 def test_what_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Record]) -> None:
@@ -42,6 +43,13 @@ def test_what_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Re
     assert set(faults.values()) == {"swapped"}
     assert damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2) == (damaged, faults)
     assert damage(pool, 0.0, ["swapped"], None, seed=2) == (pool, {})
+
+
+def test_faults_that_cannot_be_are_errors(pool: list[Record]) -> None:
+    with pytest.raises(ShedError, match="the pool has no source chioce; it has choice, short"):
+        damage(pool, 0.2, ["swapped"], ["chioce"], seed=1)
+    with pytest.raises(ShedError, match=r"share is 0\.001, which damages none of 40 records"):
+        damage(pool, 0.001, ["swapped"], None, seed=1)
 
 
 def test_scores_that_tell_faults_and_scores_that_do_not() -> None:

@@ -54,6 +54,7 @@ def test_the_number_of_cores_changes_nothing_but_rounding(
     losses = {}
     for cores in (1, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
+        monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
         settings = dataclasses.replace(SETTINGS, epochs=1, lr=0.01)
         losses[cores] = finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "x").losses["loss"]
     assert losses[3].tolist() == pytest.approx(losses[1].tolist(), abs=1e-3)

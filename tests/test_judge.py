@@ -102,6 +102,20 @@ def test_a_reply_without_a_verdict_is_asked_for_again(tmp_path: Path, nonsense: 
     assert len(asked) == 4
 
 
+@pytest.mark.parametrize(
+    ("reply", "winner"),
+    [("**Verdict**: B", "theirs"), ("Verdict: **A**.", "ours"), ("Verdict: A tie", "tie"), ("verdict: TIE", "tie")],
+)
+def test_verdicts_as_judges_write_them(tmp_path: Path, reply: str, winner: str) -> None:
+    with server(lambda request: said(f"Verdict: A or B?\n{reply}")) as (url, _):
+        assert judge(PAIRS[:1], Endpoint(url, "j"), tmp_path / "kept.jsonl")[0].winner == winner
+
+
+def test_what_is_no_address(tmp_path: Path) -> None:
+    with pytest.raises(ShedError, match=r"judge\.base_url: 'http://localhost:port/v1' is no address"):
+        judge(PAIRS[:1], Endpoint("http://localhost:port/v1", "j"), tmp_path / "kept.jsonl")
+
+
 def test_pairs_that_get_no_verdict_are_counted_and_the_others_stand(tmp_path: Path) -> None:
     def mood(request: dict[str, Any]) -> Reply:
         return (200, {}, "<html>") if "What is 3" in request["messages"][0]["content"] else fair(request)

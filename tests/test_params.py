@@ -43,6 +43,8 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("C: 32", "C: [", "not valid YAML"),
         ("    fte: 12.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
+        ("optimizer: sgd", "optimizer: adamw", "metagradients through adamw say nothing of records outside the tuning"),
+        ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
         ("method: metagradient", "method: removal", "score.members is 8, but removal knows clusters alone"),
         (
             "target_coalitions: 5",

@@ -73,6 +73,7 @@ def findings(comparison: Comparison | None = None) -> Findings:
             "v_none": -10.0,
             "v_all": -8.4,
             "shapley_sum": 1.6,
+            "members": 8,
             "v_all_minus_v_none": 1.6,
             "notes": "",
         },

@@ -100,6 +100,19 @@ def test_a_group_smaller_than_its_part_of_the_floor_gives_all_it_has(clusters: p
     assert floored["cluster"].value_counts().to_dict() == {0: 8, 2: 6, 1: 4}
 
 
+def test_a_floor_of_less_than_a_row_for_each_group_is_an_error(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    with pytest.raises(ShedError, match=r"sample\.floor of 0\.1 of 8 rows is less than one for each of 3 clusters"):
+        select(clusters, scores, "qocs", 8, 1.0, 0, Floor("cluster", 0.1))
+
+
+def test_reasons_count_the_floors_rows_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    floored = select(clusters, scores, "qocs", 10, 1.0, 0, Floor("cluster", 0.7)).set_index("id")["reason"]
+    assert floored["r14"] == "cluster ranked 1, taken whole"
+    assert floored["r19"] == "one of 2 that the floor keeps of cluster 2"
+    assert floored.iloc[:6].str.contains("floor").all()
+    assert select(clusters, scores, "random", 9, 1.0, 0, Floor("cluster", 0.7))["reason"].iloc[-1] == "one of 3 random rows"
+
+
 def test_composition_counts_what_is_left_out_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
     assert composition(picked(clusters, scores, "qocs", 6), clusters) == {
         "rows": 6,

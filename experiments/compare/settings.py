@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shed.params import Section, Seed, load
 
@@ -23,6 +23,14 @@ class Settings(Section):
     contenders: Group = Field(description="all methods at one budget, under enough seeds to tell them apart")
     curve: Group = Field(description="some of them at other budgets")
     bootstrap_seed: Seed = Field(description="seed of intervals and p-values")
+
+    @model_validator(mode="after")
+    def groups_are_apart(self) -> Self:
+        shares = [{float(method.rsplit("-", 1)[1]) for method in group.methods} for group in (self.contenders, self.curve)]
+        both = sorted(shares[0] & shares[1])
+        if both:
+            raise ValueError(f"contenders and curve both have the share {both[0]:g}; a share belongs to one of them")
+        return self
 
 
 class Run(NamedTuple):

@@ -9,6 +9,7 @@ import pandas as pd
 from shed.baselines import bm25, importance
 from shed.coverage import k_centre
 from shed.embedding import embed
+from shed.errors import ShedError
 from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.reading import nearest_rank, read
@@ -58,6 +59,8 @@ def along_a_run(params: Params) -> np.ndarray:
     clusters = pd.read_parquet("data/clusters.parquet")
     rated = np.empty(len(clusters))
     with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
+        if params.score.utility == "accuracy":
+            raise ShedError("score.utility accuracy has no gradient, which the signal in_run is made of; use choice_loss")
         estimate = spend(InRun(), game.play, Budget()).estimate
         place = {id: i for i, id in enumerate(clusters["id"])}
         rated[[place[proxy.id] for proxy in game.proxies]] = estimate.records

@@ -41,7 +41,7 @@ class Walked(NamedTuple):
 def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.ndarray]:
     """Utility after tuning by `weights` (N,), and its gradient in them and in the bystanders' weight, (N + B,) float64.
 
-    A bystander's is what the gradient would be if it stood in each epoch in a batch of the mean pull (`_Pull`).
+    A bystander's is what the gradient would be if it stood in each epoch in a random batch (`_Pull`).
     The gradient holds NaN where the tuning diverged. A batch whose weights are all 0 is no step, and there utility jumps
     when a weight leaves 0: for its records the gradient is what their loss alone would do at that point of the run.
     """
@@ -72,9 +72,10 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
 
 
 class _Pull:
-    """The mean over a run's steps of the LoRA weights, and of what a record's gradient is multiplied with there.
+    """What a record's gradient is multiplied with in a run, summed over the steps as a random record meets them.
 
-    One forward-mode pass in the mean direction, at the mean weights, stands for one at each step.
+    A record stands in each epoch in one batch, in a large one more often than in a small one. One forward-mode pass in the
+    summed direction, at the mean LoRA weights, stands for one at each step.
     """
 
     def __init__(self, trainer: CoalitionTrainer) -> None:
@@ -82,9 +83,9 @@ class _Pull:
         self._at, self._direction = torch.zeros_like(trainer.top.initial), torch.zeros_like(trainer.top.initial)
 
     def add(self, at: Tensor, direction: Tensor, batch: list[int]) -> None:
-        steps = len(self._trainer.batches)
-        self._at += at / steps
-        self._direction += direction * (self._trainer.regime.epochs / steps / self._trainer.top.response_tokens(batch))
+        share = len(batch) / len(self._trainer.lengths)
+        self._at += at * (share / self._trainer.regime.epochs)
+        self._direction += direction * (share / self._trainer.top.response_tokens(batch))
 
     def on_bystanders(self) -> np.ndarray:
         """(B,) float64."""
@@ -149,8 +150,9 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float, np.nd
     for batch in trainer.batches:
         _, uphill = _dev_gradient(trainer, state.weights)
         direction = -trainer.lr(step + 1) * uphill
-        (slopes,) = _slopes(trainer, state.weights, [batch], direction)
-        total[batch] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
+        groups = trainer.top.cores.share(batch, trainer.lengths, CHUNK_TOKENS)
+        for group, slopes in zip(groups, _slopes(trainer, state.weights, groups, direction), strict=True):
+            total[group] += slopes.double().cpu().numpy() / trainer.top.response_tokens(batch)
         pull.add(state.weights, direction, batch)
         if np.any(weights[batch]):
             step += 1

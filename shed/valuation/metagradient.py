@@ -21,8 +21,8 @@ GOLDEN = (5**0.5 - 1) / 2
 NUDGE = 0.1
 SMOOTH = 0.9  # least cosine between the gradients of two close weightings
 ONE_PAIR = (
-    "one pair of runs: standard errors are half the root mean square difference between its runs, which overstates them "
-    "where utility is smooth; raise score.budget for errors over pairs"
+    "one pair of runs: standard errors of Shapley scores are half the root mean square difference between its runs, which "
+    "overstates them where utility is smooth; raise score.budget for errors over pairs"
 )
 
 
@@ -45,7 +45,7 @@ class Metagradient:
 
     def least(self, game: DifferentiableGame) -> str:
         runs = 3 if self.check else 2
-        return f"{2 + runs} evaluations, none, all and {runs} runs with gradients of at most 3 FTE each"
+        return f"{2 + runs} evaluations: none, all, and {runs} runs with gradients, which a budget of FTE must hold, too"
 
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         players = game.players
@@ -92,7 +92,7 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
     at = coalition.astype(np.float64)
     near = at.copy()
     near[np.flatnonzero(coalition)[::2]] -= NUDGE
-    one, other = (_marginals(game, weights) for weights in (at, near))
+    one, other = (_marginals(game, weights)[: len(game.owner)] for weights in (at, near))
     cosine = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
     if cosine >= SMOOTH:
         return ()
