@@ -1,6 +1,8 @@
 """dvc.yaml declares what the code does: each stage's modules and params, no more and no less."""
 
 import ast
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+COMPARISON: dict[str, Any] = yaml.safe_load((ROOT / "experiments/compare/dvc.yaml").read_text(encoding="utf-8"))["stages"]
 WITHOUT_EFFECT_ON_OUTPUTS = {"shed/errors.py", "shed/progress.py", "shed/params.py"}
 
 
@@ -25,7 +28,7 @@ def imported(path: Path, seen: set[Path]) -> set[Path]:
             names = [alias.name for alias in node.names]
         for name in names:
             module = ROOT / (name.replace(".", "/") + ".py")
-            if name.split(".")[0] in {"shed", "stages"} and module.exists():
+            if name.split(".")[0] in {"shed", "stages", "experiments"} and module.exists():
                 imported(module, seen)
     return seen
 
@@ -40,6 +43,15 @@ def test_a_stage_depends_on_exactly_the_modules_it_runs(stage: str) -> None:
     declared = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
     used = {str(path.relative_to(ROOT)) for path in imported(ROOT / "stages" / f"{stage}.py", set())}
     assert declared == used - WITHOUT_EFFECT_ON_OUTPUTS
+
+
+@pytest.mark.parametrize("stage", COMPARISON)
+def test_a_stage_of_the_comparison_depends_on_exactly_the_modules_it_runs(stage: str) -> None:
+    programs = re.findall(r"-m experiments\.compare\.(\w+)", COMPARISON[stage]["cmd"])
+    used = set().union(*(imported(ROOT / f"experiments/compare/{program}.py", set()) for program in programs))
+    declared = {os.path.normpath(f"experiments/compare/{dep}") for dep in COMPARISON[stage]["deps"] if dep.endswith(".py")}
+    assert programs
+    assert declared == {str(path.relative_to(ROOT)) for path in used} - WITHOUT_EFFECT_ON_OUTPUTS
 
 
 @pytest.mark.parametrize("stage", STAGES)
