@@ -51,6 +51,7 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
     walked: list[Walked] = []
     for segment in segments:
         starts.append((state, step))
+        walked = []  # the states of one segment at a time
         walked, state, step = _walk(trainer, segment, weights, state, step)
     utility, cotangent = _dev_gradient(trainer, state.weights)
     zero = torch.zeros_like(cotangent)
@@ -59,6 +60,7 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[float,
     bar = iter(track(range(len(trainer.batches)), "walking back", "step"))
     for number in reversed(range(len(segments))):
         if number < len(segments) - 1:
+            walked = []
             walked, _, _ = _walk(trainer, segments[number], weights, *starts[number])
         for batch, step, state, taken in reversed(walked):
             next(bar)
