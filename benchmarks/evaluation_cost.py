@@ -3,7 +3,8 @@
 Usage, after `make repro`: python -m benchmarks.evaluation_cost. Writes benchmarks/evaluation_cost.json.
 
 Each coalition is half of the default pipeline's proxies. The naive protocol starts a process, loads the model, tunes all
-layers and generates answers for the dev records. The engine is measured on the top four layers and at full depth; its
+layers and generates answers for the dev records. The engine is measured on the top four layers and at full depth, with one
+coalition at a time and with as many together as scoring and the audit have, each counting its part of their time; its
 set-up (loading, hidden states below the tuned layers) is paid once for all evaluations and given apart.
 """
 
@@ -26,10 +27,11 @@ from shed.models import has_fast_bfloat16, load_model, load_tokenizer, locate
 from shed.params import load_params
 from shed.prompts import encode_all, render_prompt
 from shed.records import Record, read_records
+from shed.valuation.game import TOGETHER
 from shed.valuation.training import CoalitionTrainer, Regime
 from shed.valuation.utility import dev_set
 
-COALITIONS = 3
+ROUNDS = 3
 DEPTHS = (4, None)
 
 
@@ -40,33 +42,40 @@ def main() -> None:
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     rng = np.random.default_rng(0)
-    coalitions = [rng.permutation(len(proxies)) < len(proxies) // 2 for _ in range(COALITIONS)]
-    engines = {f"engine_depth_{depth or 'all'}": engine(proxies, dev, depth) for depth in DEPTHS}
+    rounds = [np.stack([rng.permutation(len(proxies)) < len(proxies) // 2 for _ in range(TOGETHER)]) for _ in range(ROUNDS)]
+    built = {depth: engine(proxies, dev, depth) for depth in DEPTHS}
+    engines = {
+        f"engine_depth_{depth or 'all'}{'_alone' if count == 1 else ''}": (built[depth], count)
+        for depth in DEPTHS
+        for count in (TOGETHER, 1)
+    }
     seconds: dict[str, list[float]] = {name: [] for name in ("naive", *engines)}
-    for coalition in coalitions:
-        members = [record for record, chosen in zip(proxies, coalition, strict=True) if chosen]
+    flops: dict[str, list[float]] = {name: [] for name in engines}
+    for coalitions in rounds:
+        members = [record for record, chosen in zip(proxies, coalitions[0], strict=True) if chosen]
         seconds["naive"].append(naive(members, dev))
-        for name, one in engines.items():
+        for name, (one, count) in engines.items():
             began = time.perf_counter()
-            one.trainer.utility(coalition.astype(np.float32))
-            seconds[name].append(time.perf_counter() - began)
+            one.trainer.utilities(coalitions[:count].astype(np.float64))
+            seconds[name].append((time.perf_counter() - began) / count)
+            flops[name].append(float(np.mean([flop(one, coalition) for coalition in coalitions[:count]])))
     peak = product_peak()
     result = {
         "machine": {"processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__},
         "proxies": len(proxies),
         "dev_records": len(dev),
-        "coalitions": COALITIONS,
+        "rounds": ROUNDS,
+        "coalitions_together": TOGETHER,
         "seconds_per_evaluation": {name: median(times) for name, times in seconds.items()},
         "times_faster_than_naive": {
             name: median(a / b for a, b in zip(seconds["naive"], seconds[name], strict=True)) for name in engines
         },
-        "tflop_per_evaluation": {name: median(flop(one, c) for c in coalitions) / 1e12 for name, one in engines.items()},
+        "tflop_per_evaluation": {name: median(flops[name]) / 1e12 for name in engines},
         "peak_gflop_per_second": peak / 1e9,
         "share_of_peak": {
-            name: median(flop(one, c) / s for c, s in zip(coalitions, seconds[name], strict=True)) / peak
-            for name, one in engines.items()
+            name: median(f / s for f, s in zip(flops[name], seconds[name], strict=True)) / peak for name in engines
         },
-        "setup_seconds_once": {name: one.setup for name, one in engines.items()},
+        "setup_seconds_once": {f"depth_{depth or 'all'}": one.setup for depth, one in built.items()},
     }
     write_json("benchmarks/evaluation_cost.json", result)
     print(json.dumps(result, indent=2))
@@ -102,12 +111,12 @@ def engine(proxies: list[Record], dev: list[Record], depth: int | None) -> Engin
 def flop(engine: Engine, coalition: np.ndarray) -> float:
     """Floating-point operations of an evaluation's matrix products with model weights; attention and LoRA are left out.
 
-    A tuned token passes each layer forward and, for the gradient of its input, backward; a measured one forward; the
-    vocabulary head sees response tokens alone.
+    A tuned token passes each layer, in each epoch, forward and, for the gradient of its input, backward; a measured one
+    forward; the vocabulary head sees response tokens alone.
     """
     trainer = engine.trainer
-    tuned = trainer.lengths[coalition].sum()
-    answers = trainer.top.response_tokens(np.flatnonzero(coalition).tolist())
+    tuned = trainer.regime.epochs * trainer.lengths[coalition].sum()
+    answers = trainer.regime.epochs * trainer.top.response_tokens(np.flatnonzero(coalition).tolist())
     layers = engine.layer_weights * (2 * tuned + trainer.dev_length)
     return float(2 * (layers + engine.head_weights * (2 * answers + engine.dev_answers)))
 

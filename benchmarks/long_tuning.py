@@ -40,14 +40,14 @@ def main() -> None:
     measured = dev_set("dev_loss", dev, tokenizer, model.prompt, model.max_tokens, limit)
     trainer = CoalitionTrainer(base, members, measured, regime)
     began = time.perf_counter()
-    utility, marginals = metagradient(trainer, np.ones(RECORDS))
+    (utility,), marginals = metagradient(trainer, np.ones((1, RECORDS)))
     result = {
         "steps": len(trainer.batches),
         "lora_weights": len(trainer.top.initial),
         "bytes_of_all_states": 4 * 4 * len(trainer.top.initial) * len(trainer.batches),
         "bytes_kept_at_most": KEPT_BYTES,
         "seconds": time.perf_counter() - began,
-        "utility": utility,
+        "utility": float(utility),
         "marginals_finite": bool(np.isfinite(marginals).all()),
         "peak_bytes_of_the_process": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

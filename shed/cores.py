@@ -4,6 +4,7 @@ In: a function and its parts. Out: what it gives for each. A product of few rows
 on two of them, two products of 100 rows at once take less time than one after the other, each on both.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -48,26 +49,16 @@ class Cores:
         return list(self.each(function, parts))
 
     def share(self, sequences: Sequence[int], lengths: np.ndarray, most: int | None = None) -> list[list[int]]:
-        """Groups of similar length, the longest first: one for each core if there are enough, more if `most` asks for it.
+        """Runs of sequences, in their order, of about as many tokens each: one for each core, or a multiple of that.
 
         Args:
-            sequences: which ones; their lengths are looked up in `lengths`.
-            most: tokens, padding among them, that a group may have, if it is of more than one sequence.
+            sequences: which ones; their lengths are looked up in `lengths`. Neighbours should be of similar length.
+            most: tokens that a run should not have many more of, unless it is of one sequence; None: no such limit.
         """
-        order = sorted(sequences, key=lambda i: -int(lengths[i]))
-        groups = [order] if most is None else _filled(order, lengths, most)
-        while order and len(groups) < min(self.count, len(order)):
-            largest = max(range(len(groups)), key=lambda n: len(groups[n]))
-            middle = len(groups[largest]) // 2
-            groups[largest : largest + 1] = [groups[largest][:middle], groups[largest][middle:]]
-        return groups if order else []
-
-
-def _filled(order: Sequence[int], lengths: np.ndarray, most: int) -> list[list[int]]:
-    """Groups in this order, the longest first, each with as many sequences as `most` tokens hold."""
-    groups: list[list[int]] = []
-    for i in order:
-        if not groups or (len(groups[-1]) + 1) * int(lengths[groups[-1][0]]) > most:
-            groups.append([])
-        groups[-1].append(i)
-    return groups
+        if not len(sequences):
+            return []
+        tokens = lengths[list(sequences)]
+        runs = self.count if most is None else self.count * math.ceil(tokens.sum() / (self.count * most))
+        middles = tokens.cumsum() - tokens / 2
+        firsts = np.searchsorted(middles, tokens.sum() * np.arange(1, runs) / runs)
+        return [run.tolist() for run in np.split(np.asarray(sequences), firsts) if len(run)]

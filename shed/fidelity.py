@@ -14,7 +14,7 @@ from scipy.stats import norm
 from shed.errors import ShedError
 from shed.progress import track
 from shed.valuation.estimate import rank_correlation
-from shed.valuation.game import Game
+from shed.valuation.game import TOGETHER, Game
 
 RESAMPLES = 1000
 SURE = 0.975  # certainty of a sign, two-sided 95 %
@@ -43,7 +43,8 @@ def measure(game: Game, coalitions: np.ndarray, regime: str) -> Measured:
     Raises:
         ShedError: fewer than FEWEST coalitions have a finite utility.
     """
-    utilities = np.array([game.value(coalition[None])[0] for coalition in track(coalitions, f"{regime} regime", "coalition")])
+    few = [coalitions[at : at + TOGETHER] for at in range(0, len(coalitions), TOGETHER)]
+    utilities = np.concatenate([game.value(one) for one in track(few, f"{regime} regime", f"{TOGETHER} coalitions")])
     finite = np.isfinite(utilities)
     if finite.sum() < FEWEST:
         raise ShedError(f"{(~finite).sum()} of {len(finite)} coalitions diverged in the {regime} regime; lower its lr")

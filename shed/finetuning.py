@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from peft import LoraConfig, get_peft_model
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
 
 from shed.cores import Cores
@@ -148,7 +149,9 @@ class _ResponseTrainer(Trainer):  # type: ignore[misc]
             return loss.detach(), torch.autograd.grad(loss, trained)
 
         model.train()
-        losses, gradients = zip(*self._cores.map(part, self._cores.share(range(len(lengths)), lengths)), strict=True)
+        rows = self._cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on short sequences
+            losses, gradients = zip(*self._cores.map(part, rows), strict=True)
         for parameter, *parts in zip(trained, *gradients, strict=True):
             parameter.grad = torch.stack(parts).sum(0)
         return torch.stack(losses).sum()

@@ -29,7 +29,10 @@ class CountingGame:
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
         return float(weights.mean())
 
-    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
+        return [self._evaluate(one, how) for one in weights]
+
+    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
         self._left -= 1
         while self._left < 0 and not self._log.with_suffix(".open").exists():
             time.sleep(0.01)

@@ -24,8 +24,9 @@ class Kept:
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
         return float(np.mean(weights))
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
-        return Evaluation(float(self._game.value(weights[None])[0]), 1.0, self.price(weights))
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
+        values = self._game.value(weights)
+        return [Evaluation(float(value), 1.0, self.price(one)) for one, value in zip(weights, values, strict=True)]
 
 
 def play(estimator: Estimator, game: Game, evaluations: int | None = None) -> Outcome:

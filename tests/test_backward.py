@@ -73,40 +73,41 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
     trainer = double_trainer(tiny_model, records, regime, utility)
-    at = np.array(weights, dtype=np.float64)
-    value, gradient = metagradient(trainer, at)
-    assert value == pytest.approx(trainer.utility(at), abs=1e-12)
-    step = 1e-5
-    numeric = [(trainer.utility(at + step * e) - trainer.utility(at - step * e)) / (2 * step) for e in np.eye(7)]
-    assert np.abs(numeric).max() > 1e-3
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
+    together = np.array([weights, [1, 1, 1, 0, 0, 0.5, 0]])  # with another coalition, which must not be seen
+    values, gradients = metagradient(trainer, together)
+    assert values == pytest.approx(trainer.utilities(together), abs=1e-12)
+    size = 1e-5
+    for at, gradient in zip(together, gradients, strict=True):
+        numeric = (trainer.utilities(at + size * np.eye(7)) - trainer.utilities(at - size * np.eye(7))) / (2 * size)
+        assert np.abs(numeric).max() > 1e-3
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
 
 
 def test_records_of_a_batch_that_is_no_step_are_valued_all_the_same(tiny_model: str, records: list[Record]) -> None:
     """Without momentum the jump at weight 0 vanishes, so that here, too, the gradient is the one-sided derivative."""
     trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, momentum=0.0))
-    nothing = np.zeros(7)
+    nothing = np.zeros((1, 7))
     utility, gradient = metagradient(trainer, nothing)
-    assert utility == trainer.utility(nothing)
+    assert utility == trainer.utilities(nothing)
     step = 1e-6
-    numeric = [(trainer.utility(step * e) - utility) / step for e in np.eye(7)]
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-6)
+    numeric = (trainer.utilities(step * np.eye(7)) - utility) / step
+    np.testing.assert_allclose(gradient[0], numeric, rtol=1e-3, atol=1e-6)
 
 
 def test_first_order_effects_are_the_gradient_of_one_plain_step(tiny_model: str, records: list[Record]) -> None:
     """With one step of plain SGD so small that utility is linear in it, both kinds of marginals agree."""
     regime = dataclasses.replace(REGIME, momentum=0.0, lr=1e-4, batch_size=7, epochs=1)
     trainer = double_trainer(tiny_model, records, regime)
-    np.testing.assert_allclose(in_run(trainer, np.ones(7))[1], metagradient(trainer, np.ones(7))[1], rtol=1e-2)
+    np.testing.assert_allclose(in_run(trainer, np.ones((1, 7)))[1], metagradient(trainer, np.ones((1, 7)))[1], rtol=1e-2)
 
 
 def test_a_tuning_too_long_to_keep_is_cut_into_segments_and_gives_the_same(
     tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, optimizer="adamw", lr=0.01))
-    whole, cost = metagradient(trainer, np.array(SOME)), fine_tune_equivalents(trainer, np.array(SOME), "metagradient")
+    whole, cost = metagradient(trainer, np.array([SOME])), fine_tune_equivalents(trainer, np.array(SOME), "metagradient")
     monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 2 * 4 * 8 * trainer.top.initial.numel())  # two steps in float64
-    cut = metagradient(trainer, np.array(SOME))
+    cut = metagradient(trainer, np.array([SOME]))
     np.testing.assert_allclose(cut[1], whole[1], rtol=1e-9)
     assert fine_tune_equivalents(trainer, np.array(SOME), "metagradient") > cost
 
@@ -122,7 +123,8 @@ def test_a_model_in_bfloat16_is_tuned_in_float32_weights_with_nearly_the_same_gr
         monkeypatch.setattr("shed.models.has_fast_bfloat16", lambda narrow=narrow: narrow)
         trainer = CoalitionTrainer(load_model(tiny_model), encoded[:7], dev, REGIME)
         assert trainer.top.initial.dtype == torch.float32
-        found[narrow] = metagradient(trainer, np.array(SOME))
+        (utility,), (gradient,) = metagradient(trainer, np.array([SOME]))
+        found[narrow] = utility, gradient
     assert found[True][0] == pytest.approx(found[False][0], rel=0.01)
     assert np.corrcoef(found[True][1], found[False][1])[0, 1] > 0.95
 
@@ -134,9 +136,9 @@ def test_a_bystander_is_worth_what_a_record_of_weight_zero_in_the_only_batch_is(
     weights = np.array([1.0, 0, 1, 1, 1, 0, 0])
     share = inside.top.response_tokens(range(7)) / outside.top.response_tokens(range(5))  # of the batch's tokens
     for way in (metagradient, in_run):
-        _, of_all = way(inside, weights * share)
-        _, of_five = way(outside, weights[:5])
-        np.testing.assert_allclose(of_five[5:] / share, of_all[5:], rtol=1e-6)
+        _, of_all = way(inside, weights[None] * share)
+        _, of_five = way(outside, weights[None, :5])
+        np.testing.assert_allclose(of_five[0, 5:] / share, of_all[0, 5:], rtol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])  # 2 leaves a batch of one, 3 of two
@@ -145,6 +147,6 @@ def test_bystanders_of_a_longer_run_are_valued_as_records_of_its_batches_are(
 ) -> None:
     regime = dataclasses.replace(REGIME, lr=0.01, batch_size=batch_size, epochs=3)
     twin = [*records[:5], records[0], records[3], *records[7:]]  # bystanders are copies of a record that is in and one out
-    found = metagradient(double_trainer(tiny_model, twin, regime, members=5), np.array([1.0, 0, 1, 0, 1]))[1]
+    found = metagradient(double_trainer(tiny_model, twin, regime, members=5), np.array([[1.0, 0, 1, 0, 1]]))[1][0]
     assert found[5] == pytest.approx(found[0], rel=0.5)
     assert found[6] == pytest.approx(found[3], rel=0.5)

@@ -25,7 +25,10 @@ class SmoothGame(Kept):
         self.b = b + b.T
         self.rough = rough
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
+        return [self._evaluate(one, how) for one in weights]
+
+    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
         w = weights[self.owner].astype(float)
         slope = self.a + self.b @ w
         if self.rough:
@@ -64,7 +67,10 @@ class CurvedGame(Kept):
         self.players, self.owner = 5, np.arange(5)
         self.c = np.array([0.0, 1.0, 2.0, -1.0, 3.0])
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
+        return [self._evaluate(one, how) for one in weights]
+
+    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
         w = weights.astype(float)
         slope = w[0] ** 2 * self.c
         slope[0] = 2 * w[0] * self.c @ w

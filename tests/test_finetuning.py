@@ -74,7 +74,7 @@ def test_a_failure_leaves_the_previous_adapter_as_it_was(tiny_model: str, record
     finetune(records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, epochs=1), tmp_path / "adapter", "x")
     before = {path.name: path.read_bytes() for path in (tmp_path / "adapter").iterdir()}
     with pytest.raises(ShedError, match="lower finetune.lr"):
-        finetune(records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, lr=1e30), tmp_path / "adapter", "x")
+        finetune(records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, lr=1e38), tmp_path / "adapter", "x")
     with pytest.raises(ShedError, match=r"finetune\.modules: the model has no layers named w_proj"):
         finetune(
             records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, modules=["w_proj"]), tmp_path / "adapter", "x"

@@ -83,9 +83,11 @@ def test_marginals_are_kept_like_utilities_and_apart_from_them(tmp_path: Path) -
     weights = np.array([1.0, 0.5, 0.0])
     for new in (1, 0):
         with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 3), {}) as game:
-            np.testing.assert_array_equal(game.find_or_evaluate(weights, "metagradient").marginals, weights)
+            (run,) = game.find_or_evaluate(weights[None], "metagradient")
+            np.testing.assert_array_equal(run.marginals, weights)
             assert game.new == new
-            assert game.find_or_evaluate(weights).marginals is None
+            (evaluation,) = game.find_or_evaluate(weights[None])
+            assert evaluation.marginals is None
 
 
 def test_a_damaged_ledger_is_moved_aside_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,27 +82,26 @@ def test_cached_layers_padding_and_dropped_records_change_nothing(
 ) -> None:
     lr = 0.5 if optimizer == "sgd" else 0.01
     regime = dataclasses.replace(REGIME, depth=depth, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
-    weights = np.array([1, 0, 1, 1, 0, 0, 0.5, 1])
-    fast = trainer(tiny_model, encoded, regime).utility(weights)
-    slow = whole_model_utility(tiny_model, encoded[:8], encoded[8:], weights, regime)
-    untuned = whole_model_utility(tiny_model, encoded[:8], encoded[8:], np.zeros(8), regime)
+    together = np.array([[1, 0, 1, 1, 0, 0, 0.5, 1], np.zeros(8), np.eye(8)[3], [1, 1, 0, 1, 1, 1, 1, 0]])
+    fast = trainer(tiny_model, encoded, regime).utilities(together)
+    slow = [whole_model_utility(tiny_model, encoded[:8], encoded[8:], weights, regime) for weights in together]
     assert fast == pytest.approx(slow, abs=1e-4)
-    assert abs(slow - untuned) > 0.01  # the tuning did something
+    assert abs(slow[0] - slow[1]) > 0.01  # the tuning did something
 
 
 def test_an_absent_record_leaves_no_trace(tiny_model: str, encoded: list[Encoded]) -> None:
-    weights = np.array([1, 1, 0, 1, 1, 1, 1, 1])
+    weights = np.array([[1, 1, 0, 1, 1, 1, 1, 1]])
     other = list(encoded)
     other[2] = dataclasses.replace(other[2], tokens=tuple(reversed(other[2].tokens)))
-    assert trainer(tiny_model, encoded).utility(weights) == trainer(tiny_model, other).utility(weights)
+    assert trainer(tiny_model, encoded).utilities(weights) == trainer(tiny_model, other).utilities(weights)
 
 
 def test_every_evaluation_starts_afresh(tiny_model: str, encoded: list[Encoded]) -> None:
     one = trainer(tiny_model, encoded)
-    everything, half = np.ones(8), np.arange(8) % 2
-    first = one.utility(everything)
-    one.utility(half)
-    assert one.utility(everything) == first
+    everything, half = np.ones((1, 8)), np.arange(8)[None] % 2
+    first = one.utilities(everything)
+    one.utilities(half)
+    assert one.utilities(everything) == first
 
 
 def test_the_cost_of_all_records_is_one_and_of_none_is_measuring_alone(tiny_model: str, encoded: list[Encoded]) -> None:

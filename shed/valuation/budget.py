@@ -30,7 +30,7 @@ class KeptGame(Protocol):
 
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float: ...
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation: ...
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Iterable[Evaluation]: ...
 
 
 @dataclass(frozen=True)
@@ -147,16 +147,14 @@ class MeteredGame:
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         """(m, players) bool to (m,) float64; paid for together, before the first is evaluated."""
-        self._afford([(coalition, None) for coalition in coalitions])
-        return np.array([self._evaluate(coalition, None).utility for coalition in coalitions], dtype=np.float64)
+        return np.array([evaluation.utility for evaluation in self._evaluate(coalitions, None)], dtype=np.float64)
 
-    def marginals(self, weights: np.ndarray, how: Attribution) -> Evaluation:
-        """The utility at weights (players,) and each record's marginal."""
-        self._afford([(weights, how)])
+    def marginals(self, weights: np.ndarray, how: Attribution) -> list[Evaluation]:
+        """The utilities at weights (m, players) and each record's marginal; paid for together."""
         return self._evaluate(weights, how)
 
-    def _afford(self, asked: Iterable[tuple[np.ndarray, Attribution | None]]) -> None:
-        new = {self._game.name(weights, how): self._game.price(weights, how) for weights, how in asked}
+    def _afford(self, asked: np.ndarray, how: Attribution | None) -> None:
+        new = {self._game.name(weights, how): self._game.price(weights, how) for weights in asked}
         prices = [price for name, price in new.items() if name not in self._used]
         budget, cost = self._budget, self.cost
         self._idle = 0 if prices else self._idle + 1
@@ -171,12 +169,19 @@ class MeteredGame:
         if budget.minutes is not None and cost.seconds >= 60 * budget.minutes:
             raise Spent(f"the budget of {budget.minutes:g} minutes is spent ({cost.seconds / 60:.1f} used)")
 
-    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
-        name = self._game.name(weights, how)
-        if name in self._used:
-            return self._used[name]
-        evaluation = self._game.find_or_evaluate(weights, how)
-        self._used[name] = evaluation
+    def _evaluate(self, asked: np.ndarray, how: Attribution | None) -> list[Evaluation]:
+        """What is asked for (m, players), each evaluation counted once, however often it is asked for."""
+        self._afford(asked, how)
+        names = [self._game.name(weights, how) for weights in asked]
+        new = {name: weights for name, weights in zip(names, asked, strict=True) if name not in self._used}
+        if new:
+            found = self._game.find_or_evaluate(np.stack(list(new.values())), how)
+            for (name, weights), evaluation in zip(new.items(), found, strict=True):
+                self._used[name] = evaluation
+                self._count(weights, evaluation, how)
+        return [self._used[name] for name in names]
+
+    def _count(self, weights: np.ndarray, evaluation: Evaluation, how: Attribution | None) -> None:
         cost = self.cost
         self.cost = Cost(
             cost.evaluations + 1,
@@ -197,7 +202,6 @@ class MeteredGame:
                     f"tuning on the coalition of clusters {players or 'none'} diverged, so there is no result; lower "
                     "score.tuning.lr, or set score.on_divergence: skip; what was measured stays in the ledger"
                 )
-        return evaluation
 
 
 def _binding(budget: Budget) -> tuple[float | None, str, Callable[[Cost], float]]:

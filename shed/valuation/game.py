@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from shed.valuation.training import CoalitionTrainer
 
 Attribution = Literal["metagradient", "in_run"]
+TOGETHER = 8  # coalitions that are tuned together
+RUNS_TOGETHER = 2  # tunings with marginals, which keep their states: a coalition and its complement
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One measured v(S): its utility, and what it cost in seconds and in fine-tune equivalents.
+    """One measured v(S): its utility, and what it cost in fine-tune equivalents and in seconds, its part of those that were
+    tuned together.
 
     Attributes:
         marginals: (N + B,) float64, what each record's weight adds to the utility, or each bystander's would add; None where
@@ -55,8 +58,8 @@ class DifferentiableGame(Game, Protocol):
 
     owner: np.ndarray
 
-    def marginals(self, weights: np.ndarray, how: Attribution) -> Evaluation:
-        """The utility at weights (players,) in [0, 1], with each record's and each bystander's marginal."""
+    def marginals(self, weights: np.ndarray, how: Attribution) -> list[Evaluation]:
+        """The utilities at weights (m, players) in [0, 1], with each record's and each bystander's marginal."""
         ...
 
 
@@ -88,15 +91,21 @@ class TuningGame:
         own = weights[self.owner]
         return self._trainer.fine_tune_equivalents(own) if how is None else fine_tune_equivalents(self._trainer, own, how)
 
-    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
-        """Tune on a coalition (players,) bool, or by weights, and measure; with marginals if `how` is given."""
+    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
+        """Tune on coalitions (m, players) bool, or by weights, together, and measure; with marginals if `how` is given."""
         from shed.valuation.backward import in_run, metagradient
 
-        own = weights[self.owner].astype(np.float64)
+        own = weights[:, self.owner].astype(np.float64)
         began = time.perf_counter()
-        marginals = None
+        marginals: list[np.ndarray | None] = [None] * len(own)
         if how is None:
-            utility = self._trainer.utility(own)
+            utilities = self._trainer.utilities(own)
         else:
-            utility, marginals = (metagradient if how == "metagradient" else in_run)(self._trainer, own)
-        return Evaluation(utility, time.perf_counter() - began, self.price(weights, how), marginals)
+            utilities, found = (metagradient if how == "metagradient" else in_run)(self._trainer, own)
+            marginals = list(found)
+        seconds = time.perf_counter() - began
+        prices = [self.price(one, how) for one in weights]
+        return [
+            Evaluation(float(utility), seconds * price / sum(prices), price, own_marginals)
+            for utility, price, own_marginals in zip(utilities, prices, marginals, strict=True)
+        ]

@@ -20,9 +20,9 @@ class InRun:
         return "2 evaluations, none and a run over all players with the dev gradient at each step"
 
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
-        everyone = np.ones(game.players)
+        everyone = np.ones((1, game.players))
         (v_none,) = game.value(np.zeros((1, game.players), dtype=bool))
-        run = game.marginals(everyone, "in_run")
+        (run,) = game.marginals(everyone, "in_run")
         if run.marginals is None or not np.isfinite(run.marginals).all():
             return
         records, bystanders = np.split(run.marginals, [len(game.owner)])

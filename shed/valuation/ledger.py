@@ -1,9 +1,9 @@
 """The ledger: the durable record of every evaluation, so that none is ever paid for twice.
 
 In: a game's key (a digest of all that its utilities depend on) and coalitions. Out: their evaluations, from the record where
-they are there, else measured, and committed to disk before the next one begins.
+they are there, else measured, a few together, and committed to disk before the next ones begin.
 
-The crash contract: a process may be killed at any moment; what was committed stays, and at most the evaluation in flight is
+The crash contract: a process may be killed at any moment; what was committed stays, and at most the evaluations in flight are
 lost. One process plays a game at a time: a second one waits for the first, and then finds its evaluations done.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from shed.errors import ShedError
-from shed.valuation.game import Attribution, Evaluation
+from shed.valuation.game import RUNS_TOGETHER, TOGETHER, Attribution, Evaluation
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS games (game TEXT PRIMARY KEY, description TEXT NOT NULL);
@@ -47,7 +47,7 @@ class NamedGame(Protocol):
 
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float: ...
 
-    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation: ...
+    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]: ...
 
 
 class Ledger:
@@ -131,7 +131,7 @@ class LedgeredGame:
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         """(m, players) bool to (m,) float64; NaN where the tuning diverged."""
-        return np.array([self.find_or_evaluate(coalition).utility for coalition in coalitions], dtype=np.float64)
+        return np.array([evaluation.utility for evaluation in self.find_or_evaluate(coalitions)], dtype=np.float64)
 
     def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:
         """The name under which an evaluation is kept."""
@@ -142,22 +142,39 @@ class LedgeredGame:
         """The cost in FTE of evaluating weights (players,), with each record's marginal if `how` is given."""
         return self._game.price(weights, how)
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Evaluation:
-        """The evaluation of weights (players,), with marginals if `how` is given, from the ledger or measured and kept."""
-        name = self.name(weights, how)
+    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Iterator[Evaluation]:
+        """The evaluations of weights (m, players), in order, with marginals if `how` is given.
+
+        Each is from the ledger, or measured and kept: TOGETHER coalitions at a time, or RUNS_TOGETHER with marginals.
+        """
+        names = [self.name(one, how) for one in weights]
+        missing = {name: one for name, one in zip(names, weights, strict=True) if self._find(name) is None}
+        for name in names:
+            if name in missing:
+                few = list(missing)[: TOGETHER if how is None else RUNS_TOGETHER]
+                self._keep(few, self._game.evaluate(np.stack([missing.pop(one) for one in few]), how))
+            found = self._find(name)
+            assert found is not None
+            yield found
+
+    def _find(self, name: str) -> Evaluation | None:
         query = "SELECT utility, seconds, fte FROM evaluations WHERE game = ? AND coalition = ?"
         row = self._connection.execute(query, (self.key, name)).fetchone()
-        if row is not None:
-            return Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2], self._marginals(name))
-        evaluation = self._game.evaluate(weights, how)
-        values = (self.key, name, evaluation.utility, evaluation.seconds, evaluation.fte)
+        if row is None:
+            return None
+        return Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2], self._marginals(name))
+
+    def _keep(self, names: list[str], evaluations: list[Evaluation]) -> None:
+        rows = [(self.key, name, own.utility, own.seconds, own.fte) for name, own in zip(names, evaluations, strict=True)]
+        blobs = [
+            (self.key, name, own.marginals.astype("<f8").tobytes())
+            for name, own in zip(names, evaluations, strict=True)
+            if own.marginals is not None
+        ]
         with self._connection:
-            self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", values)
-            if evaluation.marginals is not None:
-                blob = evaluation.marginals.astype("<f8").tobytes()
-                self._connection.execute("INSERT INTO marginals VALUES (?, ?, ?)", (self.key, name, blob))
-        self.new += 1
-        return evaluation
+            self._connection.executemany("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT INTO marginals VALUES (?, ?, ?)", blobs)
+        self.new += len(rows)
 
     def _marginals(self, name: str) -> np.ndarray | None:
         query = "SELECT marginals FROM marginals WHERE game = ? AND name = ?"

@@ -56,7 +56,7 @@ class Metagradient:
         scores, weights = np.empty((0, players)), np.empty((0, players))
         for pair in count():
             one = self._coalition(players, pair)
-            runs = np.stack([_marginals(game, way.astype(np.float64)) for way in (one, ~one)])
+            runs = _marginals(game, np.stack([one, ~one]).astype(np.float64))
             if not np.isfinite(runs).all():
                 continue
             own, others = np.split(runs.mean(axis=0), [len(game.owner)])
@@ -92,7 +92,7 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
     at = coalition.astype(np.float64)
     near = at.copy()
     near[np.flatnonzero(coalition)[::2]] -= NUDGE
-    one, other = (_marginals(game, weights)[: len(game.owner)] for weights in (at, near))
+    one, other = _marginals(game, np.stack([at, near]))[:, : len(game.owner)]
     cosine = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
     if cosine >= SMOOTH:
         return ()
@@ -108,6 +108,5 @@ def _by_player(game: DifferentiableGame, records: np.ndarray) -> np.ndarray:
 
 
 def _marginals(game: DifferentiableGame, weights: np.ndarray) -> np.ndarray:
-    marginals = game.marginals(weights, "metagradient").marginals
-    assert marginals is not None
-    return marginals
+    """(m, N + B) at weights (m, players)."""
+    return np.stack([run.marginals for run in game.marginals(weights, "metagradient") if run.marginals is not None])

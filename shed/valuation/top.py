@@ -1,10 +1,12 @@
 """The tuned part of a model: its top layers with LoRA weights, from hidden states that were computed once.
 
 In: a model, the records that may be tuned on, the dev set. Out: each record's loss, and what each dev record adds to utility,
-as functions of one flat vector of LoRA weights, so that training and its derivative are plain functions of vectors.
+as functions of flat vectors of LoRA weights, so that training and its derivative are plain functions of vectors.
 
 The layers below the LoRA weights are the same whatever was tuned: their output is kept for each record, and the vocabulary
-head runs on response positions only.
+head runs on response positions only. Records under the LoRA weights of several coalitions go through the layers together: a
+product of few rows is slow, and the layers' own weights are everyone's. The coalitions' LoRA weights stand side by side, as one
+LoRA of as many times the rank, of which each record sees its own coalition's part.
 """
 
 import copy
@@ -14,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 HIDDEN_BATCH = 32
-DEV_BATCH = 8
+DEV_BATCH = 12
 LAYER_TOLERANCE, ROUNDINGS = 1e-2, 16  # the share that logits may differ by: more where a dtype's own roundings are more
 
 
@@ -52,7 +55,7 @@ class Lora:
 
 
 class TopLayers:
-    """Losses of records as functions of the LoRA weights.
+    """Losses of records as functions of the LoRA weights (K, P) of K coalitions.
 
     Args:
         model: a causal language model of the Llama shape (`model.layers`, `model.norm`, `model.rotary_emb`, `lm_head`).
@@ -93,6 +96,8 @@ class TopLayers:
         self._dev = _hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
         self._check_shape(model, members[0], self._members[0])
         _add_lora(model, lora, range(total - depth, total))
+        self._top.narrow_lora()
+        self._rank = lora.r
         named = {name: parameter for name, parameter in self._top.named_parameters() if parameter.requires_grad}
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
         wide = torch.promote_types(model.dtype, torch.float32)  # small steps would be lost in a narrow dtype
@@ -106,33 +111,42 @@ class TopLayers:
         """How many response tokens these members have together."""
         return sum(len(self._members[i].targets) for i in members)
 
-    def member_losses(self, weights: Tensor, members: Sequence[int]) -> Tensor:
-        """(B,) nats of each of these members, summed over its response tokens, under LoRA `weights` (P,)."""
-        return self._losses(weights, [self._members[i] for i in members])
+    def member_losses(self, weights: Tensor, members: np.ndarray, coalitions: np.ndarray) -> Tensor:
+        """(B,) nats of each of these members, summed over its response tokens.
+
+        Args:
+            weights: (K, P) LoRA weights.
+            members, coalitions: (B,) int, members and for each the row of `weights` that it is under.
+        """
+        return self._losses(weights, [self._members[i] for i in members], coalitions)
 
     def dev_terms(self, weights: Tensor, records: Sequence[int]) -> Tensor:
-        """(B,) what each of these dev records adds to utility."""
-        nats = self._losses(weights, [self._dev[i] for i in self._dev_set.sequences_of(records)])
+        """(B,) what each of these dev records adds to the utility of LoRA weights (P,)."""
+        sequences = self._dev_set.sequences_of(records)
+        nats = self._losses(weights[None], [self._dev[i] for i in sequences], np.zeros(len(sequences), dtype=int))
         return self._dev_set.terms(nats, records)
 
-    def _losses(self, weights: Tensor, records: Sequence[Prepared]) -> Tensor:
+    def _losses(self, weights: Tensor, records: Sequence[Prepared], coalitions: np.ndarray) -> Tensor:
         """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
-        flat = torch.split(weights, [shape.numel() for shape in self._shapes.values()])
-        named = {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), flat, strict=True)}
+        stack = self._stack()
+        stack.see(coalitions, len(weights), self._rank, weights)
+        flat = torch.split(weights, [shape.numel() for shape in self._shapes.values()], dim=1)
+        parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
+        named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
         padded = nn.utils.rnn.pad_sequence([record.hidden for record in records], batch_first=True)
-        hidden = torch.func.functional_call(self._stack(), named, (padded,))
+        hidden = torch.func.functional_call(stack, named, (padded,))
         answers = [hidden[b, record.start : record.start + len(record.targets)] for b, record in enumerate(records)]
         logits = self._head(self._norm(torch.cat(answers)))
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         nats = nn.functional.cross_entropy(wide, torch.cat([record.targets for record in records]), reduction="none")
         return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
 
-    def _stack(self) -> nn.Module:
+    def _stack(self) -> "_Stack":
         """The layers as modules of this thread alone: a functional call changes them in passing. Tensors are shared."""
         if not hasattr(self._of_thread, "stack"):
             shared = {id(tensor): tensor for tensor in (*self._top.parameters(), *self._top.buffers())}
             self._of_thread.stack = copy.deepcopy(self._top, shared)
-        own: nn.Module = self._of_thread.stack
+        own: _Stack = self._of_thread.stack
         return own
 
     @torch.no_grad()
@@ -164,12 +178,36 @@ class _Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.rotary = rotary
+        self._seen: Tensor | None = None
+
+    def narrow_lora(self) -> None:
+        """From now on let each record see its own coalition's part of the LoRA weights alone; `see` says which."""
+        for name, module in self.named_modules():
+            if ".lora_B." in name:
+                module.register_forward_pre_hook(self._own_part)
+
+    def see(self, coalitions: np.ndarray, count: int, rank: int, like: Tensor) -> None:
+        """Let record b, in the next pass, see the weights of `coalitions[b]` out of `count` that stand side by side."""
+        self._seen = None
+        if count > 1:
+            own = torch.eye(count, dtype=like.dtype, device=like.device)[coalitions]
+            self._seen = own.repeat_interleave(rank, dim=1)[:, None]
+
+    def _own_part(self, _: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        return inputs if self._seen is None else (inputs[0] * self._seen,)
 
     def forward(self, hidden: Tensor) -> Tensor:
         positions = self.rotary(hidden, torch.arange(hidden.shape[1], device=hidden.device)[None])
         for layer in self.layers:
             hidden = layer(hidden, attention_mask=None, position_embeddings=positions)
         return hidden
+
+
+def _side_by_side(weights: Tensor, name: str) -> Tensor:
+    """The LoRA matrices of K coalitions, (K, r, in) or (K, out, r), as one, (K r, in) or (out, K r)."""
+    if ".lora_A." in name:
+        return weights.reshape(-1, weights.shape[-1])
+    return weights.movedim(0, 1).reshape(weights.shape[1], -1)
 
 
 @torch.no_grad()

@@ -1,20 +1,25 @@
 """A coalition's tuning: from the weights of records to the utility of the model that was tuned on them.
 
 In: a model, the encoded records that may be in a coalition, the dev set, and a scoring `Regime`.
-Out: `CoalitionTrainer.utility(weights)`, the dev utility after tuning on the records by their weights.
+Out: `CoalitionTrainer.utilities(weights)`, for each coalition the dev utility after tuning on the records by their weights.
 
 All coalitions share their randomness: the same initial LoRA weights and the same batches, from which absent records are
 dropped; a batch whose records are all absent is no step. A step's loss is the weighted sum of its records' losses over the
 response tokens of the *whole* batch, so that a difference between two coalitions is their members and nothing else.
+
+K coalitions are tuned together, batch by batch: what is (K, ...) below has a row for each. They do not see each other, but for
+the last digits, which depend on how many records go through the layers at once.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.prompts import Encoded
 from shed.valuation.top import Lora, TopLayers, length_batches
@@ -23,6 +28,7 @@ from shed.valuation.utility import DevSet
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+CHUNK_TOKENS = 256  # that go through the layers together on a core
 SECOND_BETA = 0.999
 EPSILON = 1e-8
 
@@ -57,7 +63,7 @@ class Regime:
 
 
 class State(NamedTuple):
-    """What a step changes: LoRA weights and the optimiser's two averages, each (P,)."""
+    """What a step changes: LoRA weights and the optimiser's two averages, each (K, P)."""
 
     weights: Tensor
     first: Tensor
@@ -89,29 +95,35 @@ class CoalitionTrainer:
         self.dev_length = sum(len(sequence.tokens) for sequence in dev.sequences)
         self.batches = length_batches(self.lengths.tolist(), regime.batch_size, regime.epochs, regime.seed)
 
-    def utility(self, weights: np.ndarray) -> float:
-        """Dev utility after tuning on the members by `weights`.
+    def utilities(self, weights: np.ndarray) -> np.ndarray:
+        """Dev utilities (K,) after tuning on the members by `weights`.
 
         Args:
-            weights: (N,) float, what each record's loss is multiplied with; 0 leaves it out.
+            weights: (K, N) float, what each record's loss is multiplied with; 0 leaves it out.
 
         Returns:
             NaN or −inf where the tuning diverged.
         """
-        state, step = self.start(), 0
+        state, taken = self.start(len(weights)), np.zeros(len(weights), dtype=int)
         for batch in self.batches:
-            if np.any(weights[batch]):
-                step += 1
-                state = self.advance(state, self.gradient(state.weights, batch, weights), step)
+            state, taken = self.step(state, taken, self.gradient(state.weights, batch, weights), present(weights, batch))
         return self.measure(state.weights)
 
-    def start(self) -> State:
+    def start(self, coalitions: int) -> State:
         """The state before the first step."""
-        return State(self.top.initial, torch.zeros_like(self.top.initial), torch.zeros_like(self.top.initial))
+        weights = self.top.initial.expand(coalitions, -1)
+        return State(weights, torch.zeros_like(weights), torch.zeros_like(weights))
 
-    def advance(self, state: State, gradient: Tensor, step: int) -> State:
-        """The optimiser's step number `step`, from 1."""
-        return advance(self.regime, state, gradient, step, self.lr(step))
+    def step(self, state: State, taken: np.ndarray, gradient: Tensor, moves: np.ndarray) -> tuple[State, np.ndarray]:
+        """The state after a batch, and how many steps (K,) each coalition has taken; only those in `moves` (K,) take one."""
+        taken = taken + moves
+        after, rows = self.advance(state, gradient, np.maximum(taken, 1)), column(moves, gradient)
+        return State(*(torch.where(rows, new, old) for new, old in zip(after, state, strict=True))), taken
+
+    def advance(self, state: State, gradient: Tensor, number: np.ndarray) -> State:
+        """The optimiser's step, which is the `number`-th (K,) of each coalition, from 1."""
+        rates = np.array([self.lr(int(step)) for step in number])
+        return advance(self.regime, state, gradient, number, rates)
 
     def lr(self, step: int) -> float:
         """The learning rate of step number `step`; transformers' linear schedule, without its first step of lr 0."""
@@ -122,31 +134,49 @@ class CoalitionTrainer:
         return regime.lr * (step / rising if step < rising else (steps - step + 1) / (steps - rising + 1))
 
     def gradient(self, at: Tensor, batch: Sequence[int], weights: np.ndarray) -> Tensor:
-        """(P,) the gradient of a batch's weighted loss; records of weight 0 cost nothing, and one must have another weight."""
+        """(K, P) the gradient of each coalition's weighted loss on a batch; records of weight 0 cost nothing."""
 
-        def part(members: list[int]) -> Tensor:
-            lora = at.detach().requires_grad_()
-            losses = self.top.member_losses(lora, members)
-            return torch.autograd.grad(losses @ self.scale(batch, members, weights).to(losses), lora)[0]
+        def part(seats: Seats) -> Tensor:
+            lora = at[seats.coalitions].detach().requires_grad_()
+            losses = self.top.member_losses(lora, seats.records, seats.rows)
+            return torch.autograd.grad(losses @ self.scale(batch, seats, weights).to(losses), lora)[0]
 
-        present = [i for i in batch if weights[i] != 0]
-        return torch.stack(self.top.cores.map(part, self.top.cores.share(present, self.lengths))).sum(0)
+        total = torch.zeros_like(at)
+        parts = self.seats(batch, weights[:, batch] != 0)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on short sequences
+            found = self.top.cores.map(part, parts)
+        for seats, gradient in zip(parts, found, strict=True):
+            total[seats.coalitions] += gradient
+        return total
 
-    def scale(self, batch: Sequence[int], members: Sequence[int], weights: np.ndarray) -> Tensor:
-        """(B,) what each of these members' losses counts in its batch: its weight over the batch's response tokens."""
-        return torch.from_numpy(np.asarray(weights, dtype=np.float64)[list(members)] / self.top.response_tokens(batch))
+    def seats(self, records: Sequence[int] | np.ndarray, taken: np.ndarray) -> list["Seats"]:
+        """Who goes through the layers together: of the `records`, for each coalition those that `taken` (K, B) has."""
+        coalitions, places = np.nonzero(taken)
+        own = np.asarray(records)[places]
+        lengths = np.concatenate([self.lengths, self.bystander_lengths])[own]
+        return [
+            Seats(*np.unique(coalitions[run], return_inverse=True), own[run])
+            for run in self.top.cores.share(np.lexsort([lengths, coalitions]).tolist(), lengths, CHUNK_TOKENS)
+        ]
 
-    def measure(self, lora: Tensor) -> float:
-        """Dev utility of LoRA weights (P,)."""
+    def scale(self, batch: Sequence[int], seats: "Seats", weights: np.ndarray) -> Tensor:
+        """What each seat's loss counts in its batch: its record's weight over the batch's response tokens."""
+        own = np.asarray(weights, dtype=np.float64)[seats.coalitions[seats.rows], seats.records]
+        return torch.from_numpy(own / self.top.response_tokens(batch))
+
+    def measure(self, lora: Tensor) -> np.ndarray:
+        """Dev utilities (K,) of LoRA weights (K, P)."""
 
         @torch.no_grad()
-        def part(batch: list[int]) -> float:
-            return float(self.top.dev_terms(lora, batch).double().sum())
+        def part(own: tuple[list[int], Tensor]) -> float:
+            return float(self.top.dev_terms(own[1], own[0]).double().sum())
 
-        return sum(self.top.cores.map(part, self.top.dev_batches))
+        found = self.top.cores.map(part, product(self.top.dev_batches, lora))
+        utilities: np.ndarray = np.reshape(found, (-1, len(lora))).sum(axis=0)
+        return utilities
 
     def fine_tune_equivalents(self, weights: np.ndarray) -> float:
-        """The cost of `utility(weights)` in FTE: work for these records and dev, over work for all records and dev.
+        """The cost in FTE of the utility at weights (N,): work for these records and dev, over work for all records and dev.
 
         A tuned token counts twice a measured one: with the layers' own weights frozen, the backward pass has one product for
         each of the forward pass's.
@@ -155,16 +185,44 @@ class CoalitionTrainer:
         return float((tuned[weights != 0].sum() + self.dev_length) / (tuned.sum() + self.dev_length))
 
 
-def advance(regime: Regime, state: State, gradient: Tensor, step: int, lr: float) -> State:
-    """The optimiser's step number `step`, from 1; a pure function, which may be differentiated.
+class Seats(NamedTuple):
+    """Records that go through the layers together, each for a coalition.
+
+    Attributes:
+        coalitions: (C,) those that have one here.
+        rows: (B,) each seat's place among them.
+        records: (B,) each seat's record.
+    """
+
+    coalitions: np.ndarray
+    rows: np.ndarray
+    records: np.ndarray
+
+
+def present(weights: np.ndarray, batch: Sequence[int]) -> np.ndarray:
+    """(K,) which coalitions have a record in this batch."""
+    found: np.ndarray = np.any(weights[:, batch] != 0, axis=1)
+    return found
+
+
+def column(values: np.ndarray, like: Tensor) -> Tensor:
+    """Numbers or truths (K,) as a column (K, 1) beside `like`, numbers in its dtype."""
+    own = torch.from_numpy(values[:, None]).to(like.device)
+    return own if own.dtype == torch.bool else own.to(like.dtype)
+
+
+def advance(regime: Regime, state: State, gradient: Tensor, step: np.ndarray, lr: np.ndarray) -> State:
+    """The optimiser's step number `step` (K,), from 1, at `lr` (K,); a pure function, which may be differentiated.
 
     It is torch's SGD with momentum, or its AdamW without weight decay.
     """
+    rate = column(lr, gradient)
     if regime.optimizer == "sgd":
         first = regime.momentum * state.first + gradient
-        return State(state.weights - lr * first, first, state.second)
+        return State(state.weights - rate * first, first, state.second)
     first = regime.momentum * state.first + (1 - regime.momentum) * gradient
     second = SECOND_BETA * state.second + (1 - SECOND_BETA) * gradient.square()
-    unbiased_first = first / (1 - regime.momentum**step)
-    root = (second / (1 - SECOND_BETA**step) + EPSILON**2).sqrt()  # finite slope where a gradient is exactly zero
-    return State(state.weights - lr * unbiased_first / (root + EPSILON), first, second)
+    unbiased_first = first / column(1 - regime.momentum**step, gradient)
+    unbiased_second = second / column(1 - SECOND_BETA**step, gradient)
+    root = (unbiased_second + EPSILON**2).sqrt()  # finite slope where a gradient is exactly zero
+    return State(state.weights - rate * unbiased_first / (root + EPSILON), first, second)
