@@ -77,9 +77,11 @@ class Tuning(Section):
     r: Positive = Field(description="LoRA rank")
     alpha: Positive = Field(description="LoRA alpha; the update is scaled by alpha / r")
     modules: Modules = Field(description="names of the linear layers that get LoRA weights")
-    optimizer: Literal["sgd", "adamw"] = Field(description="optimiser of a coalition's tuning")
+    optimizer: Literal["sgd", "adamw", "frozen_adam"] = Field(
+        description="optimiser of a coalition's tuning; frozen_adam moves as adamw does, and has gradients that are of use"
+    )
     lr: PositiveFloat = Field(description="learning rate")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw and frozen_adam")
     batch_size: Positive = Field(description="records a step, before the coalition drops some")
     epochs: Positive = Field(description="passes over the proxies")
     schedule: Literal["constant", "linear"] = Field(description="learning rate: constant, or up and then down to 0")
@@ -143,7 +145,7 @@ class Score(Section):
         if self.members and self.method == "metagradient" and self.tuning.optimizer == "adamw":
             raise ValueError(
                 f"score.members is {self.members}, but metagradients through adamw say nothing of records outside the tuning; "
-                "set score.members to 0, or score.tuning.optimizer to sgd"
+                "set score.members to 0, or score.tuning.optimizer to frozen_adam"
             )
         return self
 

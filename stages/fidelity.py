@@ -58,7 +58,10 @@ def run(params: Params) -> None:
 
 
 def target_regime(params: Params) -> Regime:
-    """The final tuning's: all layers, its optimiser, schedule, learning rate, batch size and epochs."""
+    """The final tuning's: all layers, its optimiser, schedule, learning rate, batch size and epochs.
+
+    Initial weights and batches are by the audit's seed: as with the final tuning, scoring has not seen them.
+    """
     final = params.finetune
     return Regime(
         depth=None,
@@ -72,7 +75,7 @@ def target_regime(params: Params) -> Regime:
         epochs=final.epochs,
         schedule="linear",
         warmup=final.warmup_ratio,
-        seed=final.seed,
+        seed=params.fidelity.seed,
     )
 
 

@@ -20,7 +20,7 @@ class CountingGame:
     """v(S) is the sum of the squares of its players' numbers; each evaluation is logged before it is returned."""
 
     def __init__(self, log: Path, players: int, hold: float = float("inf")) -> None:
-        self.players, self.owner = players, np.arange(players)
+        self.players, self.owner, self.setup_fte = players, np.arange(players), 0.0
         self._log, self._left = log, hold
 
     def members(self, weights: np.ndarray) -> list[str]:

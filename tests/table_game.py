@@ -15,7 +15,7 @@ class Kept:
     """Any game as `spend` takes it; an evaluation costs as many FTE as its share of the players, and a second."""
 
     def __init__(self, game: Game) -> None:
-        self.players, self.owner = game.players, np.arange(game.players)
+        self.players, self.owner, self.setup_fte = game.players, np.arange(game.players), 0.0
         self._game = game
 
     def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:

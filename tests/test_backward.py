@@ -57,6 +57,7 @@ SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
         ("sgd", 0.3, SOME, "choice_loss"),
         ("adamw", 0.01, SOME, "dev_loss"),
         ("adamw", 0.01, ALL, "dev_loss"),
+        ("frozen_adam", 0.01, SOME, "dev_loss"),
     ],
 )
 def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(

@@ -19,7 +19,7 @@ class SmoothGame(Kept):
     """Six records of three players; u(w) = a·w + w·B·w / 2, or a game without any order where `rough`."""
 
     def __init__(self, rough: bool = False) -> None:
-        self.players, self.owner = 3, np.array([0, 0, 1, 1, 2, 2])
+        self.players, self.owner, self.setup_fte = 3, np.array([0, 0, 1, 1, 2, 2]), 0.0
         rng = np.random.default_rng(4)
         self.a, b = rng.standard_normal(6), rng.standard_normal((6, 6))
         self.b = b + b.T
@@ -64,7 +64,7 @@ class CurvedGame(Kept):
     """Five records, a player each; u(w) = Σ_j c_j w_0² w_j, whose curvature in the first weight grows with the others."""
 
     def __init__(self) -> None:
-        self.players, self.owner = 5, np.arange(5)
+        self.players, self.owner, self.setup_fte = 5, np.arange(5), 0.0
         self.c = np.array([0.0, 1.0, 2.0, -1.0, 3.0])
 
     def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:

@@ -37,13 +37,13 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("fraction: 0.1", "fraction: 1.5", "sample.fraction is 1.5; it must be less than or equal to 1"),
         ("fraction: 0.1", "fraction: null", "set exactly one of sample.fraction and sample.rows"),
         ("  rows: null", "  rows: 10", "set exactly one of sample.fraction and sample.rows"),
-        ("  lr: 0.001", "  lr: yes", "finetune.lr is 'yes'; it must be a valid number"),
+        ("n_proj]\n  lr: 0.001", "n_proj]\n  lr: yes", "finetune.lr is 'yes'; it must be a valid number"),
         ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
         ("sampler: qocs\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
-        ("    fte: 12.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
+        ("    fte: 13.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
-        ("optimizer: sgd", "optimizer: adamw", "metagradients through adamw say nothing of records outside the tuning"),
+        ("optimizer: frozen_adam", "optimizer: adamw", "metagradients through adamw say nothing of records outside the tuning"),
         ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
         ("method: metagradient", "method: removal", "score.members is 8, but removal knows clusters alone"),
         (
@@ -79,7 +79,7 @@ def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
 
 
 def test_numbers_as_dvc_writes_them_are_numbers(project_root: Path, tmp_path: Path) -> None:
-    assert load_params(changed(project_root, tmp_path, "  lr: 0.001", "  lr: 1e-05")).finetune.lr == 1e-5
+    assert load_params(changed(project_root, tmp_path, "n_proj]\n  lr: 0.001", "n_proj]\n  lr: 1e-05")).finetune.lr == 1e-5
 
 
 def test_the_paper_profile_holds_the_papers_settings(project_root: Path) -> None:

@@ -148,14 +148,14 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
 
     A record's effect is the sum over its steps of −lr · ∇ℓ_i · ∇u, taken at that step, over the batch's response tokens:
     what one plain gradient step on it would add to utility (In-Run Data Shapley, arXiv 2406.11011, section 4.1). Momentum
-    and preconditioning are left out, so the scores have the unit of utility but not its scale.
+    and moving second moments are left out, so the scores have the unit of utility but not its scale.
     """
     state, taken = trainer.start(len(weights)), np.zeros(len(weights), dtype=int)
     total, pull = np.zeros(weights.shape), _Pull(trainer, len(weights))
     for batch in trainer.batches:
         _, uphill = _dev_gradient(trainer, state.weights)
         rates = np.array([trainer.lr(int(step) + 1) for step in taken])
-        direction = -column(rates, uphill) * uphill
+        direction = -column(rates, uphill) * trainer.preconditioned(uphill)
         slopes = np.zeros(weights.shape)
         _add_slopes(trainer, state.weights, trainer.seats(batch, np.ones_like(weights[:, batch])), direction, slopes)
         total += slopes / trainer.top.response_tokens(batch)

@@ -25,6 +25,7 @@ class KeptGame(Protocol):
 
     players: int
     owner: np.ndarray
+    setup_fte: float
 
     def name(self, weights: np.ndarray, how: Attribution | None = None) -> str: ...
 
@@ -62,7 +63,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent; `runs` are the evaluations with gradients among them."""
+    """What was spent; `runs` are the evaluations with gradients among them, and `fte` has the game's set-up, too."""
 
     evaluations: int
     runs: int
@@ -132,7 +133,7 @@ class MeteredGame:
     def __init__(self, game: KeptGame, budget: Budget, on_divergence: Literal["stop", "skip"] = "stop") -> None:
         self.players, self.owner = game.players, game.owner
         self.diverged = 0
-        self.cost = Cost(0, 0, 0.0, 0.0)
+        self.cost = Cost(0, 0, game.setup_fte, 0.0)
         self._game, self._budget, self._on_divergence = game, budget, on_divergence
         self._used: dict[str, Evaluation] = {}
         self._idle = 0

@@ -77,6 +77,11 @@ class TuningGame:
         self._trainer = trainer
         self._ids = np.asarray(ids)
 
+    @property
+    def setup_fte(self) -> float:
+        """What has to be tuned before the first evaluation, in FTE."""
+        return self._trainer.setup_fte
+
     def members(self, weights: np.ndarray) -> list[str]:
         """The sorted ids of the records in a coalition (players,) bool, each with its weight where that is a fraction."""
         own = weights[self.owner].astype(np.float64)

@@ -43,6 +43,9 @@ class NamedGame(Protocol):
     players: int
     owner: np.ndarray
 
+    @property
+    def setup_fte(self) -> float: ...
+
     def members(self, weights: np.ndarray) -> list[str]: ...
 
     def price(self, weights: np.ndarray, how: Attribution | None = None) -> float: ...
@@ -117,12 +120,12 @@ class LedgeredGame:
     """A game that asks the ledger first; it counts what its estimator used.
 
     Attributes:
-        players, owner: as the game's.
+        players, owner, setup_fte: as the game's.
         new: how many evaluations were measured now and not found.
     """
 
     def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str, gradient_code: str) -> None:
-        self.players, self.owner = game.players, game.owner
+        self.players, self.owner, self.setup_fte = game.players, game.owner, game.setup_fte
         self.new = 0
         self.key = key
         self._game = game

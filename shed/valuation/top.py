@@ -107,6 +107,11 @@ class TopLayers:
         batches = length_batches(longest, max(1, DEV_BATCH // widest), 1, 0)
         self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
 
+    @property
+    def matrix_sizes(self) -> list[int]:
+        """How many of the P weights each LoRA matrix has, in their order."""
+        return [shape.numel() for shape in self._shapes.values()]
+
     def response_tokens(self, members: Sequence[int]) -> int:
         """How many response tokens these members have together."""
         return sum(len(self._members[i].targets) for i in members)
@@ -130,7 +135,7 @@ class TopLayers:
         """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
         stack = self._stack()
         stack.see(coalitions, len(weights), self._rank, weights)
-        flat = torch.split(weights, [shape.numel() for shape in self._shapes.values()], dim=1)
+        flat = torch.split(weights, self.matrix_sizes, dim=1)
         parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
         named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
         padded = nn.utils.rnn.pad_sequence([record.hidden for record in records], batch_first=True)

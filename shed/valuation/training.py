@@ -12,7 +12,8 @@ the last digits, which depend on how many records go through the layers at once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -40,7 +41,9 @@ class Regime:
     Attributes:
         depth: how many top layers carry LoRA weights; None for all.
         r, alpha, modules: LoRA rank, scale (alpha / r) and the names of the linear layers that it is added to.
-        optimizer, lr, momentum: SGD with momentum, or AdamW without weight decay whose first beta is `momentum`.
+        optimizer, lr, momentum: SGD with momentum; AdamW without weight decay whose first beta is `momentum`; or `frozen_adam`,
+            AdamW with one second moment for each LoRA matrix (Adam-mini, arXiv 2406.16793), taken from an AdamW tuning on all
+            records and then kept: it moves as AdamW does, and is smooth in the records' weights where AdamW is not.
         batch_size: records a step before absent ones are dropped.
         epochs: passes over the records.
         schedule: `constant` lr, or `linear`: up over the first `warmup` (a share of the steps), then down towards 0.
@@ -52,7 +55,7 @@ class Regime:
     r: int
     alpha: int
     modules: Sequence[str]
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adamw", "frozen_adam"]
     lr: float
     momentum: float
     batch_size: int
@@ -123,7 +126,31 @@ class CoalitionTrainer:
     def advance(self, state: State, gradient: Tensor, number: np.ndarray) -> State:
         """The optimiser's step, which is the `number`-th (K,) of each coalition, from 1."""
         rates = np.array([self.lr(int(step)) for step in number])
-        return advance(self.regime, state, gradient, number, rates)
+        return advance(self.regime, state, self.preconditioned(gradient), number, rates)
+
+    def preconditioned(self, gradient: Tensor) -> Tensor:
+        """A gradient (K, P), or what stands for it under `frozen_adam`: over the roots of the frozen second moments."""
+        return gradient / self.roots if self.regime.optimizer == "frozen_adam" else gradient
+
+    @cached_property
+    def roots(self) -> Tensor:
+        """(P,) roots of the second moments for `frozen_adam`: of the gradients of an AdamW tuning on all records, meaned over
+        its steps and over each LoRA matrix. That tuning costs `setup_fte`, once.
+        """
+        adamw = replace(self.regime, optimizer="adamw")
+        state, everyone, moments = self.start(1), np.ones((1, len(self.lengths))), torch.zeros_like(self.top.initial)
+        for step, batch in enumerate(self.batches, start=1):
+            gradient = self.gradient(state.weights, batch, everyone)
+            state = advance(adamw, state, gradient, np.array([step]), np.array([self.lr(step)]))
+            moments += gradient[0].square() / len(self.batches)
+        matrices = torch.split(moments, self.top.matrix_sizes)
+        return torch.cat([matrix.mean().sqrt().expand(len(matrix)) for matrix in matrices]) + EPSILON
+
+    @property
+    def setup_fte(self) -> float:
+        """What has to be tuned before the first evaluation, in FTE."""
+        tuned = 2.0 * self.regime.epochs * self.lengths.sum()
+        return float(tuned / (tuned + self.dev_length)) if self.regime.optimizer == "frozen_adam" else 0.0
 
     def lr(self, step: int) -> float:
         """The learning rate of step number `step`; transformers' linear schedule, without its first step of lr 0."""
@@ -214,15 +241,17 @@ def column(values: np.ndarray, like: Tensor) -> Tensor:
 def advance(regime: Regime, state: State, gradient: Tensor, step: np.ndarray, lr: np.ndarray) -> State:
     """The optimiser's step number `step` (K,), from 1, at `lr` (K,); a pure function, which may be differentiated.
 
-    It is torch's SGD with momentum, or its AdamW without weight decay.
+    It is torch's SGD with momentum, or its AdamW without weight decay; for `frozen_adam` the gradient is preconditioned.
     """
     rate = column(lr, gradient)
     if regime.optimizer == "sgd":
         first = regime.momentum * state.first + gradient
         return State(state.weights - rate * first, first, state.second)
     first = regime.momentum * state.first + (1 - regime.momentum) * gradient
-    second = SECOND_BETA * state.second + (1 - SECOND_BETA) * gradient.square()
     unbiased_first = first / column(1 - regime.momentum**step, gradient)
+    if regime.optimizer == "frozen_adam":
+        return State(state.weights - rate * unbiased_first, first, state.second)
+    second = SECOND_BETA * state.second + (1 - SECOND_BETA) * gradient.square()
     unbiased_second = second / column(1 - SECOND_BETA**step, gradient)
     root = (unbiased_second + EPSILON**2).sqrt()  # finite slope where a gradient is exactly zero
     return State(state.weights - rate * unbiased_first / (root + EPSILON), first, second)
