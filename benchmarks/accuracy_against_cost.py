@@ -4,9 +4,10 @@ Usage, after `make repro`: python -m benchmarks.accuracy_against_cost. Writes be
 quarter of an hour the first time.
 
 The games are exact: all 256 coalitions are tuned and measured. Two are played with SGD, the mild one for two epochs and the
-harsh one for three at a learning rate near divergence, and one in the pipeline's scoring regime. At each budget in FTE an estimator's scores, for several seeds,
-are compared with the exact ones. null is a budget that does not cover an estimator's first estimate. Black-box estimators play
-the coalitions that the exact values have paid for; metagradient pays for its runs, and so is stopped at 16 FTE.
+harsh one for three at a learning rate near divergence, and one in the pipeline's scoring regime. At each budget in FTE an
+estimator's scores, for several seeds, are compared with the exact ones. null is a budget that does not cover an estimator's
+first estimate. Black-box estimators play the coalitions that the exact values have paid for; metagradient pays for its runs,
+and so is stopped at 16 FTE.
 """
 
 import json

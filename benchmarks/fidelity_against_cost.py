@@ -4,8 +4,9 @@ Usage, after `make repro`: python -m benchmarks.fidelity_against_cost [GAME ...]
 each of its two games takes half an hour the first time.
 
 `default` is the pipeline's scoring regime, at full depth, where black-box estimators are stopped at 16 FTE and play one seed;
-`top_4_layers` costs a fifth, and they play it to 64 FTE with three. Scores are also correlated with a reference, a metagradient of
-REFERENCE FTE and another seed: the mean of many pairs of runs. Medians over seeds; null is a budget that buys no estimate.
+`top_4_layers` costs a fifth, and they play it to 64 FTE with three. Scores are also correlated with a reference, which is a
+metagradient of REFERENCE FTE and another seed, the mean of many pairs of runs. Medians over seeds; null is a budget that buys
+no estimate.
 """
 
 import json
