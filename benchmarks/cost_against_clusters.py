@@ -42,13 +42,13 @@ COALITIONS = {"packaged": 10, "tiny": 20}
 def main() -> None:
     rows = []
     for C in PACKAGED_C:
-        with pool_game(C, 1, DEV_ROWS, scoring_regime(epochs=1, lr=0.02)) as game:
+        with pool_game(C, 1, DEV_ROWS, scoring_regime(epochs=1)) as game:
             rows.append({"model": load_params().model.name} | point(game.play, COALITIONS["packaged"]))
         write_json(RESULT, {"points": rows})
     with tempfile.TemporaryDirectory() as folder:
         tiny = make_tiny_model(Path(folder))
         for C in TINY_C:
-            regime = replace(scoring_regime(), depth=None, lr=0.2, epochs=1, batch_size=C // 8)
+            regime = replace(scoring_regime(), depth=None, optimizer="sgd", lr=0.2, epochs=1, batch_size=C // 8)
             with Ledger(LEDGER).play(tiny_game(tiny, C, regime), {"benchmark": "clusters", "C": C, "lr": regime.lr}) as play:
                 rows.append({"model": "random, two layers of 64"} | point(play, COALITIONS["tiny"]))
     result = {"runs": 2, "coalitions_of_the_audit": COALITIONS, "points": rows}

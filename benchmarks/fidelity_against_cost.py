@@ -12,6 +12,7 @@ no estimate.
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -54,10 +55,7 @@ ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
 
 
 def main(games: list[str]) -> None:
-    try:
-        result: dict[str, Any] = read_json(RESULT)
-    except FileNotFoundError:
-        result = {}
+    result: dict[str, Any] = read_json(RESULT) if Path(RESULT).exists() else {}
     for name in games or list(GAMES):
         with pool_game(PLAYERS, 1, DEV_ROWS, scoring_regime(**GAMES[name])) as game:
             measured = measure(game.play, half_coalitions(PLAYERS, COALITIONS, seed=2), "scoring")

@@ -36,7 +36,7 @@ def main() -> None:
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
     encoded = encode_all(proxies, tokenizer, model.prompt, model.max_tokens, limit, end=True)
     members = sorted(encoded, key=lambda one: len(one.tokens))[:RECORDS]
-    regime = replace(scoring_regime(), batch_size=1, epochs=EPOCHS, lr=0.002)
+    regime = replace(scoring_regime(), batch_size=1, epochs=EPOCHS)
     measured = dev_set("dev_loss", dev, tokenizer, model.prompt, model.max_tokens, limit)
     trainer = CoalitionTrainer(base, members, measured, regime)
     began = time.perf_counter()

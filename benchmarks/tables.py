@@ -9,13 +9,23 @@ from shed.files import read_json
 
 def main() -> None:
     if (accuracy := found("accuracy_against_cost")) is not None:
-        for regime in (regime for regime in ("mild", "harsh") if regime in accuracy):
+        for regime in (regime for regime in ("mild", "harsh", "default") if regime in accuracy):
             print(f"\n{regime}: v(none) {accuracy[regime]['v_none']:.2f}, v(all) {accuracy[regime]['v_all']:.2f}\n")
             for measure in ("spearman", "pearson"):
                 print(estimators(accuracy[regime]["estimators"], measure), end="\n\n")
     if (fidelity := found("fidelity_against_cost")) is not None:
-        print(f"\n{fidelity['players']} players, {fidelity['coalitions']} halves\n")
-        print(estimators(fidelity["estimators"], "lds"))
+        for name, game in fidelity.items():
+            print(
+                f"\n{name}: {game['players']} players, {game['coalitions']} halves; v(none) {game['v_none']:.2f}, v(all)",
+                end=" ",
+            )
+            print(f"{game['v_all']:.2f}; LDS of the reference {game['reference']['lds']:.2f}\n")
+            for measure in ("lds", "spearman", "pearson", "evaluations"):
+                print(estimators(game["estimators"], measure, ".0f" if measure == "evaluations" else ".2f"), end="\n\n")
+    if (regimes := found("regimes")) is not None:
+        between = ", ".join(f"{value:.2f}" for value in regimes["between_target_seeds"])
+        print(f"\nregimes; utilities of the target regime under two seeds: {between}\n")
+        print(of_regimes(regimes["regimes"]))
     if (clusters := found("cost_against_clusters")) is not None:
         print("\nclusters\n")
         print(points(clusters["points"]))
@@ -31,13 +41,36 @@ def found(name: str) -> dict[str, Any] | None:
     return None
 
 
-def estimators(results: dict[str, dict[str, Any]], measure: str) -> str:
-    """A row for each estimator, a column for each budget."""
+def estimators(results: dict[str, dict[str, Any]], measure: str, form: str = ".2f") -> str:
+    """A row for each estimator, a column for each budget; empty where an estimator was not played."""
     budgets = max((list(by) for by in results.values()), key=len)
-    rows = [[f"{measure} at FTE", *budgets]] + [
-        [name, *("-" if by.get(fte) is None else f"{by[fte][measure]:.2f}" for fte in budgets)] for name, by in results.items()
+    cells = {
+        name: ["" if fte not in by else "-" if by[fte] is None else format(by[fte][measure], form) for fte in budgets]
+        for name, by in results.items()
+    }
+    return table([[f"{measure} at FTE", *budgets], *([name, *row] for name, row in cells.items())])
+
+
+def of_regimes(found: dict[str, dict[str, Any]]) -> str:
+    """A row for each regime: LDS of its scores in itself and in the target regime, a number for each of its seeds."""
+    head = [
+        "scored in",
+        "v(all)",
+        "LDS in that regime [95 %]",
+        "LDS in the target regime, by seed",
+        "the regimes' own utilities",
     ]
-    return table(rows)
+    rows = [
+        [
+            name,
+            f"{one['v_all']:.2f}",
+            f"{one['own']['lds']:.2f} [{one['own']['lds_low']:.2f}, {one['own']['lds_high']:.2f}]",
+            ", ".join(f"{target['lds']:.2f}" for target in one["target"]),
+            ", ".join(f"{value:.2f}" for value in one["utilities_with_target"]),
+        ]
+        for name, one in found.items()
+    ]
+    return table([head, *rows])
 
 
 def points(found: list[dict[str, Any]]) -> str:
