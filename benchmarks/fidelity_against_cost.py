@@ -3,9 +3,9 @@
 Usage, after `make repro`: python -m benchmarks.fidelity_against_cost [GAME ...]. Writes benchmarks/fidelity_against_cost.json;
 each of its two games takes half an hour the first time.
 
-`default` is the pipeline's scoring regime, at full depth, where black-box estimators are stopped at 16 FTE and play one seed;
-`top_4_layers` costs a fifth, and they play it to 64 FTE with three. Scores are also correlated with a reference, which is a
-metagradient of REFERENCE FTE and another seed, the mean of many pairs of runs. Medians over seeds; null is a budget that buys
+`default` is the pipeline's scoring regime, at full depth, where two black-box estimators play one seed, to 16 FTE;
+`top_4_layers` costs a fifth, and all of them play it to 64 FTE. Scores are also correlated with a reference, which is a
+metagradient of REFERENCE FTE and another seed, the mean of more pairs of runs. Medians over seeds; null is a budget that buys
 no estimate.
 """
 
@@ -34,15 +34,17 @@ from shed.valuation.regression import Regression
 from shed.valuation.removal import Removal
 
 RESULT = "benchmarks/fidelity_against_cost.json"
-PLAYERS, DEV_ROWS, COALITIONS, SEEDS = 64, 48, 24, (3, 4, 5)
-REFERENCE, REFERENCE_SEED = 40, 9
+PLAYERS, DEV_ROWS, COALITIONS, SEEDS = 64, 48, 24, (3, 4)
+REFERENCE, REFERENCE_SEED = {"top_4_layers": 40, "default": 20}, 9
 GAMES: dict[str, dict[str, Any]] = {"top_4_layers": {"depth": 4, "lr": 0.004}, "default": {}}
 MOST = {"top_4_layers": 64, "default": 16}
-MOST_OF_METAGRADIENT = {"top_4_layers": 16, "default": 8}
+MOST_OF_GRADIENTS = {"top_4_layers": 16, "default": 8}
 BUDGETS = (2, 4, 8, 16, 32, 64)
-OF_GRADIENTS = ("metagradient", "in_run")
+PLAYED_AT_DEFAULT = ("regression", "removal_of_4")
+OF_GRADIENTS = ("metagradient", "metagradient_banzhaf", "in_run")
 ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
     "metagradient": lambda seed, fte: Metagradient(seed, check=False),
+    "metagradient_banzhaf": lambda seed, fte: Metagradient(seed, check=False, weighting="banzhaf"),
     "in_run": lambda seed, fte: InRun(),
     "regression": lambda seed, fte: Regression(seed),
     "regression_on_in_run": lambda seed, fte: Regression(seed, surrogate=InRun()),
@@ -50,7 +52,6 @@ ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
     "removal_of_4": lambda seed, fte: Removal(n=4, k=1000, seed=seed),
     "permutation": lambda seed, fte: Permutation(seed),
     "shapiq_KernelSHAP": lambda seed, fte: Approximator("KernelSHAP", int(1.6 * fte), seed),
-    "shapiq_SVARM": lambda seed, fte: Approximator("SVARM", int(1.6 * fte), seed),
 }
 
 
@@ -59,7 +60,7 @@ def main(games: list[str]) -> None:
     for name in games or list(GAMES):
         with pool_game(PLAYERS, 1, DEV_ROWS, scoring_regime(**GAMES[name])) as game:
             measured = measure(game.play, half_coalitions(PLAYERS, COALITIONS, seed=2), "scoring")
-            reference = spend(Metagradient(REFERENCE_SEED, check=False), game.play, Budget(fte=REFERENCE)).estimate
+            reference = spend(Metagradient(REFERENCE_SEED, check=False), game.play, Budget(fte=REFERENCE[name])).estimate
             result[name] = {
                 "changes_to_the_scoring_regime": GAMES[name],
                 "players": PLAYERS,
@@ -67,15 +68,24 @@ def main(games: list[str]) -> None:
                 "utility_std": float(measured.utilities.std(ddof=1)),
                 "v_none": reference.v_none,
                 "v_all": reference.v_all,
-                "reference": {"fte": REFERENCE, **lds(measured, reference.scores, seed=2)},
+                "reference": {"fte": REFERENCE[name], **lds(measured, reference.scores, seed=2)},
                 "estimators": {},
             }
             for estimator in ESTIMATORS:
-                few = name == "default" and estimator not in OF_GRADIENTS
+                by_gradients = estimator in OF_GRADIENTS
+                if name == "default" and not by_gradients and estimator not in PLAYED_AT_DEFAULT:
+                    continue
                 result[name]["estimators"][estimator] = {
-                    str(fte): judged(game.play, estimator, fte, SEEDS[:1] if few else SEEDS, measured, reference.scores)
+                    str(fte): judged(
+                        game.play,
+                        estimator,
+                        fte,
+                        SEEDS[:1] if name == "default" and not by_gradients else SEEDS,
+                        measured,
+                        reference.scores,
+                    )
                     for fte in BUDGETS
-                    if fte <= (MOST_OF_METAGRADIENT if estimator == "metagradient" else MOST)[name]
+                    if fte <= (MOST_OF_GRADIENTS if by_gradients else MOST)[name]
                 }
                 write_json(RESULT, result)
     print(json.dumps(result, indent=2))

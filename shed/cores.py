@@ -16,19 +16,24 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
+CHUNK_TOKENS, CHUNK_TOKENS_OF_GPU = 256, 8192
+
+
 class Cores:
     """The cores that torch may use here; a GPU counts as one.
 
     Attributes:
         count: how many parts run at once.
+        chunk_tokens: how many tokens one part should have at most, for products to be fast and memory small.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
+        self.chunk_tokens = CHUNK_TOKENS if device.type == "cpu" else CHUNK_TOKENS_OF_GPU
         self._threads = ThreadPoolExecutor(self.count)
 
     def each(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
-        """The function's results in the order of the parts, which are begun in it: put the longest first.
+        """The function's results in the order of the parts, which are begun in it: put long parts before short ones.
 
         A single part has all cores. The function must not rely on torch's modes of the calling thread (`no_grad`), which
         others do not see.
@@ -49,7 +54,7 @@ class Cores:
         return list(self.each(function, parts))
 
     def share(self, sequences: Sequence[int], lengths: np.ndarray, most: int | None = None) -> list[list[int]]:
-        """Runs of sequences, in their order, of about as many tokens each: one for each core, or a multiple of that.
+        """Runs of sequences, in their order, of about as many tokens each: at most one for each core, or a multiple of that.
 
         Args:
             sequences: which ones; their lengths are looked up in `lengths`. Neighbours should be of similar length.

@@ -114,7 +114,7 @@ class Score(Section):
     )
     n: Positive = Field(description="removal: clusters that are removed together in one step")
     k: Positive = Field(description="removal: iterations, each a new order of removal")
-    weighting: Literal["shapley", "banzhaf"] = Field(description="regression: how coalitions are weighted")
+    weighting: Literal["shapley", "banzhaf"] = Field(description="regression, metagradient: how coalitions are weighted")
     surrogate: Literal["none", "in_run", "metagradient"] = Field(
         description="regression: cheap scores that evaluations then correct"
     )

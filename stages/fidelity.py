@@ -60,7 +60,7 @@ def run(params: Params) -> None:
 def target_regime(params: Params) -> Regime:
     """The final tuning's: all layers, its optimiser, schedule, learning rate, batch size and epochs.
 
-    Initial weights and batches are by the audit's seed: as with the final tuning, scoring has not seen them.
+    Initial weights and batches are by the audit's seed, which is not that of scoring.
     """
     final = params.finetune
     return Regime(

@@ -10,7 +10,7 @@ from shed.models import load_model, load_tokenizer
 from shed.prompts import encode_all
 from shed.records import Record
 from shed.valuation.backward import fine_tune_equivalents, in_run, metagradient
-from shed.valuation.training import CoalitionTrainer, Regime
+from shed.valuation.training import CoalitionTrainer, Optimizer, Regime
 from shed.valuation.utility import Kind, dev_set
 
 REGIME = Regime(
@@ -63,7 +63,7 @@ SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
 def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     tiny_model: str,
     records: list[Record],
-    optimizer: str,
+    optimizer: Optimizer,
     lr: float,
     weights: list[float],
     utility: Kind,
@@ -72,7 +72,7 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
+    regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)
     trainer = double_trainer(tiny_model, records, regime, utility)
     together = np.array([weights, [1, 1, 1, 0, 0, 0.5, 0]])  # with another coalition, which must not be seen
     values, gradients = metagradient(trainer, together)
@@ -100,6 +100,22 @@ def test_first_order_effects_are_the_gradient_of_one_plain_step(tiny_model: str,
     regime = dataclasses.replace(REGIME, momentum=0.0, lr=1e-4, batch_size=7, epochs=1)
     trainer = double_trainer(tiny_model, records, regime)
     np.testing.assert_allclose(in_run(trainer, np.ones((1, 7)))[1], metagradient(trainer, np.ones((1, 7)))[1], rtol=1e-2)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "frozen_adam"])
+def test_coalitions_that_are_tuned_together_have_the_gradients_that_they_have_alone(
+    tiny_model: str, records: list[Record], optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches that are empty for some of them alone, a schedule that then lags, a bystander, and states of two segments."""
+    regime = dataclasses.replace(REGIME, batch_size=2, schedule="linear", warmup=0.3, optimizer=optimizer, lr=0.01)
+    trainer = double_trainer(tiny_model, records, regime, members=6)
+    together = np.array([[1, 0, 1, 1, 0, 0.5], [1, 0, 0, 1, 1, 0], [0] * 6, [0, 1, 0, 0, 1, 0]])
+    alone = [metagradient(trainer, one[None]) for one in together]
+    monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 4 * 4 * 8 * 4 * trainer.top.initial.numel())
+    utilities, gradients = metagradient(trainer, together)
+    np.testing.assert_allclose(utilities, [utility for (utility,), _ in alone], rtol=1e-9)
+    np.testing.assert_allclose(gradients, [gradient for _, (gradient,) in alone], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(in_run(trainer, together)[1], [in_run(trainer, one[None])[1][0] for one in together], rtol=1e-6)
 
 
 def test_a_tuning_too_long_to_keep_is_cut_into_segments_and_gives_the_same(

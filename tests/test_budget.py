@@ -1,11 +1,15 @@
 """Scoring ends at a limit or at a target, and says at which."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from table_game import Kept, TableGame, play
 
 from shed.errors import ShedError
 from shed.valuation.budget import Budget, spend
+from shed.valuation.estimate import Estimate
+from shed.valuation.game import Game
 from shed.valuation.permutation import Permutation
 from shed.valuation.regression import Regression
 from shed.valuation.removal import Removal
@@ -29,6 +33,27 @@ def test_each_limit_ends_it_before_it_is_exceeded(game: TableGame) -> None:
     by_minutes = spend(permutation, Kept(game), Budget(minutes=1.5))  # an evaluation takes a second here
     assert 90 <= by_minutes.cost.seconds <= 90 + 20
     assert by_minutes.ended.startswith("the budget of 1.5 minutes is spent")
+
+
+def test_what_a_game_costs_before_its_first_evaluation_is_of_the_budget(game: TableGame) -> None:
+    kept = Kept(game)
+    without = spend(Permutation(seed=0), kept, Budget(fte=30))
+    kept.setup_fte = 25.0
+    with pytest.raises(ShedError, match=r"the budget of 30 FTE is spent \(25\.00 used\)"):
+        spend(Permutation(seed=0), kept, Budget(fte=30))
+    assert spend(Permutation(seed=0), kept, Budget(fte=55)).cost.fte == without.cost.fte + 25
+
+
+def test_what_is_asked_for_twice_is_paid_for_once(game: TableGame) -> None:
+    class Twice:
+        def least(self, game: Game) -> str:
+            return "two"
+
+        def rounds(self, game: Game) -> Iterator[Estimate]:
+            values = game.value(np.ones((3, 10), dtype=bool))
+            yield Estimate(np.zeros(10), np.zeros(10), values[0], values[2])
+
+    assert spend(Twice(), Kept(game), Budget(evaluations=1)).cost.evaluations == 1
 
 
 def test_a_target_ends_it_sooner(game: TableGame) -> None:

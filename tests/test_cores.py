@@ -1,5 +1,6 @@
 """Parts of a computation on cores of their own."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -39,6 +40,7 @@ def test_shares_keep_the_order_and_hold_about_as_many_tokens_each_and_no_more_th
 ) -> None:
     groups = Cores(CPU).share(range(len(lengths)), np.array(lengths), most)
     assert [i for group in groups for i in group] == list(range(len(lengths)))
+    assert len(groups) <= 3 * (1 if most is None else math.ceil(sum(lengths) / (3 * most)))
     equal = sum(lengths) / 3
     limit = max(lengths) + (equal if most is None else min(most, equal))
     assert all(len(group) == 1 or sum(lengths[i] for i in group) <= limit for group in groups)

@@ -1,6 +1,7 @@
 """A coalition's utility from cached hidden states is the utility of tuning the whole model on it, and of nothing else."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from shed.errors import ShedError
 from shed.models import load_model, load_tokenizer
 from shed.prompts import Encoded, encode_all
 from shed.records import Record
+from shed.valuation.game import Attribution, TuningGame
 from shed.valuation.top import length_batches
-from shed.valuation.training import CoalitionTrainer, Regime
+from shed.valuation.training import CoalitionTrainer, Optimizer, Regime
 from shed.valuation.utility import DevSet
 
 REGIME = Regime(
@@ -61,27 +63,48 @@ def whole_model_utility(
         return torch.nn.functional.cross_entropy(logits, tokens[0, record.prompt_length :], reduction="sum")
 
     parameters = [p for p in model.parameters() if p.requires_grad]
-    sgd = torch.optim.SGD(parameters, lr=regime.lr, momentum=regime.momentum)
-    adamw = torch.optim.AdamW(parameters, lr=regime.lr, betas=(regime.momentum, 0.999), weight_decay=0.0)
-    optimizer = sgd if regime.optimizer == "sgd" else adamw
-    for batch in length_batches([len(r.tokens) for r in members], regime.batch_size, regime.epochs, regime.seed):
-        if not any(weights[i] for i in batch):
-            continue
-        optimizer.zero_grad()
-        loss = sum(float(weights[i]) * nats(members[i]) for i in batch) / sum(members[i].response_length for i in batch)
-        loss.backward()  # type: ignore[union-attr]
-        optimizer.step()
+    batches = length_batches([len(r.tokens) for r in members], regime.batch_size, regime.epochs, regime.seed)
+
+    def tune(optimizer: torch.optim.Optimizer, weights: np.ndarray, before_step: Callable[[], None] = lambda: None) -> None:
+        for batch in batches:
+            if any(weights[i] for i in batch):
+                optimizer.zero_grad()
+                loss = sum(float(weights[i]) * nats(members[i]) for i in batch) / sum(members[i].response_length for i in batch)
+                loss.backward()  # type: ignore[union-attr]
+                before_step()
+                optimizer.step()
+
+    def adamw() -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameters, lr=regime.lr, betas=(regime.momentum, 0.999), weight_decay=0.0)
+
+    if regime.optimizer == "sgd":
+        tune(torch.optim.SGD(parameters, lr=regime.lr, momentum=regime.momentum), weights)
+    elif regime.optimizer == "adamw":
+        tune(adamw(), weights)
+    else:
+        untuned, squares = [p.detach().clone() for p in parameters], [0.0] * len(parameters)
+
+        def look() -> None:
+            squares[:] = [so_far + float(p.grad.square().mean()) for so_far, p in zip(squares, parameters, strict=True)]  # type: ignore[union-attr]
+
+        tune(adamw(), np.ones(len(members)), look)
+        for p, old, square in zip(parameters, untuned, squares, strict=True):
+            p.data.copy_(old)
+            # AdamW's step is lr · m / √v; with v given and no momentum that is one of plain SGD on gradients over √v
+            root = (square / len(batches)) ** 0.5
+            p.register_hook(lambda g, root=root: g / root)
+        tune(torch.optim.SGD(parameters, lr=regime.lr), weights)
     with torch.no_grad():
         return -float(sum(nats(r) for r in dev)) / sum(r.response_length for r in dev)
 
 
 @pytest.mark.parametrize("depth", [1, 2, None])
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "frozen_adam"])
 def test_cached_layers_padding_and_dropped_records_change_nothing(
-    tiny_model: str, encoded: list[Encoded], depth: int | None, optimizer: str
+    tiny_model: str, encoded: list[Encoded], depth: int | None, optimizer: Optimizer
 ) -> None:
-    lr = 0.5 if optimizer == "sgd" else 0.01
-    regime = dataclasses.replace(REGIME, depth=depth, optimizer=optimizer, lr=lr)  # type: ignore[arg-type]
+    lr, momentum = 0.5 if optimizer == "sgd" else 0.01, 0.0 if optimizer == "frozen_adam" else 0.9
+    regime = dataclasses.replace(REGIME, depth=depth, optimizer=optimizer, lr=lr, momentum=momentum)
     together = np.array([[1, 0, 1, 1, 0, 0, 0.5, 1], np.zeros(8), np.eye(8)[3], [1, 1, 0, 1, 1, 1, 1, 0]])
     fast = trainer(tiny_model, encoded, regime).utilities(together)
     slow = [whole_model_utility(tiny_model, encoded[:8], encoded[8:], weights, regime) for weights in together]
@@ -102,6 +125,24 @@ def test_every_evaluation_starts_afresh(tiny_model: str, encoded: list[Encoded])
     first = one.utilities(everything)
     one.utilities(half)
     assert one.utilities(everything) == first
+
+
+@pytest.mark.parametrize("how", [None, "metagradient"])
+def test_what_diverges_spoils_none_of_those_that_are_tuned_beside_it(
+    tiny_model: str, encoded: list[Encoded], how: Attribution | None
+) -> None:
+    game = TuningGame(trainer(tiny_model, encoded), np.arange(8).tolist(), [str(i) for i in range(8)])
+    weights = np.array([[1e30] * 8, [1] * 8, [1, 0] * 4, [0] * 8])
+    diverged, *sound = game.evaluate(weights, how)
+    assert not diverged.finite
+    assert [one.utility for one in sound] == pytest.approx([game.evaluate(one[None], how)[0].utility for one in weights[1:]])
+    assert all(one.finite for one in sound)
+
+
+def test_the_set_up_of_frozen_moments_is_a_tuning_on_all_records(tiny_model: str, encoded: list[Encoded]) -> None:
+    assert trainer(tiny_model, encoded).setup_fte == 0.0
+    one = trainer(tiny_model, encoded, dataclasses.replace(REGIME, optimizer="frozen_adam", lr=0.01))
+    assert one.setup_fte + one.fine_tune_equivalents(np.zeros(8)) == pytest.approx(1.0)
 
 
 def test_the_cost_of_all_records_is_one_and_of_none_is_measuring_alone(tiny_model: str, encoded: list[Encoded]) -> None:

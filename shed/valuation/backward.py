@@ -7,8 +7,9 @@ With u the dev utility, s the state (LoRA weights, optimiser averages) and w the
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
 ∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. For the records of the
 coalition both are derivatives of g · d, in the weights and in θ; for the others one forward-mode pass in direction d gives
-∇ℓ_i · d. Memory is that of CHUNK_TOKENS tokens on each core, plus 4 vectors of LoRA size for each step, up to KEPT_BYTES: a
-longer tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751, 2504.16430).
+∇ℓ_i · d. Memory is that of a chunk of tokens on each core, plus 4 vectors of LoRA size for each step of each run, up to
+KEPT_BYTES: a longer tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751,
+2504.16430).
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.progress import track
 from shed.valuation.game import RUNS_TOGETHER, Attribution
-from shed.valuation.training import CoalitionTrainer, Seats, State, column, present
+from shed.valuation.training import CoalitionTrainer, Seats, State, column, present, short_attention
 
 KEPT_BYTES = 2**30
 
@@ -129,9 +130,9 @@ def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: A
     """The cost in FTE of a run with marginals at weights (N,), in the terms of `CoalitionTrainer.fine_tune_equivalents`.
 
     `metagradient` adds to the tuning: for the records of the coalition four passes, a gradient and its derivative, and one
-    tuning more of all segments but the last; for the others a forward-mode pass, which is two; a backward pass over dev.
-    `in_run` adds for all records a forward-mode pass, and for each step a forward and a backward pass over dev. Both add a
-    forward-mode pass over bystanders.
+    tuning more of all segments but the last, as if run in a pair; for the others a forward-mode pass, which is two; a backward
+    pass over dev. `in_run` adds for all records a forward-mode pass, and for each step a forward and a backward pass over dev.
+    Both add a forward-mode pass over bystanders.
     """
     tuned, dev = 2.0 * trainer.regime.epochs * trainer.lengths, trainer.dev_length
     inside, everything = tuned[weights != 0].sum(), tuned.sum()
@@ -147,8 +148,9 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
     """Utilities (K,) after tuning by `weights` (K, N), and first-order effects on them along the runs, (K, N + B) float64.
 
     A record's effect is the sum over its steps of −lr · ∇ℓ_i · ∇u, taken at that step, over the batch's response tokens:
-    what one plain gradient step on it would add to utility (In-Run Data Shapley, arXiv 2406.11011, section 4.1). Momentum
-    and moving second moments are left out, so the scores have the unit of utility but not its scale.
+    what one plain gradient step on it would add to utility (In-Run Data Shapley, arXiv 2406.11011, section 4.1), or one with
+    the preconditioner of `frozen_adam`. Momentum and AdamW's second moments are left out, so the scores have the unit of
+    utility but not its scale.
     """
     state, taken = trainer.start(len(weights)), np.zeros(len(weights), dtype=int)
     total, pull = np.zeros(weights.shape), _Pull(trainer, len(weights))
@@ -173,7 +175,7 @@ def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Te
         terms = trainer.top.dev_terms(lora, own[0])
         return float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
 
-    with sdpa_kernel(SDPBackend.MATH):
+    with short_attention(at.device):
         parts = trainer.top.cores.map(part, product(trainer.top.dev_batches, at))
     utilities, gradients = zip(*parts, strict=True)
     return np.reshape(utilities, (-1, len(at))).sum(axis=0), torch.stack(gradients).view(-1, *at.shape).sum(0)
@@ -220,13 +222,13 @@ def _slopes_and_curvature(
     parts: list[tuple[Callable[[Seats], tuple[Tensor, Tensor | None]], Seats]]
     parts = [(inside, seats) for seats in trainer.seats(batch, taken)]
     parts += [(outside, seats) for seats in trainer.seats(batch, ~taken)]
-    with _forward_mode() as level:
-        found = trainer.top.cores.map(lambda part: part[0](part[1]), parts)
     slopes, total = np.zeros(weights.shape), torch.zeros_like(at)
-    for (_, seats), (own, curvature) in zip(parts, found, strict=True):
-        slopes[seats.coalitions[seats.rows], seats.records] = own.detach().double().cpu().numpy()
-        if curvature is not None:
-            total[seats.coalitions] += curvature
+    with _forward_mode() as level:
+        found = trainer.top.cores.each(lambda part: part[0](part[1]), parts)
+        for (_, seats), (own, curvature) in zip(parts, found, strict=True):
+            slopes[seats.coalitions[seats.rows], seats.records] = own.detach().double().cpu().numpy()
+            if curvature is not None:
+                total[seats.coalitions] += curvature
     return slopes[:, batch], total
 
 

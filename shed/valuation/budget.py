@@ -192,10 +192,7 @@ class MeteredGame:
         )
         self._bar.n = self._spent(self.cost)
         self._bar.refresh()
-        finite = np.isfinite(evaluation.utility) and (
-            evaluation.marginals is None or bool(np.isfinite(evaluation.marginals).all())
-        )
-        if not finite:
+        if not evaluation.finite:
             self.diverged += 1
             if self._on_divergence == "stop":
                 players = ", ".join(map(str, np.flatnonzero(weights)))

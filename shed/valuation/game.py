@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shed.valuation.training import CoalitionTrainer
 
 Attribution = Literal["metagradient", "in_run"]
+Weighting = Literal["shapley", "banzhaf"]
 TOGETHER = 8  # coalitions that are tuned together
 RUNS_TOGETHER = 2  # tunings with marginals, which keep their states: a coalition and its complement
 
@@ -33,6 +34,11 @@ class Evaluation:
     seconds: float
     fte: float
     marginals: np.ndarray | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether the tuning did not diverge."""
+        return bool(np.isfinite(self.utility)) and (self.marginals is None or bool(np.isfinite(self.marginals).all()))
 
 
 class Spent(Exception):
@@ -97,9 +103,20 @@ class TuningGame:
         return self._trainer.fine_tune_equivalents(own) if how is None else fine_tune_equivalents(self._trainer, own, how)
 
     def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
-        """Tune on coalitions (m, players) bool, or by weights, together, and measure; with marginals if `how` is given."""
+        """Tune on coalitions (m, players) bool, or by weights, together, and measure; with marginals if `how` is given.
+
+        What diverges spoils those that are tuned beside it (0 · ∞ is no number): what is not finite is evaluated again, alone.
+        """
+        found = self._together(weights, how)
+        if len(weights) == 1:
+            return found
+        alone = zip(found, weights[:, None], strict=True)
+        return [evaluation if evaluation.finite else self._together(one, how)[0] for evaluation, one in alone]
+
+    def _together(self, weights: np.ndarray, how: Attribution | None) -> list[Evaluation]:
         from shed.valuation.backward import in_run, metagradient
 
+        self._trainer.set_up()
         own = weights[:, self.owner].astype(np.float64)
         began = time.perf_counter()
         marginals: list[np.ndarray | None] = [None] * len(own)

@@ -146,7 +146,7 @@ class LedgeredGame:
         return self._game.price(weights, how)
 
     def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Iterator[Evaluation]:
-        """The evaluations of weights (m, players), in order, with marginals if `how` is given.
+        """The evaluations of weights (m, players), in order, with marginals if `how` is given; measured as they are asked for.
 
         Each is from the ledger, or measured and kept: TOGETHER coalitions at a time, or RUNS_TOGETHER with marginals.
         """

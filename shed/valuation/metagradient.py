@@ -15,7 +15,7 @@ from itertools import count
 import numpy as np
 
 from shed.valuation.estimate import Estimate, average, weighted_mean
-from shed.valuation.game import DifferentiableGame
+from shed.valuation.game import DifferentiableGame, Weighting
 
 GOLDEN = (5**0.5 - 1) / 2
 NUDGE = 0.1
@@ -37,11 +37,14 @@ class Metagradient:
     players, and a note says so.
 
     Attributes:
+        weighting: `shapley`, or `banzhaf`, for which every pair stands at t = 1/2: players' values to a random half, whose sum
+            is not v(all) − v(none) (Data Banzhaf, arXiv 2205.15466). The first pair is the same.
         check: first compare the gradients of two close weightings, at the cost of one run more.
     """
 
     seed: int
     check: bool = True
+    weighting: Weighting = "shapley"
 
     def least(self, game: DifferentiableGame) -> str:
         runs = 3 if self.check else 2
@@ -78,7 +81,8 @@ class Metagradient:
             yield estimate
 
     def _coalition(self, players: int, pair: int) -> np.ndarray:
-        size = round((1.0 - GOLDEN * pair % 1.0) / 2 * players)
+        share = 0.5 if self.weighting == "banzhaf" else (1.0 - GOLDEN * pair % 1.0) / 2
+        size = round(share * players)
         mask = np.zeros(players, dtype=bool)
         mask[np.random.default_rng([self.seed, 3, pair]).permutation(players)[:size]] = True
         return mask
@@ -109,4 +113,5 @@ def _by_player(game: DifferentiableGame, records: np.ndarray) -> np.ndarray:
 
 def _marginals(game: DifferentiableGame, weights: np.ndarray) -> np.ndarray:
     """(m, N + B) at weights (m, players)."""
-    return np.stack([run.marginals for run in game.marginals(weights, "metagradient") if run.marginals is not None])
+    marginals = [run.marginals for run in game.marginals(weights, "metagradient")]
+    return np.stack([own for own in marginals if own is not None])

@@ -15,19 +15,17 @@ games, so φ(v) = φ(βs) + φ(v − βs), and evaluations pay for what the surr
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
 
 import numpy as np
 
 from shed.errors import ShedError
 from shed.valuation.estimate import Estimate, Estimator
-from shed.valuation.game import DifferentiableGame, Spent
+from shed.valuation.game import DifferentiableGame, Spent, Weighting
 
 PENALTIES = np.concatenate([[0.0], np.logspace(-6, 3, 28)])
 FOLDS = 5
 ENOUGH = 5  # evaluations a player; with fewer, scores are shrunk and said to be
 GOLDEN = (5**0.5 - 1) / 2
-Weighting = Literal["shapley", "banzhaf"]
 
 
 @dataclass(frozen=True)

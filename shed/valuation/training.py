@@ -8,10 +8,11 @@ dropped; a batch whose records are all absent is no step. A step's loss is the w
 response tokens of the *whole* batch, so that a difference between two coalitions is their members and nothing else.
 
 K coalitions are tuned together, batch by batch: what is (K, ...) below has a row for each. They do not see each other, but for
-the last digits, which depend on how many records go through the layers at once.
+the last digits, which depend on how many records go through the layers at once, and for what is infinite in one of them.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -29,7 +30,7 @@ from shed.valuation.utility import DevSet
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-CHUNK_TOKENS = 256  # that go through the layers together on a core
+Optimizer = Literal["sgd", "adamw", "frozen_adam"]
 SECOND_BETA = 0.999
 EPSILON = 1e-8
 
@@ -43,7 +44,7 @@ class Regime:
         r, alpha, modules: LoRA rank, scale (alpha / r) and the names of the linear layers that it is added to.
         optimizer, lr, momentum: SGD with momentum; AdamW without weight decay whose first beta is `momentum`; or `frozen_adam`,
             AdamW with one second moment for each LoRA matrix (Adam-mini, arXiv 2406.16793), taken from an AdamW tuning on all
-            records and then kept: it moves as AdamW does, and is smooth in the records' weights where AdamW is not.
+            records and then kept: on all records it moves as far as AdamW, and it is smooth in the records' weights.
         batch_size: records a step before absent ones are dropped.
         epochs: passes over the records.
         schedule: `constant` lr, or `linear`: up over the first `warmup` (a share of the steps), then down towards 0.
@@ -55,7 +56,7 @@ class Regime:
     r: int
     alpha: int
     modules: Sequence[str]
-    optimizer: Literal["sgd", "adamw", "frozen_adam"]
+    optimizer: Optimizer
     lr: float
     momentum: float
     batch_size: int
@@ -121,12 +122,18 @@ class CoalitionTrainer:
         """The state after a batch, and how many steps (K,) each coalition has taken; only those in `moves` (K,) take one."""
         taken = taken + moves
         after, rows = self.advance(state, gradient, np.maximum(taken, 1)), column(moves, gradient)
-        return State(*(torch.where(rows, new, old) for new, old in zip(after, state, strict=True))), taken
+        moved = [old if new is old else torch.where(rows, new, old) for new, old in zip(after, state, strict=True)]
+        return State(*moved), taken
 
     def advance(self, state: State, gradient: Tensor, number: np.ndarray) -> State:
         """The optimiser's step, which is the `number`-th (K,) of each coalition, from 1."""
         rates = np.array([self.lr(int(step)) for step in number])
         return advance(self.regime, state, self.preconditioned(gradient), number, rates)
+
+    def set_up(self) -> None:
+        """Do now what the first evaluation would wait for, so that it counts to none."""
+        if self.regime.optimizer == "frozen_adam":
+            _ = self.roots
 
     def preconditioned(self, gradient: Tensor) -> Tensor:
         """A gradient (K, P), or what stands for it under `frozen_adam`: over the roots of the frozen second moments."""
@@ -170,20 +177,24 @@ class CoalitionTrainer:
 
         total = torch.zeros_like(at)
         parts = self.seats(batch, weights[:, batch] != 0)
-        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on short sequences
-            found = self.top.cores.map(part, parts)
-        for seats, gradient in zip(parts, found, strict=True):
-            total[seats.coalitions] += gradient
+        with short_attention(at.device):
+            for seats, gradient in zip(parts, self.top.cores.each(part, parts), strict=True):
+                total[seats.coalitions] += gradient
         return total
 
     def seats(self, records: Sequence[int] | np.ndarray, taken: np.ndarray) -> list["Seats"]:
-        """Who goes through the layers together: of the `records`, for each coalition those that `taken` (K, B) has."""
+        """Who goes through the layers together: of the `records`, for each coalition those that `taken` (K, B) has.
+
+        Seats are in the order of coalitions, and of lengths within one, up and down in turn, so that neighbours are alike.
+        """
         coalitions, places = np.nonzero(taken)
         own = np.asarray(records)[places]
         lengths = np.concatenate([self.lengths, self.bystander_lengths])[own]
         return [
             Seats(*np.unique(coalitions[run], return_inverse=True), own[run])
-            for run in self.top.cores.share(np.lexsort([lengths, coalitions]).tolist(), lengths, CHUNK_TOKENS)
+            for run in self.top.cores.share(
+                np.lexsort([lengths * (1 - coalitions % 2 * 2), coalitions]).tolist(), lengths, self.top.cores.chunk_tokens
+            )
         ]
 
     def scale(self, batch: Sequence[int], seats: "Seats", weights: np.ndarray) -> Tensor:
@@ -210,6 +221,11 @@ class CoalitionTrainer:
         """
         tuned = 2.0 * self.regime.epochs * self.lengths
         return float((tuned[weights != 0].sum() + self.dev_length) / (tuned.sum() + self.dev_length))
+
+
+def short_attention(device: torch.device) -> AbstractContextManager[None]:
+    """Attention by plain products where that is faster: the fused kernel's backward pass is slow on a processor."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 class Seats(NamedTuple):
