@@ -58,7 +58,8 @@ def of_regimes(found: dict[str, dict[str, Any]]) -> str:
         "v(all)",
         "LDS in that regime [95 %]",
         "LDS in the target regime, by seed",
-        "the regimes' own utilities",
+        "of the mean over its seeds [95 %]",
+        "its utilities with the target's",
     ]
     rows = [
         [
@@ -66,6 +67,7 @@ def of_regimes(found: dict[str, dict[str, Any]]) -> str:
             f"{one['v_all']:.2f}",
             f"{one['own']['lds']:.2f} [{one['own']['lds_low']:.2f}, {one['own']['lds_high']:.2f}]",
             ", ".join(f"{target['lds']:.2f}" for target in one["target"]),
+            f"{one['target_mean']['lds']:.2f} [{one['target_mean']['lds_low']:.2f}, {one['target_mean']['lds_high']:.2f}]",
             ", ".join(f"{value:.2f}" for value in one["utilities_with_target"]),
         ]
         for name, one in found.items()

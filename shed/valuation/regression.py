@@ -96,12 +96,13 @@ class Regression:
         problem = _Problem(coalitions, values, v_none, v_all, self.weighting, surrogate)
         pairs = len(values) // 2
         order = np.random.default_rng([self.seed, 1, pairs]).permutation(pairs)
-        penalty = problem.best_penalty(np.array_split(order, FOLDS))
+        distinct = len(np.unique(coalitions, axis=0)) + 2
+        few = distinct < ENOUGH * players
+        penalty = problem.best_penalty(np.array_split(order, FOLDS), few)
         everything = np.arange(pairs)
         halves = np.stack([problem.scores(everything[::2], penalty), problem.scores(everything[1::2], penalty)])
         notes = []
-        distinct = len(np.unique(coalitions, axis=0)) + 2
-        if distinct < ENOUGH * players:
+        if few:
             towards = "equal shares" if surrogate is None else "the surrogate"
             notes.append(
                 f"{distinct} evaluations for {players} players are fewer than {ENOUGH * players}: scores are shrunk towards "
@@ -153,7 +154,7 @@ class _Problem:
             direction = np.zeros(players) if surrogate is None else surrogate - surrogate.mean()
         along = self._rows @ direction
         if along @ along > 0:
-            beta = (along @ self._targets) / (along @ along)
+            beta = max(0.0, (along @ self._targets) / (along @ along))  # a surrogate that fits the wrong way round is no help
             self._prior = self._prior + beta * direction
             self._targets = self._targets - beta * along
 
@@ -163,15 +164,20 @@ class _Problem:
         scores: np.ndarray = self._prior + vectors @ (_inverse(values, penalty) * moment)
         return scores
 
-    def best_penalty(self, folds: list[np.ndarray]) -> float:
-        """The penalty with the least squared error on pairs that were left out."""
-        errors = np.zeros(len(PENALTIES))
-        for fold in folds:
+    def best_penalty(self, folds: list[np.ndarray], few: bool) -> float:
+        """The penalty with the least squared error on left-out pairs; if `few`, the largest one within its standard error.
+
+        Few pairs cannot tell penalties apart, and the least error alone often takes one that keeps mostly noise.
+        """
+        errors = np.empty((len(folds), len(PENALTIES)))
+        for own, fold in zip(errors, folds, strict=True):
             values, vectors, moment = self._decompose(np.concatenate([other for other in folds if other is not fold]))
             rows, targets = self._of(fold)
             solutions = np.stack([_inverse(values, penalty) * moment for penalty in PENALTIES])
-            errors += np.square((rows @ vectors) @ solutions.T - targets[:, None]).sum(axis=0)
-        return float(PENALTIES[np.argmin(errors)])
+            own[:] = np.square((rows @ vectors) @ solutions.T - targets[:, None]).mean(axis=0)
+        mean, least = errors.mean(axis=0), errors.mean(axis=0).argmin()
+        stderr = errors[:, least].std(ddof=1) / np.sqrt(len(folds))
+        return float(PENALTIES[mean <= mean[least] + stderr].max() if few else PENALTIES[least])
 
     def stderr(self, penalty: float) -> np.ndarray:
         """(players,) standard errors: the spread of A⁻¹ Σ x e over pairs, e the residual a pair had if it were left out."""
