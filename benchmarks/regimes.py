@@ -4,13 +4,15 @@ Usage, after `make repro`: python -m benchmarks.regimes. Writes benchmarks/regim
 
 The default pool's proxies are scored by one pair of metagradient runs in each of several regimes, the default and others that
 differ from it in one thing. Scores are audited by the same unseen halves in their own regime and in the target regime under
-several seeds, of initial weights and batches, since nobody knows which the final tuning will have. A prediction can hardly agree
-with one of them more than they do with each other, but it can with their mean.
+several seeds, of initial weights and batches, since nobody knows which the final tuning will have. A prediction can hardly
+agree with one of them more than they do with each other, but it can with their mean.
 """
 
 import json
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from benchmarks.games import pool_game, scoring_regime
 from shed.fidelity import Measured, half_coalitions, lds, measure

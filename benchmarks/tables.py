@@ -9,7 +9,7 @@ from shed.files import read_json
 
 def main() -> None:
     if (accuracy := found("accuracy_against_cost")) is not None:
-        for regime in (regime for regime in ("mild", "harsh", "default") if regime in accuracy):
+        for regime in (regime for regime in ("mild", "harsh") if regime in accuracy):
             print(f"\n{regime}: v(none) {accuracy[regime]['v_none']:.2f}, v(all) {accuracy[regime]['v_all']:.2f}\n")
             for measure in ("spearman", "pearson"):
                 print(estimators(accuracy[regime]["estimators"], measure), end="\n\n")
