@@ -3,10 +3,10 @@
 Usage, after `make repro`: python -m benchmarks.accuracy_against_cost. Writes benchmarks/accuracy_against_cost.json; it takes a
 quarter of an hour the first time.
 
-The games are exact: all 256 coalitions are tuned and measured, with SGD, in the mild one for two epochs and in the harsh one for
-three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared with the
-exact ones. null is a budget that does not cover an estimator's first estimate. Black-box estimators play the coalitions that
-the exact values have paid for; metagradient pays for its runs, and so is stopped at 16 FTE.
+The games are exact: all 256 coalitions are tuned and measured, with SGD, in the mild one for two epochs and in the harsh
+one for three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared
+with the exact ones. null is a budget that does not cover an estimator's first estimate. Black-box estimators play the
+coalitions that the exact values have paid for; metagradient pays for its runs, and so is stopped at 16 FTE.
 """
 
 import json
