@@ -47,9 +47,9 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
         ("method: metagradient", "method: removal", "score.members is 8, but removal knows clusters alone"),
         (
-            "target_coalitions: 5",
-            "target_coalitions: 9",
-            "fidelity.target_coalitions is 9; it must be at most fidelity.coalitions",
+            "target_coalitions: 16",
+            "target_coalitions: 19",
+            "fidelity.target_coalitions is 19; it must be at most fidelity.coalitions",
         ),
         ("pool_rows: 2000", "pool_rows: 20", "C is 32, but data.pool_rows is 20; C must be at most that"),
         ("seed: 2", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
