@@ -35,7 +35,7 @@ from shed.valuation.removal import Removal
 
 RESULT = "benchmarks/fidelity_against_cost.json"
 PLAYERS, DEV_ROWS, COALITIONS, SEEDS = 64, 48, 24, (3, 4)
-REFERENCE, REFERENCE_SEED = {"top_4_layers": 40, "default": 20}, 9
+REFERENCE, REFERENCE_SEED = {"top_4_layers": 40, "default": 12}, 9
 GAMES: dict[str, dict[str, Any]] = {"top_4_layers": {"depth": 4, "lr": 0.004}, "default": {}}
 MOST = {"top_4_layers": 64, "default": 16}
 MOST_OF_GRADIENTS = {"top_4_layers": 16, "default": 8}
