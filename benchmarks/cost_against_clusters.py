@@ -20,7 +20,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.games import LEDGER, pool_game, scoring_regime
-from shed.fidelity import half_coalitions, lds, measure
+from shed.fidelity import half_coalitions, lds, mean_over_draws, measure
 from shed.files import write_json
 from shed.models import load_model, load_tokenizer
 from shed.params import load_params
@@ -59,7 +59,8 @@ def main() -> None:
 def point(game: LedgeredGame, coalitions: int) -> dict[str, Any]:
     """Cost and fidelity of one pair of runs."""
     outcome = spend(Metagradient(seed=1, check=False), game, Budget(evaluations=4))
-    measured = measure(game, half_coalitions(game.players, coalitions, seed=2), "scoring")
+    halves = half_coalitions(game.players, coalitions, seed=2)
+    measured = mean_over_draws(halves, [measure(game, halves, "scoring")], "scoring")
     return {
         "C": game.players,
         "fte": outcome.cost.fte,

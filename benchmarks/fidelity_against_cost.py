@@ -21,7 +21,7 @@ from scipy.stats import pearsonr
 
 from benchmarks.games import pool_game, scoring_regime
 from shed.errors import ShedError
-from shed.fidelity import Measured, half_coalitions, lds, measure
+from shed.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
 from shed.files import read_json, write_json
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget, spend
@@ -59,7 +59,8 @@ def main(games: list[str]) -> None:
     result: dict[str, Any] = read_json(RESULT) if Path(RESULT).exists() else {}
     for name in games or list(GAMES):
         with pool_game(PLAYERS, 1, DEV_ROWS, scoring_regime(**GAMES[name])) as game:
-            measured = measure(game.play, half_coalitions(PLAYERS, COALITIONS, seed=2), "scoring")
+            halves = half_coalitions(PLAYERS, COALITIONS, seed=2)
+            measured = mean_over_draws(halves, [measure(game.play, halves, "scoring")], "scoring")
             reference = spend(Metagradient(REFERENCE_SEED, check=False), game.play, Budget(fte=REFERENCE[name])).estimate
             result[name] = {
                 "changes_to_the_scoring_regime": GAMES[name],

@@ -43,8 +43,8 @@ def main() -> None:
     (utility,), marginals = metagradient(trainer, np.ones((1, RECORDS)))
     result = {
         "steps": len(trainer.batches),
-        "lora_weights": len(trainer.top.initial),
-        "bytes_of_all_states": 4 * 4 * len(trainer.top.initial) * len(trainer.batches),
+        "lora_weights": len(trainer.initial),
+        "bytes_of_all_states": 4 * 4 * len(trainer.initial) * len(trainer.batches),
         "bytes_kept_at_most": KEPT_BYTES,
         "seconds": time.perf_counter() - began,
         "utility": float(utility),

@@ -2,8 +2,8 @@
 
 Usage, after `make repro`: python -m benchmarks.regimes. Writes benchmarks/regimes.json; it takes twenty minutes the first time.
 
-The default pool's proxies are scored by one pair of metagradient runs in each of several regimes, the default and others that
-differ from it in one thing. Scores are audited by the same unseen halves in their own regime and in the target regime under
+The default pool's proxies are scored by one pair of metagradient runs in each of several regimes, the default's and others that
+differ from it in one thing, and in the default's by two pairs, with the same initial weights and batches and redrawn. Scores are audited by the same unseen halves in their own regime and in the target regime under
 several seeds, of initial weights and batches, since nobody knows which the final tuning will have. A prediction can hardly
 agree with one of them more than they do with each other, but it can with their mean.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.games import pool_game, scoring_regime
-from shed.fidelity import Measured, half_coalitions, lds, measure
+from shed.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
 from shed.files import write_json
 from shed.params import load_params
 from shed.valuation.budget import Budget, spend
@@ -31,16 +31,19 @@ COALITIONS, PROXIES, DEV_ROWS, AUDIT_SEED, TARGET_SEEDS = 16, 1, 48, 2, (2, 3, 4
 def main() -> None:
     scoring, target = scoring_regime(), target_regime(load_params())
     tested = {
-        "default: frozen Adam, all layers, 2 epochs": scoring,
-        "another seed": replace(scoring, seed=5),
-        "SGD, lr 0.04": replace(scoring, optimizer="sgd", lr=0.04),
-        "SGD, lr 0.02": replace(scoring, optimizer="sgd", lr=0.02),
-        "1 epoch": replace(scoring, epochs=1),
-        "top 4 layers": replace(scoring, depth=4),
+        "frozen Adam, all layers, 2 epochs": (scoring, 1, False),
+        "another seed": (replace(scoring, seed=5), 1, False),
+        "two pairs": (scoring, 2, False),
+        "default: two pairs, redrawn": (scoring, 2, True),
+        "another seed, two pairs, redrawn": (replace(scoring, seed=5), 2, True),
+        "SGD, lr 0.04": (replace(scoring, optimizer="sgd", lr=0.04), 1, False),
+        "SGD, lr 0.02": (replace(scoring, optimizer="sgd", lr=0.02), 1, False),
+        "1 epoch": (replace(scoring, epochs=1), 1, False),
+        "top 4 layers": (replace(scoring, depth=4), 1, False),
     }
-    of_targets = [measured(replace(target, seed=seed)) for seed in TARGET_SEEDS]
-    utilities = [one.utilities for one in of_targets]
-    of_mean = Measured(of_targets[0].coalitions, np.mean(utilities, axis=0))
+    halves = half_coalitions(load_params().C, COALITIONS, AUDIT_SEED)
+    utilities = [measured(replace(target, seed=seed), halves) for seed in TARGET_SEEDS]
+    of_targets, of_mean = [Measured(halves, own) for own in utilities], mean_over_draws(halves, utilities, "target")
     result: dict[str, Any] = {
         "coalitions": COALITIONS,
         "players": load_params().C,
@@ -48,10 +51,10 @@ def main() -> None:
         "between_target_seeds": [rank_correlation(a, b) for i, a in enumerate(utilities) for b in utilities[:i]],
         "regimes": {},
     }
-    for name, regime in tested.items():
-        own = measured(regime)
+    for name, (regime, pairs, redraw) in tested.items():
+        own = Measured(halves, measured(regime, halves))
         with pool_game(load_params().C, PROXIES, DEV_ROWS, regime) as game:
-            outcome = spend(Metagradient(regime.seed, check=False), game.play, Budget(evaluations=4))
+            outcome = spend(Metagradient(regime.seed, False, redraw=redraw), game.play, Budget(evaluations=2 + 2 * pairs))
         scores = outcome.estimate.scores
         result["regimes"][name] = {
             "v_all": outcome.estimate.v_all,
@@ -65,11 +68,10 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def measured(regime: Regime) -> Measured:
+def measured(regime: Regime, halves: np.ndarray) -> np.ndarray:
     """The halves' utilities in a regime."""
-    C = load_params().C
-    with pool_game(C, PROXIES, DEV_ROWS, regime) as game:
-        return measure(game.play, half_coalitions(C, COALITIONS, AUDIT_SEED), "this")
+    with pool_game(halves.shape[1], PROXIES, DEV_ROWS, regime) as game:
+        return measure(game.play, halves, "this")
 
 
 if __name__ == "__main__":

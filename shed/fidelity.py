@@ -5,7 +5,9 @@ Out: predicted and measured utilities, and the linear datamodelling score (LDS, 
 Spearman correlation, with a bootstrap interval.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -23,10 +25,18 @@ FEWEST = 4
 
 @dataclass(frozen=True)
 class Measured:
-    """Coalitions (m, P) bool, without those whose tuning diverged, and their utilities (m,)."""
+    """Coalitions and their utilities, without those that diverged.
+
+    Attributes:
+        coalitions: (m, P) bool.
+        utilities: (m,) means over draws of initial weights and batches.
+        draws_agree: mean Spearman correlation between the utilities of two draws, which no prediction of one draw can exceed by
+            much; None for one draw, or where it is not defined.
+    """
 
     coalitions: np.ndarray
     utilities: np.ndarray
+    draws_agree: float | None = None
 
 
 def half_coalitions(players: int, count: int, seed: int) -> np.ndarray:
@@ -37,18 +47,26 @@ def half_coalitions(players: int, count: int, seed: int) -> np.ndarray:
     return halves
 
 
-def measure(game: Game, coalitions: np.ndarray, regime: str) -> Measured:
-    """Tune and measure each coalition (m, P) bool.
+def measure(game: Game, coalitions: np.ndarray, regime: str) -> np.ndarray:
+    """(m,) the utility of each coalition (m, P) bool, tuned and measured; not finite where the tuning diverged."""
+    few = [coalitions[at : at + TOGETHER] for at in range(0, len(coalitions), TOGETHER)]
+    return np.concatenate([game.value(one) for one in track(few, f"{regime} regime", f"up to {TOGETHER} coalitions")])
+
+
+def mean_over_draws(coalitions: np.ndarray, draws: Sequence[np.ndarray], regime: str) -> Measured:
+    """Coalitions (m, P) bool with the means of their utilities (m,) in each of some draws.
 
     Raises:
-        ShedError: fewer than FEWEST coalitions have a finite utility.
+        ShedError: fewer than FEWEST coalitions are finite in all draws.
     """
-    few = [coalitions[at : at + TOGETHER] for at in range(0, len(coalitions), TOGETHER)]
-    utilities = np.concatenate([game.value(one) for one in track(few, f"{regime} regime", f"{TOGETHER} coalitions")])
-    finite = np.isfinite(utilities)
+    utilities = np.stack(draws)
+    finite = np.isfinite(utilities).all(axis=0)
     if finite.sum() < FEWEST:
         raise ShedError(f"{(~finite).sum()} of {len(finite)} coalitions diverged in the {regime} regime; lower its lr")
-    return Measured(coalitions[finite], utilities[finite])
+    utilities = utilities[:, finite]
+    pairs = [rank_correlation(one, other) for one, other in combinations(utilities, 2)]
+    agree = float(np.mean(pairs)) if pairs and not np.isnan(pairs).any() else None
+    return Measured(coalitions[finite], utilities.mean(axis=0), agree)
 
 
 def predictions(measured: Measured, scores: np.ndarray, v_none: float) -> pd.DataFrame:

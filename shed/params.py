@@ -119,6 +119,9 @@ class Score(Section):
         description="regression: cheap scores that evaluations then correct"
     )
     approximator: str = Field(description="shapiq: its approximator class, KernelSHAP for one; needs shed-tuning[shapiq]")
+    redraw: bool = Field(
+        description="metagradient: each pair of runs with initial weights and batches of its own, and scores their mean"
+    )
     check_smoothness: bool = Field(description="metagradient: compare the gradients of two close weightings first")
     budget: Budget
     target: Target
@@ -154,6 +157,9 @@ class Fidelity(Section):
     coalitions: Annotated[int, Field(ge=4)] = Field(description="unseen half coalitions that the scores are tested on")
     target_coalitions: Annotated[int, Field(ge=4)] | None = Field(
         description="how many of them are also tuned as the final tuning is (all its layers, steps and lr); null: none"
+    )
+    target_draws: Positive = Field(
+        description="final tunings of each of those, with other initial weights and batches; their mean utility is predicted"
     )
     target_utility: Literal["dev_loss", "choice_loss", "accuracy"] = Field(description="what is measured after those tunings")
     seed: Seed = Field(description="seed of these coalitions; another than score.seed")

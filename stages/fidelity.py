@@ -1,11 +1,13 @@
 """Fidelity: what scores predict for unseen half coalitions, against what is measured, in the scoring and the target regime."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from shed.baselines import baseline_scores
 from shed.embedding import embed
-from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, measure, predictions, sign_certainty
+from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, mean_over_draws, measure, predictions, sign_certainty
 from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.records import read_records
@@ -22,10 +24,14 @@ def run(params: Params) -> None:
     measured: dict[str, Measured] = {}
     with scoring_game(params, clusters) as game:
         v_none = float(game.play.value(np.zeros((1, len(scores)), dtype=bool))[0])
-        measured["scoring"] = measure(game.play, halves, "scoring")
+        measured["scoring"] = mean_over_draws(halves, [measure(game.play, halves, "scoring")], "scoring")
     if settings.target_coalitions:
-        with game_of(params, clusters, settings.target_utility, target_regime(params)) as game:
-            measured["target"] = measure(game.play, halves[: settings.target_coalitions], "target")
+        draws, some = [], halves[: settings.target_coalitions]
+        for draw in range(settings.target_draws):
+            regime = replace(target_regime(params), seed=settings.seed + draw)
+            with game_of(params, clusters, settings.target_utility, regime) as game:
+                draws.append(measure(game.play, some, f"target, draw {draw + 1} of {settings.target_draws}"))
+        measured["target"] = mean_over_draws(some, draws, "target")
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     places = np.flatnonzero(clusters["proxy"])
     pool = read_records("data/prepared/pool.jsonl")
@@ -47,6 +53,7 @@ def run(params: Params) -> None:
         {
             regime: {
                 "coalitions": len(found.utilities),
+                "draws_agree": found.draws_agree,
                 "utility_std": float(found.utilities.std(ddof=1)),
                 **{name: lds(found, values, settings.seed) for name, values in audited.items()},
                 "random": chance(found, settings.seed),

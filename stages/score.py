@@ -27,7 +27,7 @@ SURROGATES: dict[str, Callable[[Score], Estimator | None]] = {
     "metagradient": lambda score: Metagradient(score.seed, score.check_smoothness),
 }
 ESTIMATORS: dict[str, Callable[[Score], Estimator]] = {
-    "metagradient": lambda score: Metagradient(score.seed, score.check_smoothness, score.weighting),
+    "metagradient": lambda score: Metagradient(score.seed, score.check_smoothness, score.weighting, score.redraw),
     "in_run": lambda score: InRun(),
     "regression": lambda score: Regression(score.seed, score.weighting, SURROGATES[score.surrogate](score)),
     "permutation": lambda score: Permutation(score.seed),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from shed.valuation.budget import Budget, spend
-from shed.valuation.game import Attribution, Evaluation
+from shed.valuation.game import Evaluation, Run
 from shed.valuation.ledger import Ledger
 from shed.valuation.removal import Removal
 
@@ -26,19 +26,19 @@ class CountingGame:
     def members(self, weights: np.ndarray) -> list[str]:
         return [str(player) for player in np.flatnonzero(weights)]
 
-    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+    def price(self, weights: np.ndarray, run: Run | None = None) -> float:
         return float(weights.mean())
 
-    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
-        return [self._evaluate(one, how) for one in weights]
+    def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        return [self._evaluate(one, run) for one in weights]
 
-    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
+    def _evaluate(self, weights: np.ndarray, run: Run | None) -> Evaluation:
         self._left -= 1
         while self._left < 0 and not self._log.with_suffix(".open").exists():
             time.sleep(0.01)
         with self._log.open("a") as log:
             log.write(",".join(self.members(weights)) + "\n")
-        return Evaluation(float((np.flatnonzero(weights) ** 2).sum()), 0.5, self.price(weights), weights * 1.0 if how else None)
+        return Evaluation(float((np.flatnonzero(weights) ** 2).sum()), 0.5, self.price(weights), weights * 1.0 if run else None)
 
 
 def main(ledger: str, log: str, players: str, k: str, hold: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shed.valuation.budget import Budget, Outcome, spend
 from shed.valuation.estimate import Estimate, Estimator
-from shed.valuation.game import Attribution, DifferentiableGame, Evaluation, Game
+from shed.valuation.game import DifferentiableGame, Evaluation, Game, Run
 
 
 class Kept:
@@ -18,13 +18,13 @@ class Kept:
         self.players, self.owner, self.setup_fte = game.players, np.arange(game.players), 0.0
         self._game = game
 
-    def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:
-        return f"{weights.tolist()} {how}"
+    def name(self, weights: np.ndarray, run: Run | None = None) -> str:
+        return f"{weights.tolist()} {run}"
 
-    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
+    def price(self, weights: np.ndarray, run: Run | None = None) -> float:
         return float(np.mean(weights))
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
         values = self._game.value(weights)
         return [Evaluation(float(value), 1.0, self.price(one)) for one, value in zip(weights, values, strict=True)]
 

@@ -111,7 +111,7 @@ def test_coalitions_that_are_tuned_together_have_the_gradients_that_they_have_al
     trainer = double_trainer(tiny_model, records, regime, members=6)
     together = np.array([[1, 0, 1, 1, 0, 0.5], [1, 0, 0, 1, 1, 0], [0] * 6, [0, 1, 0, 0, 1, 0]])
     alone = [metagradient(trainer, one[None]) for one in together]
-    monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 4 * 4 * 8 * 4 * trainer.top.initial.numel())
+    monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 4 * 4 * 8 * 4 * trainer.initial.numel())
     utilities, gradients = metagradient(trainer, together)
     np.testing.assert_allclose(utilities, [utility for (utility,), _ in alone], rtol=1e-9)
     np.testing.assert_allclose(gradients, [gradient for _, (gradient,) in alone], rtol=1e-6, atol=1e-9)
@@ -123,7 +123,7 @@ def test_a_tuning_too_long_to_keep_is_cut_into_segments_and_gives_the_same(
 ) -> None:
     trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, optimizer="adamw", lr=0.01))
     whole, cost = metagradient(trainer, np.array([SOME])), fine_tune_equivalents(trainer, np.array(SOME), "metagradient")
-    monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 2 * 4 * 8 * trainer.top.initial.numel())  # two steps in float64
+    monkeypatch.setattr("shed.valuation.backward.KEPT_BYTES", 2 * 4 * 8 * trainer.initial.numel())  # two steps in float64
     cut = metagradient(trainer, np.array([SOME]))
     np.testing.assert_allclose(cut[1], whole[1], rtol=1e-9)
     assert fine_tune_equivalents(trainer, np.array(SOME), "metagradient") > cost
@@ -139,7 +139,7 @@ def test_a_model_in_bfloat16_is_tuned_in_float32_weights_with_nearly_the_same_gr
     for narrow in (False, True):
         monkeypatch.setattr("shed.models.has_fast_bfloat16", lambda narrow=narrow: narrow)
         trainer = CoalitionTrainer(load_model(tiny_model), encoded[:7], dev, REGIME)
-        assert trainer.top.initial.dtype == torch.float32
+        assert trainer.initial.dtype == torch.float32
         (utility,), (gradient,) = metagradient(trainer, np.array([SOME]))
         found[narrow] = utility, gradient
     assert found[True][0] == pytest.approx(found[False][0], rel=0.01)

@@ -1,5 +1,7 @@
 """Estimators by gradients, by orders and by shapiq, against exact values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from table_game import Kept, TableGame, games, last, play
 from shed.errors import ShedError
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget, spend
-from shed.valuation.game import Attribution, Evaluation
+from shed.valuation.game import Evaluation, Run
 from shed.valuation.in_run import InRun
 from shed.valuation.metagradient import Metagradient
 from shed.valuation.permutation import Permutation
@@ -25,15 +27,15 @@ class SmoothGame(Kept):
         self.b = b + b.T
         self.rough = rough
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
-        return [self._evaluate(one, how) for one in weights]
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        return [self._evaluate(one, run) for one in weights]
 
-    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
+    def _evaluate(self, weights: np.ndarray, run: Run | None) -> Evaluation:
         w = weights[self.owner].astype(float)
         slope = self.a + self.b @ w
         if self.rough:
             slope = np.random.default_rng(int(1e6 * w.sum())).standard_normal(6)
-        return Evaluation(float(self.a @ w + w @ self.b @ w / 2), 1.0, self.price(weights), None if how is None else slope)
+        return Evaluation(float(self.a @ w + w @ self.b @ w / 2), 1.0, self.price(weights), None if run is None else slope)
 
     def exact(self) -> np.ndarray:
         return np.bincount(self.owner, weights=self.a + self.b.sum(axis=1) / 2)
@@ -67,14 +69,14 @@ class CurvedGame(Kept):
         self.players, self.owner, self.setup_fte = 5, np.arange(5), 0.0
         self.c = np.array([0.0, 1.0, 2.0, -1.0, 3.0])
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
-        return [self._evaluate(one, how) for one in weights]
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        return [self._evaluate(one, run) for one in weights]
 
-    def _evaluate(self, weights: np.ndarray, how: Attribution | None) -> Evaluation:
+    def _evaluate(self, weights: np.ndarray, run: Run | None) -> Evaluation:
         w = weights.astype(float)
         slope = w[0] ** 2 * self.c
         slope[0] = 2 * w[0] * self.c @ w
-        return Evaluation(float(w[0] ** 2 * self.c @ w), 1.0, self.price(weights), None if how is None else slope)
+        return Evaluation(float(w[0] ** 2 * self.c @ w), 1.0, self.price(weights), None if run is None else slope)
 
 
 def test_pairs_converge_to_the_exact_values_where_curvature_depends_on_the_others() -> None:
@@ -83,6 +85,25 @@ def test_pairs_converge_to_the_exact_values_where_curvature_depends_on_the_other
     estimate = spend(Metagradient(0, check=False), game, Budget(evaluations=2002)).estimate
     assert (np.abs(estimate.scores - exact) <= 4 * estimate.stderr + 1e-9).all()
     assert 4 * estimate.stderr[0] < game.c.sum() / 6  # what a plain mean over runs is wrong by
+
+
+class NoisyGame(SmoothGame):
+    """The smooth game, whose slopes another draw moves by noise of its own."""
+
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        noise = np.random.default_rng([5, run.draw if run else 0]).standard_normal(len(self.owner))
+        found = super().find_or_evaluate(weights, run)
+        return [one if one.marginals is None else replace(one, marginals=one.marginals + 9 * noise) for one in found]
+
+
+def test_redrawn_pairs_average_out_what_initial_weights_and_batches_do() -> None:
+    truth = spend(Metagradient(0, check=False), SmoothGame(), Budget(evaluations=82)).estimate.scores
+
+    def error(redraw: bool) -> float:
+        estimator = Metagradient(0, check=False, redraw=redraw)
+        return float(np.abs(spend(estimator, NoisyGame(), Budget(evaluations=82)).estimate.scores - truth).mean())
+
+    assert error(redraw=True) < error(redraw=False) / 2
 
 
 def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:

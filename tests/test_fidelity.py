@@ -5,7 +5,7 @@ import pytest
 from table_game import TableGame
 
 from shed.errors import ShedError
-from shed.fidelity import Measured, chance, half_coalitions, lds, measure, predictions, sign_certainty
+from shed.fidelity import Measured, chance, half_coalitions, lds, mean_over_draws, measure, predictions, sign_certainty
 
 TRUE = np.arange(10.0) - 3
 
@@ -17,7 +17,8 @@ def game() -> TableGame:
 
 
 def audited(game: TableGame, coalitions: int = 30) -> Measured:
-    return measure(game, half_coalitions(10, coalitions, seed=0), "scoring")
+    halves = half_coalitions(10, coalitions, seed=0)
+    return mean_over_draws(halves, [measure(game, halves, "scoring")], "scoring")
 
 
 def test_true_scores_predict_unseen_coalitions_exactly(game: TableGame) -> None:
@@ -56,6 +57,19 @@ def test_coalitions_that_diverged_are_left_out_until_too_few_remain(game: TableG
     game.utilities[:] = np.nan
     with pytest.raises(ShedError, match="30 of 30 coalitions diverged in the scoring regime; lower its lr"):
         audited(game)
+
+
+def test_draws_are_meaned_and_say_how_far_they_agree() -> None:
+    halves = half_coalitions(10, 40, seed=0)
+    rng = np.random.default_rng(1)
+    draws = [halves @ TRUE + 5 * rng.standard_normal(40) for _ in range(4)]
+    draws[2][7] = np.nan  # left out of all draws
+    mean, one = mean_over_draws(halves, draws, "target"), mean_over_draws(halves, draws[:1], "target")
+    assert len(mean.utilities) == 39
+    assert one.draws_agree is None
+    assert mean.draws_agree is not None
+    assert 0.3 < mean.draws_agree < 0.8
+    assert lds(mean, TRUE, 0)["lds"] > lds(one, TRUE, 0)["lds"]  # type: ignore[operator]
 
 
 def test_a_sign_is_as_certain_as_its_distance_from_zero() -> None:

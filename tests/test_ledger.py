@@ -13,6 +13,7 @@ from counting_game import CountingGame
 
 from shed.errors import ShedError
 from shed.valuation.budget import Budget, spend
+from shed.valuation.game import Run
 from shed.valuation.ledger import Ledger
 from shed.valuation.removal import Removal
 
@@ -84,7 +85,7 @@ def test_marginals_are_kept_like_utilities_and_apart_from_them(tmp_path: Path) -
     weights = np.array([1.0, 0.5, 0.0])
     for new in (1, 0):
         with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 3), {}) as game:
-            (run,) = game.find_or_evaluate(weights[None], "metagradient")
+            (run,) = game.find_or_evaluate(weights[None], Run("metagradient"))
             np.testing.assert_array_equal(run.marginals, weights)
             assert game.new == new
             (evaluation,) = game.find_or_evaluate(weights[None])

@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {
     },
     "finetune": {"batch_size": 4, "epochs": 1},
     "evaluate": {"limit": 4, "batch_size": 4},
-    "fidelity": {"coalitions": 4, "target_coalitions": 4},
+    "fidelity": {"coalitions": 4, "target_coalitions": 4, "target_draws": 2},
 }
 ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
 ASIDE = {"fidelity", "evaluate_base", "judge"}  # no other selection comes of them
@@ -145,7 +145,7 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     assert score["members"] == scores["members"].sum() > 0
     fidelity = project.json("metrics/fidelity.json")
     assert set(fidelity["target"]) >= {"shapley", "bm25", "cosine", "length", "random"}
-    assert len(project.evaluations()) == 5 + fidelity["scoring"]["coalitions"] + fidelity["target"]["coalitions"]
+    assert len(project.evaluations()) == 5 + fidelity["scoring"]["coalitions"] + 2 * fidelity["target"]["coalitions"]
     assert set(project.json("metrics/tasks.json")["tuned"]) == {
         "dev_commonsenseqa",
         "test_commonsenseqa",

@@ -12,7 +12,7 @@ from shed.errors import ShedError
 from shed.models import load_model, load_tokenizer
 from shed.prompts import Encoded, encode_all
 from shed.records import Record
-from shed.valuation.game import Attribution, TuningGame
+from shed.valuation.game import Run, TuningGame
 from shed.valuation.top import length_batches
 from shed.valuation.training import CoalitionTrainer, Optimizer, Regime
 from shed.valuation.utility import DevSet
@@ -119,6 +119,23 @@ def test_an_absent_record_leaves_no_trace(tiny_model: str, encoded: list[Encoded
     assert trainer(tiny_model, encoded).utilities(weights) == trainer(tiny_model, other).utilities(weights)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "frozen_adam"])
+def test_another_draw_has_other_initial_weights_and_batches_and_leaves_the_first_alone(
+    tiny_model: str, encoded: list[Encoded], optimizer: Optimizer
+) -> None:
+    one = trainer(tiny_model, encoded, dataclasses.replace(REGIME, optimizer=optimizer, lr=0.01))
+    everything, nothing = np.ones((1, 8)), np.zeros((1, 8))
+    before = one.utilities(everything)
+    other = one.drawn(1)
+    found = other.utilities(everything)
+    assert found != before
+    assert other.batches != one.batches
+    assert one.utilities(everything) == before
+    assert one.drawn(1).utilities(everything) == found
+    assert one.drawn(2).utilities(everything) != found
+    assert other.utilities(nothing) == one.utilities(nothing)  # LoRA starts as the base model
+
+
 def test_every_evaluation_starts_afresh(tiny_model: str, encoded: list[Encoded]) -> None:
     one = trainer(tiny_model, encoded)
     everything, half = np.ones((1, 8)), np.arange(8)[None] % 2
@@ -127,15 +144,15 @@ def test_every_evaluation_starts_afresh(tiny_model: str, encoded: list[Encoded])
     assert one.utilities(everything) == first
 
 
-@pytest.mark.parametrize("how", [None, "metagradient"])
+@pytest.mark.parametrize("run", [None, Run("metagradient"), Run("metagradient", draw=2)])
 def test_what_diverges_spoils_none_of_those_that_are_tuned_beside_it(
-    tiny_model: str, encoded: list[Encoded], how: Attribution | None
+    tiny_model: str, encoded: list[Encoded], run: Run | None
 ) -> None:
     game = TuningGame(trainer(tiny_model, encoded), np.arange(8).tolist(), [str(i) for i in range(8)])
     weights = np.array([[1e30] * 8, [1] * 8, [1, 0] * 4, [0] * 8])
-    diverged, *sound = game.evaluate(weights, how)
+    diverged, *sound = game.evaluate(weights, run)
     assert not diverged.finite
-    assert [one.utility for one in sound] == pytest.approx([game.evaluate(one[None], how)[0].utility for one in weights[1:]])
+    assert [one.utility for one in sound] == pytest.approx([game.evaluate(one[None], run)[0].utility for one in weights[1:]])
     assert all(one.finite for one in sound)
 
 

@@ -89,7 +89,7 @@ class _Pull:
 
     def __init__(self, trainer: CoalitionTrainer, coalitions: int) -> None:
         self._trainer = trainer
-        self._at = torch.zeros_like(trainer.top.initial.expand(coalitions, -1))
+        self._at = torch.zeros_like(trainer.initial.expand(coalitions, -1))
         self._direction = torch.zeros_like(self._at)
 
     def add(self, at: Tensor, direction: Tensor, batch: list[int]) -> None:
@@ -121,7 +121,7 @@ def _walk(
 
 def _segments(trainer: CoalitionTrainer, coalitions: int) -> list[list[list[int]]]:
     """The batches in segments whose states fit KEPT_BYTES; all but the last are tuned again on the way back."""
-    vector = coalitions * trainer.top.initial.numel() * trainer.top.initial.element_size()
+    vector = coalitions * trainer.initial.numel() * trainer.initial.element_size()
     length = max(1, KEPT_BYTES // (4 * vector))
     return [trainer.batches[at : at + length] for at in range(0, len(trainer.batches), length)]
 

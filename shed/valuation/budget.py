@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from shed.errors import ShedError
 from shed.valuation.estimate import Estimate, Estimator, rank_correlation
-from shed.valuation.game import Attribution, Evaluation, Spent
+from shed.valuation.game import Evaluation, Run, Spent
 
 IDLE_CALLS = 200  # calls in a row that ask for nothing new: a small game has no more coalitions to give
 ROUNDS_BEFORE_A_TARGET = 4  # spreads and halves of fewer rounds say little
@@ -27,11 +27,11 @@ class KeptGame(Protocol):
     owner: np.ndarray
     setup_fte: float
 
-    def name(self, weights: np.ndarray, how: Attribution | None = None) -> str: ...
+    def name(self, weights: np.ndarray, run: Run | None = None) -> str: ...
 
-    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float: ...
+    def price(self, weights: np.ndarray, run: Run | None = None) -> float: ...
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Iterable[Evaluation]: ...
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> Iterable[Evaluation]: ...
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ class MeteredGame:
         """(m, players) bool to (m,) float64; paid for together, before the first is evaluated."""
         return np.array([evaluation.utility for evaluation in self._evaluate(coalitions, None)], dtype=np.float64)
 
-    def marginals(self, weights: np.ndarray, how: Attribution) -> list[Evaluation]:
+    def marginals(self, weights: np.ndarray, run: Run) -> list[Evaluation]:
         """The utilities at weights (m, players) and each record's marginal; paid for together."""
-        return self._evaluate(weights, how)
+        return self._evaluate(weights, run)
 
-    def _afford(self, asked: np.ndarray, how: Attribution | None) -> None:
-        new = {self._game.name(weights, how): self._game.price(weights, how) for weights in asked}
+    def _afford(self, asked: np.ndarray, run: Run | None) -> None:
+        new = {self._game.name(weights, run): self._game.price(weights, run) for weights in asked}
         prices = [price for name, price in new.items() if name not in self._used]
         budget, cost = self._budget, self.cost
         self._idle = 0 if prices else self._idle + 1
@@ -170,23 +170,23 @@ class MeteredGame:
         if budget.minutes is not None and cost.seconds >= 60 * budget.minutes:
             raise Spent(f"the budget of {budget.minutes:g} minutes is spent ({cost.seconds / 60:.1f} used)")
 
-    def _evaluate(self, asked: np.ndarray, how: Attribution | None) -> list[Evaluation]:
+    def _evaluate(self, asked: np.ndarray, run: Run | None) -> list[Evaluation]:
         """What is asked for (m, players), each evaluation counted once, however often it is asked for."""
-        self._afford(asked, how)
-        names = [self._game.name(weights, how) for weights in asked]
+        self._afford(asked, run)
+        names = [self._game.name(weights, run) for weights in asked]
         new = {name: weights for name, weights in zip(names, asked, strict=True) if name not in self._used}
         if new:
-            found = self._game.find_or_evaluate(np.stack(list(new.values())), how)
+            found = self._game.find_or_evaluate(np.stack(list(new.values())), run)
             for (name, weights), evaluation in zip(new.items(), found, strict=True):
                 self._used[name] = evaluation
-                self._count(weights, evaluation, how)
+                self._count(weights, evaluation, run)
         return [self._used[name] for name in names]
 
-    def _count(self, weights: np.ndarray, evaluation: Evaluation, how: Attribution | None) -> None:
+    def _count(self, weights: np.ndarray, evaluation: Evaluation, run: Run | None) -> None:
         cost = self.cost
         self.cost = Cost(
             cost.evaluations + 1,
-            cost.runs + (how is not None),
+            cost.runs + (run is not None),
             cost.fte + evaluation.fte,
             cost.seconds + evaluation.seconds,
         )

@@ -7,7 +7,7 @@ each record's weight adds to them.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class Evaluation:
         return bool(np.isfinite(self.utility)) and (self.marginals is None or bool(np.isfinite(self.marginals).all()))
 
 
+class Run(NamedTuple):
+    """A tuning with marginals: of which kind, under which draw of initial weights and batches; 0 is the regime's own."""
+
+    how: Attribution
+    draw: int = 0
+
+
 class Spent(Exception):
     """A game on a budget refuses what was asked for, before it is paid; the message says which limit is met."""
 
@@ -64,7 +71,7 @@ class DifferentiableGame(Game, Protocol):
 
     owner: np.ndarray
 
-    def marginals(self, weights: np.ndarray, how: Attribution) -> list[Evaluation]:
+    def marginals(self, weights: np.ndarray, run: Run) -> list[Evaluation]:
         """The utilities at weights (m, players) in [0, 1], with each record's and each bystander's marginal."""
         ...
 
@@ -95,38 +102,38 @@ class TuningGame:
             name if weight == 1 else f"{name}*{weight!r}" for name, weight in zip(self._ids, own, strict=True) if weight
         )
 
-    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
-        """The cost in FTE of evaluating weights (players,), with marginals if `how` is given."""
+    def price(self, weights: np.ndarray, run: Run | None = None) -> float:
+        """The cost in FTE of evaluating weights (players,), with marginals if `run` is given."""
         from shed.valuation.backward import fine_tune_equivalents
 
         own = weights[self.owner]
-        return self._trainer.fine_tune_equivalents(own) if how is None else fine_tune_equivalents(self._trainer, own, how)
+        return self._trainer.fine_tune_equivalents(own) if run is None else fine_tune_equivalents(self._trainer, own, run.how)
 
-    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]:
-        """Tune on coalitions (m, players) bool, or by weights, together, and measure; with marginals if `how` is given.
+    def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        """Tune on coalitions (m, players) bool, or by weights, together, and measure; with marginals if `run` is given.
 
         What diverges spoils those that are tuned beside it (0 · ∞ is no number): what is not finite is evaluated again, alone.
         """
-        found = self._together(weights, how)
+        found = self._together(weights, run)
         if len(weights) == 1:
             return found
         alone = zip(found, weights[:, None], strict=True)
-        return [evaluation if evaluation.finite else self._together(one, how)[0] for evaluation, one in alone]
+        return [evaluation if evaluation.finite else self._together(one, run)[0] for evaluation, one in alone]
 
-    def _together(self, weights: np.ndarray, how: Attribution | None) -> list[Evaluation]:
+    def _together(self, weights: np.ndarray, run: Run | None) -> list[Evaluation]:
         from shed.valuation.backward import in_run, metagradient
 
         self._trainer.set_up()
         own = weights[:, self.owner].astype(np.float64)
         began = time.perf_counter()
         marginals: list[np.ndarray | None] = [None] * len(own)
-        if how is None:
+        if run is None:
             utilities = self._trainer.utilities(own)
         else:
-            utilities, found = (metagradient if how == "metagradient" else in_run)(self._trainer, own)
+            utilities, found = (metagradient if run.how == "metagradient" else in_run)(self._trainer.drawn(run.draw), own)
             marginals = list(found)
         seconds = time.perf_counter() - began
-        prices = [self.price(one, how) for one in weights]
+        prices = [self.price(one, run) for one in weights]
         return [
             Evaluation(float(utility), seconds * price / sum(prices), price, own_marginals)
             for utility, price, own_marginals in zip(utilities, prices, marginals, strict=True)

@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from shed.errors import ShedError
-from shed.valuation.game import RUNS_TOGETHER, TOGETHER, Attribution, Evaluation
+from shed.valuation.game import RUNS_TOGETHER, TOGETHER, Evaluation, Run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS games (game TEXT PRIMARY KEY, description TEXT NOT NULL);
@@ -48,9 +48,9 @@ class NamedGame(Protocol):
 
     def members(self, weights: np.ndarray) -> list[str]: ...
 
-    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float: ...
+    def price(self, weights: np.ndarray, run: Run | None = None) -> float: ...
 
-    def evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> list[Evaluation]: ...
+    def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]: ...
 
 
 class Ledger:
@@ -136,26 +136,28 @@ class LedgeredGame:
         """(m, players) bool to (m,) float64; NaN where the tuning diverged."""
         return np.array([evaluation.utility for evaluation in self.find_or_evaluate(coalitions)], dtype=np.float64)
 
-    def name(self, weights: np.ndarray, how: Attribution | None = None) -> str:
+    def name(self, weights: np.ndarray, run: Run | None = None) -> str:
         """The name under which an evaluation is kept."""
         digest = hashlib.sha256("\n".join(self._game.members(weights)).encode()).hexdigest()[:32]
-        return digest if how is None else f"{digest}-{how}-{self._gradient_code}"
+        if run is None:
+            return digest
+        return f"{digest}-{run.how}-{self._gradient_code}" + (f"-draw-{run.draw}" if run.draw else "")
 
-    def price(self, weights: np.ndarray, how: Attribution | None = None) -> float:
-        """The cost in FTE of evaluating weights (players,), with each record's marginal if `how` is given."""
-        return self._game.price(weights, how)
+    def price(self, weights: np.ndarray, run: Run | None = None) -> float:
+        """The cost in FTE of evaluating weights (players,), with each record's marginal if `run` is given."""
+        return self._game.price(weights, run)
 
-    def find_or_evaluate(self, weights: np.ndarray, how: Attribution | None = None) -> Iterator[Evaluation]:
-        """The evaluations of weights (m, players), in order, with marginals if `how` is given; measured as they are asked for.
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> Iterator[Evaluation]:
+        """The evaluations of weights (m, players), in order, with marginals if `run` is given; measured as they are asked for.
 
         Each is from the ledger, or measured and kept: TOGETHER coalitions at a time, or RUNS_TOGETHER with marginals.
         """
-        names = [self.name(one, how) for one in weights]
+        names = [self.name(one, run) for one in weights]
         missing = {name: one for name, one in zip(names, weights, strict=True) if self._find(name) is None}
         for name in names:
             if name in missing:
-                few = list(missing)[: TOGETHER if how is None else RUNS_TOGETHER]
-                self._keep(few, self._game.evaluate(np.stack([missing.pop(one) for one in few]), how))
+                few = list(missing)[: TOGETHER if run is None else RUNS_TOGETHER]
+                self._keep(few, self._game.evaluate(np.stack([missing.pop(one) for one in few]), run))
             found = self._find(name)
             assert found is not None
             yield found

@@ -65,7 +65,7 @@ class TopLayers:
         bystanders: records that are never tuned on, whose losses may be asked for as members N, N + 1, …
 
     Attributes:
-        initial: (P,) the LoRA weights before tuning, at least float32.
+        initial: (P,) the LoRA weights before tuning, at least float32; `redrawn` gives others.
         cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
         dev_batches: the dev records, batched by length, the longest first.
 
@@ -100,12 +100,26 @@ class TopLayers:
         self._rank = lora.r
         named = {name: parameter for name, parameter in self._top.named_parameters() if parameter.requires_grad}
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
-        wide = torch.promote_types(model.dtype, torch.float32)  # small steps would be lost in a narrow dtype
-        self.initial = torch.cat([parameter.detach().flatten() for parameter in named.values()]).to(wide)
+        self._wide = torch.promote_types(model.dtype, torch.float32)  # small steps would be lost in a narrow dtype
+        self.initial = self._flat_lora()
         longest = [max(len(sequence.tokens) for sequence in record) for record in dev.records]
         widest = max(len(record) for record in dev.records)
         batches = length_batches(longest, max(1, DEV_BATCH // widest), 1, 0)
         self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
+
+    def redrawn(self, seed: int) -> Tensor:
+        """(P,) other LoRA weights before tuning, by PEFT's own initialisation."""
+        from peft.tuners.lora import LoraLayer
+
+        torch.manual_seed(seed)
+        for module in self._top.modules():
+            if isinstance(module, LoraLayer):
+                module.reset_lora_parameters("default", True)
+        return self._flat_lora()
+
+    def _flat_lora(self) -> Tensor:
+        found = [parameter.detach().flatten() for parameter in self._top.parameters() if parameter.requires_grad]
+        return torch.cat(found).to(self._wide)
 
     @property
     def matrix_sizes(self) -> list[int]:

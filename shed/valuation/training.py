@@ -3,14 +3,16 @@
 In: a model, the encoded records that may be in a coalition, the dev set, and a scoring `Regime`.
 Out: `CoalitionTrainer.utilities(weights)`, for each coalition the dev utility after tuning on the records by their weights.
 
-All coalitions share their randomness: the same initial LoRA weights and the same batches, from which absent records are
-dropped; a batch whose records are all absent is no step. A step's loss is the weighted sum of its records' losses over the
-response tokens of the *whole* batch, so that a difference between two coalitions is their members and nothing else.
+All coalitions share their randomness: the same initial LoRA weights and the same batches, from which absent records are dropped
+(`drawn` gives a trainer with others); a batch whose records are all absent is no step. A step's loss is the weighted sum of its
+records' losses over the response tokens of the *whole* batch, so that a difference between two coalitions is their members and
+nothing else.
 
 K coalitions are tuned together, batch by batch: what is (K, ...) below has a row for each. They do not see each other, but for
 the last digits, which depend on how many records go through the layers at once, and for what is infinite in one of them.
 """
 
+import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Optimizer = Literal["sgd", "adamw", "frozen_adam"]
+DRAWS_APART = 1_000_003  # between the seeds of two draws, so that they meet no seed that anyone chooses
 SECOND_BETA = 0.999
 EPSILON = 1e-8
 
@@ -79,6 +82,7 @@ class CoalitionTrainer:
 
     Attributes:
         top: the records' losses as functions of the LoRA weights.
+        initial: (P,) the LoRA weights before tuning.
         batches: the members of each step, in order, the same for every coalition.
         lengths, bystander_lengths: (N,) and (B,) tokens.
     """
@@ -94,6 +98,7 @@ class CoalitionTrainer:
         self.regime = regime
         lora = Lora(regime.depth, regime.r, regime.alpha, regime.modules, regime.seed)
         self.top = TopLayers(model, members, dev, lora, bystanders)
+        self.initial = self.top.initial
         self.lengths = np.array([len(record.tokens) for record in members])
         self.bystander_lengths = np.array([len(record.tokens) for record in bystanders], dtype=int)
         self.dev_length = sum(len(sequence.tokens) for sequence in dev.sequences)
@@ -113,9 +118,23 @@ class CoalitionTrainer:
             state, taken = self.step(state, taken, self.gradient(state.weights, batch, weights), present(weights, batch))
         return self.measure(state.weights)
 
+    def drawn(self, draw: int) -> "CoalitionTrainer":
+        """This trainer with the initial weights and batches of another draw; draw 0 is its own.
+
+        Frozen second moments stay those of draw 0.
+        """
+        if draw == 0:
+            return self
+        self.set_up()
+        seed = self.regime.seed + DRAWS_APART * draw
+        other = copy.copy(self)
+        other.initial = self.top.redrawn(seed)
+        other.batches = length_batches(self.lengths.tolist(), self.regime.batch_size, self.regime.epochs, seed)
+        return other
+
     def start(self, coalitions: int) -> State:
         """The state before the first step."""
-        weights = self.top.initial.expand(coalitions, -1)
+        weights = self.initial.expand(coalitions, -1)
         return State(weights, torch.zeros_like(weights), torch.zeros_like(weights))
 
     def step(self, state: State, taken: np.ndarray, gradient: Tensor, moves: np.ndarray) -> tuple[State, np.ndarray]:
@@ -145,7 +164,7 @@ class CoalitionTrainer:
         its steps and over each LoRA matrix. That tuning costs `setup_fte`, once.
         """
         adamw = replace(self.regime, optimizer="adamw")
-        state, everyone, moments = self.start(1), np.ones((1, len(self.lengths))), torch.zeros_like(self.top.initial)
+        state, everyone, moments = self.start(1), np.ones((1, len(self.lengths))), torch.zeros_like(self.initial)
         for step, batch in enumerate(self.batches, start=1):
             gradient = self.gradient(state.weights, batch, everyone)
             state = advance(adamw, state, gradient, np.array([step]), np.array([self.lr(step)]))
