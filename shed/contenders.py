@@ -1,4 +1,4 @@
-"""The ways to select rows that are compared: signals of single rows, the samplers, and the samplers on random scores.
+"""The ways to select rows that are compared: signals of single rows, and samplers, also with floors or on random scores.
 
 In: clusters, scores, signals (a column for each way that needs no tuning). Out: the selected rows' ids.
 """
@@ -9,19 +9,28 @@ import numpy as np
 import pandas as pd
 
 from shed.errors import ShedError
-from shed.sampling import Sampler, select
+from shed.sampling import Floor, Sampler, select
 
 ON_RANDOM_SCORES = "_on_random_scores"  # which tells what clusters alone do from what scores do
+BY_SOURCE = "_by_source"  # with a floor for each source
 
 
 def contend(
-    method: str, clusters: pd.DataFrame, scores: pd.DataFrame, signals: pd.DataFrame, rows: int, f: float, seed: int
+    method: str,
+    clusters: pd.DataFrame,
+    scores: pd.DataFrame,
+    signals: pd.DataFrame,
+    rows: int,
+    f: float,
+    seed: int,
+    floor: float,
 ) -> list[str]:
     """Ids of the `rows` rows that a method selects, best first.
 
     Args:
-        method: a column of `signals`, whose best rows are taken; a sampler; or a sampler followed by `_on_random_scores`,
-            for which the clusters' scores change places at random.
+        method: a column of `signals`, whose best rows are taken; a sampler; a sampler followed by `_by_source`, which keeps the
+            share `floor` of the rows for the sources evenly; or a sampler followed by `_on_random_scores`, for which the
+            clusters' scores change places at random.
         clusters, scores, f: as for `shed.sampling.select`.
         signals: `id` and a column for each signal, higher is better, a row for each pool record.
         seed: of every draw; a signal draws nothing.
@@ -29,14 +38,17 @@ def contend(
     Raises:
         ShedError: there is no such method.
     """
-    sampler = method.removesuffix(ON_RANDOM_SCORES)
+    sampler = method.removesuffix(ON_RANDOM_SCORES).removesuffix(BY_SOURCE)
     if method in signals.columns.drop("id"):
         best = np.argsort(-signals[method].to_numpy(), kind="stable")[:rows]
         return signals["id"].iloc[best].tolist()
     if sampler not in get_args(Sampler):
         known = [*signals.columns.drop("id"), *get_args(Sampler)]
-        raise ShedError(f"method {method!r} is unknown; take one of {', '.join(known)}, or a sampler with {ON_RANDOM_SCORES}")
-    if sampler != method:
+        raise ShedError(
+            f"method {method!r} is unknown; take one of {', '.join(known)}, or a sampler with {ON_RANDOM_SCORES} or {BY_SOURCE}"
+        )
+    if method.endswith(ON_RANDOM_SCORES):
         order = np.random.default_rng([seed, 7]).permutation(len(scores))
         scores = scores.assign(**{column: scores[column].to_numpy()[order] for column in ("score", "rank")})
-    return select(clusters, scores, cast(Sampler, sampler), rows, f, seed)["id"].tolist()
+    kept = Floor("source", floor) if BY_SOURCE in method else None
+    return select(clusters, scores, cast(Sampler, sampler), rows, f, seed, kept)["id"].tolist()

@@ -10,7 +10,7 @@ from shed.errors import ShedError
 CLUSTERS = pd.DataFrame(
     {
         "id": [f"r{i:02}" for i in range(40)],
-        "source": "a",
+        "source": ["a", "b"] * 20,
         "cluster": np.arange(40) // 10,
         "distance": np.linspace(0, 1, 40),
     }
@@ -20,7 +20,7 @@ SIGNALS = pd.DataFrame({"id": CLUSTERS["id"], "longest": np.arange(40) % 7})
 
 
 def rows_of(method: str, seed: int = 1, rows: int = 10) -> list[str]:
-    return contend(method, CLUSTERS, SCORES, SIGNALS, rows, f=1.0, seed=seed)
+    return contend(method, CLUSTERS, SCORES, SIGNALS, rows, f=1.0, seed=seed, floor=0.5)
 
 
 def test_a_signal_takes_its_best_rows_and_the_earlier_of_equals() -> None:
@@ -32,6 +32,13 @@ def test_qocs_takes_the_best_cluster_and_another_one_on_random_scores() -> None:
     by_chance = {int(rows_of("qocs_on_random_scores", seed)[0][1:]) // 10 for seed in range(12)}
     assert len(by_chance) > 2
     assert len(set(rows_of("qwcs_on_random_scores"))) == 10
+
+
+def test_a_floor_keeps_every_source() -> None:
+    clusters = CLUSTERS.assign(source=["a"] * 35 + ["b"] * 5)
+    chosen = contend("qocs_by_source", clusters, SCORES, SIGNALS, 10, f=1.0, seed=1, floor=0.6)
+    assert sum(int(id[1:]) >= 35 for id in chosen) == 3
+    assert {int(id[1:]) // 10 for id in rows_of("qocs")} == {2}
 
 
 def test_an_unknown_method_is_named_with_those_that_exist() -> None:

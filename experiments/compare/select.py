@@ -18,7 +18,7 @@ def run(params: Params) -> None:
         folder.mkdir()
         for one in runs(load_settings()):
             rows = budget(len(clusters), one.fraction, None)
-            ids = contend(one.method, clusters, scores, signals, rows, params.sample.f, one.seed)
+            ids = contend(one.method, clusters, scores, signals, rows, params.sample.f, one.seed, params.sample.floor)
             write_table(folder / f"{one.name}.parquet", pd.DataFrame({"id": ids, "seed": one.seed}))
 
 
