@@ -44,7 +44,7 @@ def _cells(row: dict[Hashable, Any], measure: str) -> list[str]:
     if pd.isna(row.get(f"{measure}_gain")):
         return [mean, "", ""]
     gain, low, high = (row[f"{measure}_gain{end}"] for end in ("", "_low", "_high"))
-    return [mean, f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]", f"{row[f'{measure}_p_holm']:.3f}"]
+    return [mean, f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]", f"{row[f'{measure}_p_holm']:.4f}"]
 
 
 if __name__ == "__main__":

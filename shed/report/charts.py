@@ -110,7 +110,11 @@ def intervals(table: pd.DataFrame, value: str, low: str, high: str, label: str, 
         {"mark": {"type": "rule", "color": INK, "opacity": 0.4}, "encoding": {"x": {"datum": 0}}},
         {
             "mark": {"type": "rule", "color": BLUE, "strokeWidth": 2},
-            "encoding": {"y": y, "x": {"field": low, "type": "quantitative", "title": title}, "x2": {"field": high}},
+            "encoding": {
+                "y": y,
+                "x": {"field": low, "type": "quantitative", "title": title, "axis": {"tickCount": 6}},
+                "x2": {"field": high},
+            },
         },
         {
             "mark": {"type": "point", "filled": True, "color": BLUE, "size": 60},
