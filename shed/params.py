@@ -120,7 +120,7 @@ class Score(Section):
     )
     approximator: str = Field(description="shapiq: its approximator class, KernelSHAP for one; needs shed-tuning[shapiq]")
     redraw: bool = Field(
-        description="metagradient: each pair of runs with initial weights and batches of its own, and scores their mean"
+        description="metagradient: each run with initial weights and batches of its own, so that scores are means over them"
     )
     check_smoothness: bool = Field(description="metagradient: compare the gradients of two close weightings first")
     budget: Budget

@@ -96,7 +96,7 @@ class NoisyGame(SmoothGame):
         return [one if one.marginals is None else replace(one, marginals=one.marginals + 9 * noise) for one in found]
 
 
-def test_redrawn_pairs_average_out_what_initial_weights_and_batches_do() -> None:
+def test_redrawn_runs_average_out_what_initial_weights_and_batches_do() -> None:
     truth = spend(Metagradient(0, check=False), SmoothGame(), Budget(evaluations=82)).estimate.scores
 
     def error(redraw: bool) -> float:
@@ -104,6 +104,12 @@ def test_redrawn_pairs_average_out_what_initial_weights_and_batches_do() -> None
         return float(np.abs(spend(estimator, NoisyGame(), Budget(evaluations=82)).estimate.scores - truth).mean())
 
     assert error(redraw=True) < error(redraw=False) / 2
+
+
+def test_a_budget_that_does_not_cover_a_pair_pays_for_none_of_its_runs() -> None:
+    outcome = spend(Metagradient(0, check=False, redraw=True), NoisyGame(), Budget(evaluations=5))
+    assert outcome.cost.evaluations == 4
+    assert outcome.ended == "the budget of 5 evaluations is spent (4 used)"
 
 
 def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:

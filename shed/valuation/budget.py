@@ -4,7 +4,7 @@ In: an estimator, a game that keeps its evaluations, a `Budget`. Out: an `Outcom
 ended, and how it converged.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -148,14 +148,16 @@ class MeteredGame:
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         """(m, players) bool to (m,) float64; paid for together, before the first is evaluated."""
-        return np.array([evaluation.utility for evaluation in self._evaluate(coalitions, None)], dtype=np.float64)
+        evaluations = self._evaluate(coalitions, [None] * len(coalitions))
+        return np.array([evaluation.utility for evaluation in evaluations], dtype=np.float64)
 
-    def marginals(self, weights: np.ndarray, run: Run) -> list[Evaluation]:
-        """The utilities at weights (m, players) and each record's marginal; paid for together."""
-        return self._evaluate(weights, run)
+    def marginals(self, weights: np.ndarray, runs: Sequence[Run]) -> list[Evaluation]:
+        """The utilities at weights (m, players), each by its own of the `runs` (m,), and each record's marginal; paid for
+        together."""
+        return self._evaluate(weights, runs)
 
-    def _afford(self, asked: np.ndarray, run: Run | None) -> None:
-        new = {self._game.name(weights, run): self._game.price(weights, run) for weights in asked}
+    def _afford(self, asked: np.ndarray, runs: Sequence[Run | None]) -> None:
+        new = {self._game.name(*one): self._game.price(*one) for one in zip(asked, runs, strict=True)}
         prices = [price for name, price in new.items() if name not in self._used]
         budget, cost = self._budget, self.cost
         self._idle = 0 if prices else self._idle + 1
@@ -170,13 +172,14 @@ class MeteredGame:
         if budget.minutes is not None and cost.seconds >= 60 * budget.minutes:
             raise Spent(f"the budget of {budget.minutes:g} minutes is spent ({cost.seconds / 60:.1f} used)")
 
-    def _evaluate(self, asked: np.ndarray, run: Run | None) -> list[Evaluation]:
+    def _evaluate(self, asked: np.ndarray, runs: Sequence[Run | None]) -> list[Evaluation]:
         """What is asked for (m, players), each evaluation counted once, however often it is asked for."""
-        self._afford(asked, run)
-        names = [self._game.name(weights, run) for weights in asked]
-        new = {name: weights for name, weights in zip(names, asked, strict=True) if name not in self._used}
-        if new:
-            found = self._game.find_or_evaluate(np.stack(list(new.values())), run)
+        self._afford(asked, runs)
+        names = [self._game.name(*one) for one in zip(asked, runs, strict=True)]
+        for run in dict.fromkeys(runs):
+            own = zip(names, asked, runs, strict=True)
+            new = {name: weights for name, weights, its in own if its == run and name not in self._used}
+            found = self._game.find_or_evaluate(np.stack(list(new.values())), run) if new else []
             for (name, weights), evaluation in zip(new.items(), found, strict=True):
                 self._used[name] = evaluation
                 self._count(weights, evaluation, run)

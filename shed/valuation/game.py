@@ -71,8 +71,9 @@ class DifferentiableGame(Game, Protocol):
 
     owner: np.ndarray
 
-    def marginals(self, weights: np.ndarray, run: Run) -> list[Evaluation]:
-        """The utilities at weights (m, players) in [0, 1], with each record's and each bystander's marginal."""
+    def marginals(self, weights: np.ndarray, runs: Sequence[Run]) -> list[Evaluation]:
+        """The utilities at weights (m, players) in [0, 1], each by its own of the `runs` (m,), with each record's and each
+        bystander's marginal."""
         ...
 
 

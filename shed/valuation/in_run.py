@@ -22,7 +22,7 @@ class InRun:
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         everyone = np.ones((1, game.players))
         (v_none,) = game.value(np.zeros((1, game.players), dtype=bool))
-        (run,) = game.marginals(everyone, Run("in_run"))
+        (run,) = game.marginals(everyone, [Run("in_run")])
         if run.marginals is None or not np.isfinite(run.marginals).all():
             return
         records, bystanders = np.split(run.marginals, [len(game.owner)])

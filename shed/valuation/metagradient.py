@@ -8,7 +8,7 @@ once from inside the coalition and once from outside, half and half. A player's 
 derives this and says when it fails.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -39,9 +39,9 @@ class Metagradient:
     Attributes:
         weighting: `shapley`, or `banzhaf`, for which every pair stands at t = 1/2: players' values to a random half, whose sum
             is not v(all) − v(none) (Data Banzhaf, arXiv 2205.15466). The first pair is the same.
-        redraw: each pair has initial weights and batches of its own, common to its two runs; the first pair's are the game's.
-            Scores are then means over this randomness, too, which the tuning that they are meant for will draw anew. Otherwise
-            all pairs have the game's, and scores are those of the game as it is.
+        redraw: each run has initial weights and batches of its own; the first run's are the game's. Scores are then means over
+            this randomness, too, which the tuning that they are meant for will draw anew. Otherwise all runs have the game's,
+            and scores are those of the game as it is.
         check: first compare the gradients of two close weightings, at the cost of one run more.
     """
 
@@ -63,7 +63,8 @@ class Metagradient:
         scores, weights = np.empty((0, players)), np.empty((0, players))
         for pair in count():
             one = self._coalition(players, pair)
-            runs = _marginals(game, np.stack([one, ~one]).astype(np.float64), pair if self.redraw else 0)
+            draws = (2 * pair, 2 * pair + 1) if self.redraw else (0, 0)
+            runs = _marginals(game, np.stack([one, ~one]).astype(np.float64), draws)
             if not np.isfinite(runs).all():
                 continue
             own, others = np.split(runs.mean(axis=0), [len(game.owner)])
@@ -100,7 +101,7 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
     at = coalition.astype(np.float64)
     near = at.copy()
     near[np.flatnonzero(coalition)[::2]] -= NUDGE
-    one, other = _marginals(game, np.stack([at, near]), 0)[:, : len(game.owner)]
+    one, other = _marginals(game, np.stack([at, near]), (0, 0))[:, : len(game.owner)]
     cosine = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
     if cosine >= SMOOTH:
         return ()
@@ -115,7 +116,7 @@ def _by_player(game: DifferentiableGame, records: np.ndarray) -> np.ndarray:
     return np.bincount(game.owner, weights=records, minlength=game.players)
 
 
-def _marginals(game: DifferentiableGame, weights: np.ndarray, draw: int) -> np.ndarray:
-    """(m, N + B) at weights (m, players)."""
-    marginals = [run.marginals for run in game.marginals(weights, Run("metagradient", draw))]
+def _marginals(game: DifferentiableGame, weights: np.ndarray, draws: Sequence[int]) -> np.ndarray:
+    """(m, N + B) at weights (m, players), each under its own of the `draws` (m,)."""
+    marginals = [run.marginals for run in game.marginals(weights, [Run("metagradient", draw) for draw in draws])]
     return np.stack([own for own in marginals if own is not None])
