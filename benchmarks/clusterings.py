@@ -20,11 +20,12 @@ from sklearn.preprocessing import normalize
 
 from shed.clustering import Method, cluster
 from shed.files import read_array, write_json
+from shed.marginals import of_all_records
 from shed.params import load_params
 from shed.reading import read
 from shed.records import Record, read_records
 from shed.scoring import draw_members
-from shed.valuation.budget import Budget, spend
+from shed.valuation.budget import Budget
 from shed.valuation.estimate import rank_correlation
 from shed.valuation.metagradient import Metagradient
 from stages.proxy_game import scoring_game
@@ -38,7 +39,10 @@ MEMBERS, ROWS, SEEDS = 8, 200, (1, 2, 3, 4, 5)
 def main() -> None:
     params = load_params()
     pool = read_records("data/prepared/pool.jsonl")
-    marginals = of_all_records(pool)
+    clusters = pd.read_parquet("data/clusters.parquet")
+    with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
+        estimator = Metagradient(params.score.seed, check=False, redraw=True)
+        marginals = of_all_records(game, clusters, estimator, Budget(evaluations=4))
     embeddings = {
         "all-MiniLM-L6-v2": read_array("data/embeddings.npy"),
         "TF-IDF": tf_idf(pool),
@@ -59,19 +63,6 @@ def main() -> None:
     }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
-
-
-def of_all_records(pool: list[Record]) -> np.ndarray:
-    """(N,) the marginal of every pool record, in and out of the game."""
-    params = load_params()
-    clusters = pd.read_parquet("data/clusters.parquet")
-    marginals = np.empty(len(pool))
-    with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
-        estimate = spend(Metagradient(params.score.seed, check=False), game.play, Budget(evaluations=4)).estimate
-        place = {record.id: i for i, record in enumerate(pool)}
-        marginals[[place[proxy.id] for proxy in game.proxies]] = estimate.records
-    marginals[~clusters["proxy"].to_numpy()] = estimate.bystanders
-    return marginals
 
 
 def tf_idf(pool: list[Record]) -> np.ndarray:

@@ -14,7 +14,7 @@ from shed.clustering import cluster
 from shed.files import read_array, read_json
 from shed.params import load_params
 from shed.proxy_game import ProxyGame, Setting, open_game
-from shed.records import read_records
+from shed.records import Record, read_records
 from shed.valuation.training import Regime
 
 LEDGER = Path(".shed/benchmarks.sqlite")
@@ -23,10 +23,16 @@ LEDGER = Path(".shed/benchmarks.sqlite")
 @contextmanager
 def pool_game(C: int, proxies_per_cluster: int, dev_rows: int, regime: Regime) -> Iterator[ProxyGame]:
     """The pool in `C` clusters, played by their proxies in a regime, utility being dev loss."""
-    params = load_params()
     found = cluster(read_array("data/embeddings.npy"), C, "kmeans", proxies_per_cluster, seed=1)
     clusters = pd.DataFrame({"cluster": found.labels, "proxy": found.proxies})
-    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[:dev_rows]
+    with game_of(read_records("data/prepared/pool.jsonl"), clusters, dev_rows, regime) as game:
+        yield game
+
+
+@contextmanager
+def game_of(pool: list[Record], clusters: pd.DataFrame, dev_rows: int | None, regime: Regime) -> Iterator[ProxyGame]:
+    """Any pool in any clusters, played in the same way."""
+    params, dev = load_params(), read_records("data/prepared/dev.jsonl")[:dev_rows]
     setting = Setting(
         params.model.name,
         read_json("data/model.json"),

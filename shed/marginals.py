@@ -1,0 +1,30 @@
+"""What every record of the pool is worth by itself, whether its tuning is among the game's or not.
+
+In: an open game whose bystanders are all records that are no proxies, and an estimator that differentiates. Out: a marginal for
+each record.
+"""
+
+import numpy as np
+import pandas as pd
+
+from shed.proxy_game import ProxyGame
+from shed.valuation.budget import Budget, spend
+from shed.valuation.estimate import Estimator
+
+
+def of_all_records(game: ProxyGame, clusters: pd.DataFrame, estimator: Estimator, budget: Budget) -> np.ndarray:
+    """(N,) float64, in units of utility: what one more of each record would add, first order for those that do not play.
+
+    Args:
+        game: opened with `bystander` where `proxy` is not.
+        clusters: `id` and `proxy`, a row for each pool record.
+        estimator: one whose estimates have marginals of records: metagradient or in-run.
+    """
+    estimate = spend(estimator, game.play, budget).estimate
+    assert estimate.records is not None
+    assert estimate.bystanders is not None
+    place = {id: i for i, id in enumerate(clusters["id"])}
+    marginals = np.empty(len(clusters))
+    marginals[[place[proxy.id] for proxy in game.proxies]] = estimate.records
+    marginals[~clusters["proxy"].to_numpy()] = estimate.bystanders
+    return marginals

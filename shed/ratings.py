@@ -1,0 +1,48 @@
+"""The ratings of single records that need no tuning: what a selection by Shapley scores has to beat.
+
+In: a pool and dev records, their embeddings, and what the untuned model makes of them. Out: for each rating its name and how to
+compute it, so that each can be timed.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from shed.baselines import bm25, importance
+from shed.coverage import k_centre
+from shed.embedding import embed
+from shed.reading import Reading, nearest_rank
+from shed.records import Record
+
+
+def untuned(
+    pool: Sequence[Record],
+    dev: Sequence[Record],
+    embeddings: np.ndarray,
+    embedder: tuple[str, int],
+    reading: Reading,
+    asked: Reading,
+    seed: int,
+) -> dict[str, Callable[[], np.ndarray]]:
+    """Ratings of N records, each (N,) float64, higher is better.
+
+    Args:
+        embeddings: (N, D) float32 unit rows, the pool's.
+        embedder: its name and batch size, for dev.
+        reading, asked: the untuned model's, of the pool and of dev.
+        seed: where k-centre begins.
+
+    Returns:
+        `longest`, the response's length in characters; `bm25` and `importance`, see `shed.baselines`; `cosine`, the mean cosine
+        to dev; `k_centre`, see `shed.coverage`; `rds`, the nearest to dev by hidden states (RDS+); `ifd`, instruction-following
+        difficulty, those of 1 and above last, as its authors do.
+    """
+    return {
+        "longest": lambda: np.array([float(len(record.response)) for record in pool]),
+        "bm25": lambda: bm25(pool, dev),
+        "importance": lambda: importance(pool, dev),
+        "cosine": lambda: (embeddings @ embed(dev, *embedder).T).mean(axis=1).astype(np.float64),
+        "k_centre": lambda: k_centre(embeddings, seed),
+        "rds": lambda: nearest_rank(reading.states, asked.states),
+        "ifd": lambda: np.where(reading.ifd < 1, reading.ifd, -reading.ifd),
+    }
