@@ -41,11 +41,11 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
         ("sampler: qocs\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
-        ("    fte: 14.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
+        ("    fte: 20.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
         ("optimizer: frozen_adam", "optimizer: adamw", "metagradients through adamw say nothing of records outside the tuning"),
         ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
-        ("method: metagradient", "method: removal", "score.members is 8, but removal knows clusters alone"),
+        ("method: metagradient", "method: removal", "score.members is 6, but removal knows clusters alone"),
         (
             "target_coalitions: 12",
             "target_coalitions: 19",
