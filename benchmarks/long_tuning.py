@@ -25,6 +25,7 @@ from shed.valuation.training import CoalitionTrainer
 from shed.valuation.utility import dev_set
 
 RECORDS, EPOCHS, DEV_ROWS = 30, 10, 16
+LR = 0.0001  # a tenth of the default's: so many steps of one record each go too far with that
 
 
 def main() -> None:
@@ -36,12 +37,13 @@ def main() -> None:
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
     encoded = encode_all(proxies, tokenizer, model.prompt, model.max_tokens, limit, end=True)
     members = sorted(encoded, key=lambda one: len(one.tokens))[:RECORDS]
-    regime = replace(scoring_regime(), batch_size=1, epochs=EPOCHS)
+    regime = replace(scoring_regime(), lr=LR, batch_size=1, epochs=EPOCHS)
     measured = dev_set("dev_loss", dev, tokenizer, model.prompt, model.max_tokens, limit)
     trainer = CoalitionTrainer(base, members, measured, regime)
     began = time.perf_counter()
     (utility,), marginals = metagradient(trainer, np.ones((1, RECORDS)))
     result = {
+        "lr": LR,
         "steps": len(trainer.batches),
         "lora_weights": len(trainer.initial),
         "bytes_of_all_states": 4 * 4 * len(trainer.initial) * len(trainer.batches),
