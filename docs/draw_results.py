@@ -1,56 +1,84 @@
-"""Draw budget against held-out loss and accuracy, from experiments/compare/test.csv, into docs/results.svg.
+"""Draw the budget against held-out accuracy and loss, `docs/results.svg`, from the comparison's `test.csv`.
 
-`random` has a band, its mean ± one standard deviation over seeds; the line of the full pool is dashed.
+Lines are means over seeds, and the whole pool ends each; the band is random rows' mean plus and minus their deviation over
+seeds.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import vl_convert
 
-DRAWN = ("random", "qocs", "qwcs", "full")
+TABLE, PICTURE = Path("experiments/compare/test.csv"), Path("docs/results.svg")
+NAMES = {"random": "random rows", "qocs": "qocs"}
+COLOURS = {"random rows": "#8a8f98", "qocs": "#3b7dd8"}
+BASE = Path("metrics/base.json")
 
 
 def main() -> None:
-    table = pd.read_csv("experiments/compare/test.csv")
-    table = table[table["method"].isin(DRAWN)]
-    panels = [panel(table, measure, title) for measure, title in (("loss", "nats per token"), ("accuracy", "accuracy"))]
-    specification = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "config": {"background": "white", "font": "sans-serif"},
-        "hconcat": panels,
-    }
-    Path("docs/results.svg").write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
+    table = pd.read_csv(TABLE)
+    whole = table[table["method"] == "full"]
+    parts = [table[table["method"] == method].assign(method=name) for method, name in NAMES.items()]
+    points = pd.concat([*parts, *(whole.assign(method=name) for name in NAMES.values())], ignore_index=True)
+    base = json.loads(BASE.read_text(encoding="utf-8"))
+    drawn = vl_convert.vegalite_to_svg(
+        {
+            "hconcat": [
+                panel(points, "accuracy", "test accuracy (higher is better)", base["test_accuracy"]),
+                panel(points, "loss", "test loss, nats a token (lower is better)", None),
+            ],
+            "config": {"font": "sans-serif", "view": {"stroke": None}, "axis": {"gridOpacity": 0.4}},
+            "background": "white",
+        }
+    )
+    PICTURE.write_text(drawn, encoding="utf-8")
 
 
-def panel(table: pd.DataFrame, measure: str, title: str) -> dict[str, Any]:
-    rows = table.assign(low=table[measure] - table[f"{measure}_std"], high=table[measure] + table[f"{measure}_std"])
-    records = rows[["fraction", "method", measure, "low", "high"]].astype(object).where(rows.notna(), None).to_dict("records")
-    x = {
-        "field": "fraction",
-        "type": "quantitative",
-        "scale": {"type": "log"},
-        "axis": {"format": "%"},
-        "title": "share tuned on",
+def panel(points: pd.DataFrame, measure: str, title: str, base: float | None) -> dict[str, Any]:
+    """One measure against the share of the pool; `base` is the untuned model's, where it is near enough to be shown."""
+    spread = points[f"{measure}_std"].fillna(0.0)
+    rows = points.assign(low=points[measure] - spread, high=points[measure] + spread)
+    columns = ["method", "fraction", measure, "low", "high"]
+    shares = sorted(points["fraction"].unique())
+    axis = {"values": shares, "format": "%", "title": "share of the pool that is tuned on"}
+    x = {"field": "fraction", "type": "quantitative", "scale": {"type": "log"}, "axis": axis}
+    colour = {
+        "field": "method",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": list(COLOURS), "range": list(COLOURS.values())},
     }
     y = {"type": "quantitative", "scale": {"zero": False}, "title": title}
-    colour = {"field": "method", "type": "nominal", "scale": {"domain": list(DRAWN)}, "title": None}
-    band = {
-        "transform": [{"filter": "datum.method == 'random'"}],
-        "mark": {"type": "errorband", "opacity": 0.2},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
+    layers: list[dict[str, Any]] = [
+        {
+            "transform": [{"filter": "datum.method == 'random rows'"}],
+            "mark": {"type": "area", "opacity": 0.25, "color": COLOURS["random rows"]},
+            "encoding": {"x": x, "y": {"field": "low", **y}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "line", "point": {"size": 50}, "strokeWidth": 2.5},
+            "encoding": {"x": x, "y": {"field": measure, **y}, "color": colour},
+        },
+    ]
+    if base is not None:
+        untuned = {"data": {"values": [{"base": base, "text": "untuned"}]}}
+        place = {"y": {"field": "base", "type": "quantitative"}}
+        layers += [
+            {**untuned, "mark": {"type": "rule", "strokeDash": [4, 4], "color": "#555"}, "encoding": place},
+            {
+                **untuned,
+                "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "x": 0, "color": "#555"},
+                "encoding": {**place, "text": {"field": "text"}},
+            },
+        ]
+    return {
+        "data": {"values": json.loads(rows[columns].to_json(orient="records"))},
+        "layer": layers,
+        "width": 340,
+        "height": 240,
     }
-    lines = {
-        "mark": {"type": "line", "point": True},
-        "encoding": {"x": x, "y": {**y, "field": measure}, "color": colour},
-    }
-    full = {
-        "transform": [{"filter": "datum.method == 'full'"}],
-        "mark": {"type": "rule", "strokeDash": [4, 4]},
-        "encoding": {"y": {**y, "field": measure}, "color": colour},
-    }
-    return {"data": {"values": records}, "layer": [band, full, lines], "width": 300, "height": 220, "title": f"test {title}"}
 
 
 if __name__ == "__main__":
