@@ -43,7 +43,7 @@ def panel(points: pd.DataFrame, measure: str, title: str, base: float | None) ->
     columns = ["method", "fraction", measure, "low", "high"]
     shares = sorted(points["fraction"].unique())
     axis = {"values": shares, "format": "%", "title": "share of the pool that is tuned on"}
-    x = {"field": "fraction", "type": "quantitative", "scale": {"type": "log"}, "axis": axis}
+    x = {"field": "fraction", "type": "quantitative", "scale": {"type": "log", "nice": False}, "axis": axis}
     colour = {
         "field": "method",
         "type": "nominal",
