@@ -1,6 +1,6 @@
 """Proxies against all records, approximated against exact: what each shortcut of SHED loses, on a hundred records.
 
-Usage, after `make repro`: python -m benchmarks.hundred_records. Writes benchmarks/hundred_records.json; ten minutes the first time.
+Usage, after `make repro`: python -m benchmarks.hundred_records. Writes benchmarks/hundred_records.json; ten minutes at first.
 
 A hundred records of the default pool in eight clusters. The truth is the exact Shapley value of each cluster, all of whose
 records are tuned on: 256 coalitions of about fifty records, by LoRA in the top four layers. Compared with it are exact values
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def compared(of_a_record: np.ndarray, truth: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
-    """Estimates of what a record of each cluster is worth (P,), against the clusters' exact values (P,), by record and whole."""
+    """Estimates of what a record of each cluster is worth (P,) against exact values (P,), by record and whole."""
     return {
         "spearman_by_record": rank_correlation(of_a_record, truth / sizes),
         "pearson_by_record": float(pearsonr(of_a_record, truth / sizes).statistic),

@@ -11,7 +11,7 @@ import torch
 from shed.errors import ShedError
 from shed.models import load_model, load_tokenizer
 from shed.progress import track
-from shed.prompts import Form, render_prompt
+from shed.prompts import Form, opening, render_prompt
 from shed.records import file_rows, single_turn
 
 
@@ -54,7 +54,9 @@ def answer(
     answers = []
     for question in track(questions, "answering", "question"):
         prompt = render_prompt(single_turn(question, "", "", ""), form, tokenizer)
-        tokens = tokenizer(prompt, add_special_tokens=False, return_tensors="pt").input_ids[:, -room:].to(base.device)
+        start = opening(tokenizer, form)
+        kept = tokenizer.encode(prompt, add_special_tokens=False)[-max(1, room - len(start)) :]
+        tokens = torch.tensor([[*start, *kept]], device=base.device)
         with torch.inference_mode():
             written = tuned.generate(
                 input_ids=tokens,

@@ -50,8 +50,13 @@ def delimiter(form: Form) -> str:
     return "" if form == "chat" else " "
 
 
+def opening(tokenizer: "PreTrainedTokenizerBase", form: Form) -> list[int]:
+    """The beginning token, where the tokenizer puts one before a text by itself; the chat form's template has its own."""
+    return [] if form == "chat" else [token for token in tokenizer.encode("")[:1] if token == tokenizer.bos_token_id]
+
+
 def encode(record: Record, tokenizer: "PreTrainedTokenizerBase", form: Form, max_tokens: int, *, end: bool) -> Encoded:
-    """Tokens of one record; a prompt that does not fit is cut at its start, the response never.
+    """Tokens of one record, `opening` first; a prompt that does not fit is cut at its start, the response never.
 
     Args:
         max_tokens: context; a response that is longer than it is kept whole with one token of prompt.
@@ -61,8 +66,9 @@ def encode(record: Record, tokenizer: "PreTrainedTokenizerBase", form: Form, max
     response = tokenizer.encode(delimiter(form) + record.response, add_special_tokens=False)
     if end:
         response.append(tokenizer.eos_token_id)
-    room = max(1, max_tokens - len(response))
-    return Encoded((*prompt[-room:], *response), min(len(prompt), room), max(0, len(prompt) - room))
+    start = opening(tokenizer, form)
+    kept = prompt[-max(1, max_tokens - len(response) - len(start)) :]
+    return Encoded((*start, *kept, *response), len(start) + len(kept), len(prompt) - len(kept))
 
 
 def encode_all(

@@ -12,7 +12,7 @@ import torch
 
 from shed.models import load_model, load_tokenizer
 from shed.progress import track
-from shed.prompts import Encoded, Form, encode_all
+from shed.prompts import Encoded, Form, encode_all, opening
 from shed.records import Record
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Reading:
 
     Attributes:
         loss: (N,) float64, mean nats per response token after the prompt.
-        loss_alone: (N,) float64, the same after the end token alone.
+        loss_alone: (N,) float64, the same after the beginning token alone, or the end token where there is none.
         states: (N, D) float32 unit rows, last hidden states averaged with weights that grow with the position
             (RDS+, arXiv 2503.01807).
     """
@@ -47,8 +47,8 @@ def read(records: Sequence[Record], model: str, form: Form, max_tokens: int) -> 
     base, tokenizer = load_model(model), load_tokenizer(model)
     limit = base.config.max_position_embeddings
     whole = encode_all(records, tokenizer, form, max_tokens, limit, end=False)
-    start = int(tokenizer.eos_token_id)
-    alone = [Encoded((start, *one.tokens[one.prompt_length :][: limit - 1]), 1, 0) for one in whole]
+    start = opening(tokenizer, "plain") or [int(tokenizer.eos_token_id)]
+    alone = [Encoded((*start, *one.tokens[one.prompt_length :][: limit - 1]), 1, 0) for one in whole]
     loss, states = _read(base, whole, "reading records")
     loss_alone, _ = _read(base, alone, "reading responses alone")
     return Reading(loss, loss_alone, states)

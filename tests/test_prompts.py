@@ -25,6 +25,21 @@ def test_the_response_begins_where_the_prompt_ends(tiny_model: str, form: str, r
     assert one.cut == 0
 
 
+def test_a_sequence_begins_with_the_token_that_the_tokenizer_begins_with(tiny_model: str) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = load_tokenizer(tiny_model)
+    record = single_turn("x" * 100, "answer", "s", "o")
+    without = encode(record, tokenizer, "plain", 20, end=False)
+    beginning = tokenizer.convert_ids_to_tokens(0)
+    tokenizer.bos_token = beginning
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{beginning} $A", special_tokens=[(beginning, 0)])
+    plain = encode(record, tokenizer, "plain", 20, end=False)
+    assert plain.tokens == (0, *without.tokens[1:])  # the token stays when the prompt is cut
+    assert (plain.prompt_length, plain.cut) == (without.prompt_length, without.cut + 1)
+    assert encode(record, tokenizer, "chat", 500, end=False).tokens[0] != 0  # the template writes what it begins with
+
+
 def test_a_long_prompt_loses_its_start_and_the_response_nothing(tiny_model: str) -> None:
     tokenizer = load_tokenizer(tiny_model)
     long = encode(single_turn("x" * 100, "answer", "s", "o"), tokenizer, "plain", 20, end=False)

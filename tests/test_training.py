@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,6 +188,46 @@ def test_what_cannot_be_tuned_is_refused(tiny_model: str, encoded: list[Encoded]
     gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=1))
     with pytest.raises(ShedError, match="GPT2LMHeadModel is not of the Llama shape"):
         CoalitionTrainer(gpt2, encoded[:8], own_loss(encoded[8:]), REGIME)
+
+
+def gemma(folder: Path, tokenizer_of: str, window: int) -> str:
+    """The folder of a random Gemma 3, whose layers see a window of tokens and all tokens in turn."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    tokenizer = load_tokenizer(tokenizer_of)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        sliding_window=window,
+        max_position_embeddings=256,
+        initializer_range=0.2,
+    )
+    Gemma3ForCausalLM(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("depth", [1, None])
+def test_layers_of_two_kinds_of_attention_are_tuned_as_the_whole_model_is(
+    tiny_model: str, tmp_path: Path, encoded: list[Encoded], depth: int | None
+) -> None:
+    model, regime = gemma(tmp_path, tiny_model, window=256), dataclasses.replace(REGIME, depth=depth, lr=0.05)
+    weights = np.array([[1, 0, 1, 1, 0, 0, 0.5, 1]])
+    (fast,) = trainer(model, encoded, regime).utilities(weights)
+    assert fast == pytest.approx(whole_model_utility(model, encoded[:8], encoded[8:], weights[0], regime), rel=1e-4)
+
+
+def test_records_longer_than_an_attention_window_are_refused(tiny_model: str, tmp_path: Path, encoded: list[Encoded]) -> None:
+    model = gemma(tmp_path, tiny_model, window=16)
+    with pytest.raises(ShedError, match=r"some of the model's layers attend to the last 16; set model\.max_tokens to that"):
+        trainer(model, encoded)
 
 
 def test_a_model_that_does_more_than_its_layers_is_noticed(tiny_model: str, encoded: list[Encoded]) -> None:

@@ -58,8 +58,8 @@ class TopLayers:
     """Losses of records as functions of the LoRA weights (K, P) of K coalitions.
 
     Args:
-        model: a causal language model of the Llama shape (`model.layers`, `model.norm`, `model.rotary_emb`, `lm_head`).
-            It is changed: LoRA weights are added to its top layers.
+        model: a causal language model of the Llama shape (`model.layers`, `model.norm`, `model.rotary_emb`, `lm_head`), whose
+            layers may differ in their attention as Gemma 3's do. It is changed: LoRA weights are added to its top layers.
         members: the records that may be tuned on, N of them.
         dev: the records that utility is measured on, and the kind of utility.
         bystanders: records that are never tuned on, whose losses may be asked for as members N, N + 1, …
@@ -94,6 +94,7 @@ class TopLayers:
         below = _Stack(list(decoder.layers)[:-depth], decoder.rotary_emb)
         self._members = _hidden_states(decoder.embed_tokens, below, [*members, *bystanders], model.device)
         self._dev = _hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
+        _check_window(model, [*self._members, *self._dev])
         self._check_shape(model, members[0], self._members[0])
         _add_lora(model, lora, range(total - depth, total))
         self._top.narrow_lora()
@@ -191,7 +192,10 @@ def length_batches(lengths: Sequence[int], batch_size: int, epochs: int, seed: i
 
 
 class _Stack(nn.Module):
-    """Decoder layers, (B, L, D) to (B, L, D), at positions 0 to L - 1, with causal attention."""
+    """Decoder layers, (B, L, D) to (B, L, D), at positions 0 to L - 1, with causal attention.
+
+    Where the model has several kinds of attention, each has positions of its own.
+    """
 
     def __init__(self, layers: Sequence[nn.Module], rotary: nn.Module) -> None:
         super().__init__()
@@ -216,9 +220,12 @@ class _Stack(nn.Module):
         return inputs if self._seen is None else (inputs[0] * self._seen,)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        positions = self.rotary(hidden, torch.arange(hidden.shape[1], device=hidden.device)[None])
+        places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+        kinds = getattr(self.rotary, "layer_types", None)
+        positions = {kind: self.rotary(hidden, places, kind) for kind in kinds} if kinds else self.rotary(hidden, places)
         for layer in self.layers:
-            hidden = layer(hidden, attention_mask=None, position_embeddings=positions)
+            own = positions[str(layer.get_submodule("self_attn").layer_type)] if kinds else positions
+            hidden = layer(hidden, attention_mask=None, position_embeddings=own)
         return hidden
 
 
@@ -241,6 +248,16 @@ def _hidden_states(embed: nn.Module, below: _Stack, records: Sequence[Encoded], 
             start = records[i].prompt_length
             prepared[i] = Prepared(hidden[b, : len(tokens[b])].clone(), tokens[b][start:], start - 1)
     return [prepared[i] for i in range(len(records))]
+
+
+def _check_window(model: "PreTrainedModel", prepared: Sequence[Prepared]) -> None:
+    """Refuse records that some layer would not see as a whole."""
+    kinds, longest = getattr(model.config, "layer_types", None) or (), max(len(record.hidden) for record in prepared)
+    if "sliding_attention" in kinds and longest > model.config.sliding_window:
+        raise ShedError(
+            f"a record has {longest} tokens, and some of the model's layers attend to the last {model.config.sliding_window}; "
+            f"set model.max_tokens to that"
+        )
 
 
 def _decoder(model: "PreTrainedModel") -> "PreTrainedModel":

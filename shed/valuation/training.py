@@ -273,8 +273,8 @@ def column(values: np.ndarray, like: Tensor) -> Tensor:
     return own if own.dtype == torch.bool else own.to(like.dtype)
 
 
-def advance(regime: Regime, state: State, gradient: Tensor, step: np.ndarray, lr: np.ndarray) -> State:
-    """The optimiser's step number `step` (K,), from 1, at `lr` (K,); a pure function, which may be differentiated.
+def advance(regime: Regime, state: State, gradient: Tensor, number: np.ndarray, lr: np.ndarray) -> State:
+    """The optimiser's step number `number` (K,), from 1, at `lr` (K,); a pure function, which may be differentiated.
 
     It is torch's SGD with momentum, or its AdamW without weight decay; for `frozen_adam` the gradient is preconditioned.
     """
@@ -283,10 +283,10 @@ def advance(regime: Regime, state: State, gradient: Tensor, step: np.ndarray, lr
         first = regime.momentum * state.first + gradient
         return State(state.weights - rate * first, first, state.second)
     first = regime.momentum * state.first + (1 - regime.momentum) * gradient
-    unbiased_first = first / column(1 - regime.momentum**step, gradient)
+    unbiased_first = first / column(1 - regime.momentum**number, gradient)
     if regime.optimizer == "frozen_adam":
         return State(state.weights - rate * unbiased_first, first, state.second)
     second = SECOND_BETA * state.second + (1 - SECOND_BETA) * gradient.square()
-    unbiased_second = second / column(1 - SECOND_BETA**step, gradient)
+    unbiased_second = second / column(1 - SECOND_BETA**number, gradient)
     root = (unbiased_second + EPSILON**2).sqrt()  # finite slope where a gradient is exactly zero
     return State(state.weights - rate * unbiased_first / (root + EPSILON), first, second)
