@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from shed.models import load_model, load_tokenizer
+from shed.named_tasks import Item, evaluate_named
 from shed.prompts import Form, delimiter, render_prompt
 from shed.records import Record
 
@@ -34,8 +35,12 @@ def evaluate(
     max_tokens: int,
     limit: int | None,
     batch_size: int,
+    named: Sequence[str],
 ) -> pd.DataFrame:
     """Evaluate a base model, or it with an adapter, on the first `limit` records of each source of each split.
+
+    Args:
+        named: lm-eval tasks of which `limit` items are measured, too, as of the split test; see `shed.named_tasks`.
 
     Returns:
         A row for each item: `task` (split_source), `id`, `correct` (0 or 1; NaN where the record has no options; the option
@@ -53,7 +58,8 @@ def evaluate(
         for record in records:
             groups.setdefault(f"{split}_{record.source}", []).append(record)
     tasks = {name: records[:limit] for name, records in sorted(groups.items())}
-    return _run(lm, tasks, form, tokenizer)
+    items = [*_run(lm, tasks, form, tokenizer), *evaluate_named(lm, named, tokenizer, form == "chat", limit)]
+    return pd.DataFrame(items, columns=["task", "id", "correct", "nats", "tokens"])
 
 
 def summarise(items: pd.DataFrame) -> Summary:
@@ -96,7 +102,7 @@ def headline(summary: Summary) -> dict[str, float]:
     return means
 
 
-def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: "PreTrainedTokenizerBase") -> pd.DataFrame:
+def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: "PreTrainedTokenizerBase") -> list[Item]:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
@@ -107,7 +113,7 @@ def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: 
         bootstrap_iters=0,
         log_samples=True,
     )
-    rows = []
+    rows: list[Item] = []
     for name, samples in results["samples"].items():
         for sample in samples:
             document = sample["doc"]
@@ -116,7 +122,7 @@ def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: 
             response = tokenizer.encode(delimiter(form) + document["response"], add_special_tokens=False)
             correct = float(sample["acc_norm"]) if choices else np.nan
             rows.append((name, document["id"], correct, -float(right[0]), len(response)))
-    return pd.DataFrame(rows, columns=["task", "id", "correct", "nats", "tokens"])
+    return rows
 
 
 def _task(name: str, records: list[Record], form: Form, tokenizer: "PreTrainedTokenizerBase") -> Any:

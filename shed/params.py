@@ -205,6 +205,7 @@ class Finetune(Section):
 class Evaluate(Section):
     limit: Positive | None = Field(description="items of each task; null: all")
     batch_size: Positive = Field(description="questions scored at once")
+    tasks: list[str] = Field(description="more lm-eval tasks of multiple choice, by name (from a hub) or YAML file; []: none")
 
 
 class Judge(Section):

@@ -20,6 +20,7 @@ def run(params: Params) -> None:
         params.model.max_tokens,
         params.evaluate.limit,
         params.evaluate.batch_size,
+        params.evaluate.tasks,
     )
     base = pd.read_parquet("data/base_items.parquet")
     tasks = {"base": summarise(base), "tuned": summarise(items), "change": differences(items, base)}

@@ -16,6 +16,7 @@ def run(params: Params) -> None:
         params.model.max_tokens,
         params.evaluate.limit,
         params.evaluate.batch_size,
+        params.evaluate.tasks,
     )
     write_table("data/base_items.parquet", items)
     write_json("metrics/base.json", headline(summarise(items)))

@@ -1,13 +1,16 @@
 """lm-eval's numbers, from packed questions: the same as its own model gives, and paired where two models are compared."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
+from shed.errors import ShedError
 from shed.evaluation import differences, evaluate, headline, summarise
 from shed.models import load_model, load_tokenizer
 from shed.packed_lm import PackedLM
@@ -34,7 +37,7 @@ def test_packed_questions_score_as_lm_eval_scores_them_one_by_one(
 
 def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: list[Record]) -> None:
     free = [single_turn(f"say {i}", "one two", "sayings", f"o{i}") for i in range(3)]
-    items = evaluate(tiny_model, None, {"dev": records, "test": [*records[:5], *free]}, "plain", 200, 4, 2)
+    items = evaluate(tiny_model, None, {"dev": records, "test": [*records[:5], *free]}, "plain", 200, 4, 2, [])
     assert items.groupby("task").size().to_dict() == {"dev_counting": 4, "test_counting": 4, "test_sayings": 3}
     summary = summarise(items)
     assert summary["dev_counting"]["items"] == 4
@@ -45,6 +48,52 @@ def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: l
     )
     tokens = items[items["task"] == "test_sayings"]["tokens"]
     assert (tokens == len(" one two")).all()  # bytes are tokens here
+
+
+def task_file(folder: Path, **changes: str | None) -> str:
+    """A task file as lm-eval's users write them, with its data beside it."""
+    rows = [{"question": f"{i}+1?", "choices": [f"{i}", f"{i + 1}"], "answer": 1} for i in range(5)]
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    config = {
+        "task": "sums",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(folder / "rows.jsonl")}, "cache_dir": str(folder)},
+        "output_type": "multiple_choice",
+        "test_split": "test",
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": "{{choices}}",
+        "doc_to_target": "answer",
+        "metric_list": [{"metric": "acc"}],
+    }
+    path = folder / "sums.yaml"
+    path.write_text(
+        yaml.safe_dump({key: value for key, value in (config | changes).items() if value is not None}), encoding="utf-8"
+    )
+    return str(path)
+
+
+@pytest.mark.slow
+def test_a_task_of_lm_eval_stands_beside_the_local_ones(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    items = evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 4, 2, [task_file(tmp_path)])
+    sums = items[items["task"] == "test_sums"]
+    assert sums["id"].tolist() == [f"sums/{i}" for i in range(4)]
+    assert (sums["tokens"] == 2).all()  # a space and a digit: bytes are tokens here
+    assert summarise(items)["test_sums"]["items"] == 4
+
+
+@pytest.mark.slow
+def test_what_lm_eval_does_not_have_or_cannot_measure_so_is_one_line(
+    tiny_model: str, records: list[Record], tmp_path: Path
+) -> None:
+    def run(task: str) -> None:
+        evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 4, 2, [task])
+
+    with pytest.raises(ShedError, match="lm-eval has no task 'arc_chalenge'"):
+        run("arc_chalenge")
+    with pytest.raises(ShedError, match="the data of .*sums.yaml cannot be had"):
+        run(task_file(tmp_path, dataset_path=str(tmp_path / "nothing")))
+    with pytest.raises(ShedError, match="sums is not of multiple choice with one right answer"):
+        run(task_file(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target="it is {{answer}}"))
 
 
 def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:
@@ -83,6 +132,8 @@ def test_an_adapter_is_what_is_evaluated(tiny_model: str, records: list[Record],
 
     settings = TuningSettings(4, 8, ["q_proj", "down_proj"], 0.05, 0.0, 4, 6, 1)
     finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "all")
-    runs = [evaluate(tiny_model, adapter, {"dev": records}, "plain", 200, None, 4) for adapter in (None, tmp_path / "adapter")]
+    runs = [
+        evaluate(tiny_model, adapter, {"dev": records}, "plain", 200, None, 4, []) for adapter in (None, tmp_path / "adapter")
+    ]
     change = differences(runs[1], runs[0])["dev_counting"]
     assert change["loss"] < -1.0

@@ -46,6 +46,7 @@ def run(params: Params) -> None:
             model.max_tokens,
             params.evaluate.limit,
             params.evaluate.batch_size,
+            params.evaluate.tasks,
         )
     write_table(f"experiments/compare/runs/{name}.parquet", items)
 
