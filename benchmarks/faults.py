@@ -83,9 +83,8 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     share_of_cluster = pd.Series(faulty).groupby(found.labels).mean()
 
     def kept(method: str) -> float:
-        chosen = [
-            contend(method, clusters, scores, signals, rows, params.sample.f, seed, params.sample.floor) for seed in SEEDS
-        ]
+        settings = params.sample
+        chosen = [contend(method, clusters, scores, scores, signals, rows, settings.f, s, settings.floor) for s in SEEDS]
         return float(np.mean([np.mean([id in faults for id in ids]) for ids in chosen]))
 
     return {

@@ -16,11 +16,12 @@ CLUSTERS = pd.DataFrame(
     }
 )
 SCORES = pd.DataFrame({"cluster": [2, 0, 1, 3], "score": [4.0, 3.0, 2.0, 1.0], "rank": [1, 2, 3, 4]})
+OF_ALL_TASKS = pd.DataFrame({"cluster": [3, 0, 1, 2], "score": [4.0, 3.0, 2.0, 1.0], "rank": [1, 2, 3, 4]})
 SIGNALS = pd.DataFrame({"id": CLUSTERS["id"], "longest": np.arange(40) % 7})
 
 
 def rows_of(method: str, seed: int = 1, rows: int = 10) -> list[str]:
-    return contend(method, CLUSTERS, SCORES, SIGNALS, rows, f=1.0, seed=seed, floor=0.5)
+    return contend(method, CLUSTERS, SCORES, OF_ALL_TASKS, SIGNALS, rows, f=1.0, seed=seed, floor=0.5)
 
 
 def test_a_signal_takes_its_best_rows_and_the_earlier_of_equals() -> None:
@@ -36,9 +37,17 @@ def test_qocs_takes_the_best_cluster_and_another_one_on_random_scores() -> None:
 
 def test_a_floor_keeps_every_source() -> None:
     clusters = CLUSTERS.assign(source=["a"] * 35 + ["b"] * 5)
-    chosen = contend("qocs_by_source", clusters, SCORES, SIGNALS, 10, f=1.0, seed=1, floor=0.6)
+    chosen = contend("qocs_by_source", clusters, SCORES, OF_ALL_TASKS, SIGNALS, 10, f=1.0, seed=1, floor=0.6)
     assert sum(int(id[1:]) >= 35 for id in chosen) == 3
     assert {int(id[1:]) // 10 for id in rows_of("qocs")} == {2}
+
+
+def test_scores_of_all_tasks_may_stand_in_for_those_of_dev() -> None:
+    assert {int(id[1:]) // 10 for id in rows_of("qocs_on_all_tasks")} == {3}
+    clusters = CLUSTERS.assign(source=["a"] * 5 + ["b"] * 35)
+    chosen = contend("qocs_on_all_tasks_by_source", clusters, SCORES, OF_ALL_TASKS, SIGNALS, 10, f=1.0, seed=1, floor=0.6)
+    assert sum(int(id[1:]) < 5 for id in chosen) == 3
+    assert sum(int(id[1:]) >= 30 for id in chosen) == 7
 
 
 def test_an_unknown_method_is_named_with_those_that_exist() -> None:
