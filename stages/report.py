@@ -18,6 +18,7 @@ METRICS = (
     "metrics/data.json",
     "metrics/fidelity.json",
     "metrics/finetune.json",
+    "metrics/judge.json",
     "metrics/sample.json",
     "metrics/score.json",
     "metrics/tasks.json",

@@ -18,6 +18,16 @@ from shed.records import Record, single_turn
 from shed.report.page import Comparison, Findings, render
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+JUDGED = {
+    "judged": 12,
+    "wins": 6,
+    "losses": 2,
+    "ties": 4,
+    "orders_agree": 9,
+    "win_rate": 0.666667,
+    "win_rate_low": 0.45,
+    "win_rate_high": 0.87,
+}
 EVIL = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
@@ -79,6 +89,7 @@ def findings(comparison: Comparison | None = None) -> Findings:
         },
         "metrics/fidelity.json": {"scoring": regime, "target": regime},
         "metrics/finetune.json": {"steps": 50, "rows": 10, "response_tokens": 1500, "trainable_parameters": 967680},
+        "metrics/judge.json": JUDGED,
     }
     points = pd.DataFrame({"predicted": rng.random(8), "measured": rng.random(8)})
     return Findings(
@@ -127,6 +138,13 @@ def test_numbers_are_those_of_the_metrics_files() -> None:
         for key in keys.split("/"):
             value = value[key]
         assert html.unescape(text) == (value if isinstance(value, str) else format(value, form))
+
+
+def test_a_judge_is_heard_where_there_was_one() -> None:
+    assert re.search(r"win rate of <[^>]*>0\.67</span>", render(findings()))
+    told = findings()
+    told.metrics["metrics/judge.json"] = {**JUDGED, "judged": 0, "win_rate": None}
+    assert "judge" not in render(told)
 
 
 def test_text_of_records_is_text() -> None:
