@@ -42,7 +42,7 @@ def main() -> None:
     clusters = pd.read_parquet("data/clusters.parquet")
     with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
         estimator = Metagradient(params.score.seed, check=False, redraw=True)
-        marginals = of_all_records(game, clusters, estimator, Budget(evaluations=4))
+        marginals, _ = of_all_records(game, clusters, estimator, Budget(evaluations=4))
     embeddings = {
         "all-MiniLM-L6-v2": read_array("data/embeddings.npy"),
         "TF-IDF": tf_idf(pool),

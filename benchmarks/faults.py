@@ -4,7 +4,7 @@ Usage, after `make repro`: python -m benchmarks.faults. Writes benchmarks/faults
 
 The default pool is damaged in two ways: a fifth of all its records, by every kind of fault in turn; and every record of SIQA,
 the source that the default selects from, by swapped responses and wrong options. It is embedded, clustered and scored as the
-default is (one metagradient pair, each run with a draw of its own, a cluster's score the mean marginal of its drawn members).
+default is, but for a single metagradient pair: a cluster's score is the mean marginal of its drawn members.
 Reported are the share of faulty rows in what each method selects, and the AUROC against faults of each rating, of the clusters'
 scores (a record has its cluster's), and of the clusters' scores against which clusters are faulty by more than half.
 """
@@ -70,7 +70,7 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     )
     with game_of(pool, clusters.assign(bystander=~found.proxies), params.score.dev_rows, scoring_regime()) as game:
         estimator = Metagradient(params.score.seed, check=False, redraw=True)
-        marginals = of_all_records(game, clusters, estimator, Budget(evaluations=4))
+        marginals, _ = of_all_records(game, clusters, estimator, Budget(evaluations=4))
     drawn = draw_members(clusters, params.score.members, params.score.seed)
     of_cluster = pd.Series(marginals[drawn]).groupby(found.labels[drawn]).mean().reindex(range(params.C))
     of_cluster = of_cluster.fillna(pd.Series(marginals).groupby(found.labels).mean())
@@ -106,9 +106,9 @@ def rated(pool: list[Record], embeddings: np.ndarray, params: Params) -> dict[st
     """(N,) each baseline's rating of the pool, higher is better."""
     model, embedder = params.model, (params.embed.model, params.embed.batch_size)
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
-    reading, asked = (read(records, model.name, model.prompt, model.max_tokens) for records in (pool, dev))
-    ways = untuned(pool, dev, embeddings, embedder, reading, asked, params.cluster.seed)
-    return {name: rate() for name, rate in ways.items()} | {"perplexity": -reading.loss}
+    readings = read(pool, model.name, model.prompt, model.max_tokens), read(dev, model.name, model.prompt, model.max_tokens)
+    ways = untuned(pool, dev, embeddings, embedder, lambda: readings, params.cluster.seed)
+    return {name: rate() for name, rate in ways.items()} | {"perplexity": -readings[0].loss}
 
 
 def of_clusters(faulty: np.ndarray, scores: np.ndarray) -> float | None:

@@ -38,7 +38,7 @@ def main() -> None:
     played = pd.read_parquet("data/clusters.parquet")
     with scoring_game(params, played.assign(bystander=~played["proxy"])) as game:
         pair = Metagradient(params.score.seed, check=False, redraw=True)
-        marginals = of_all_records(game, played, pair, Budget(evaluations=4))
+        marginals, _ = of_all_records(game, played, pair, Budget(evaluations=4))
     result: dict[str, Any] = {
         "rows": ROWS,
         "mean_marginal_of_all": float(marginals.mean()),

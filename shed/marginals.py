@@ -8,23 +8,24 @@ import numpy as np
 import pandas as pd
 
 from shed.proxy_game import ProxyGame
-from shed.valuation.budget import Budget, spend
+from shed.valuation.budget import Budget, Cost, spend
 from shed.valuation.estimate import Estimator
 
 
-def of_all_records(game: ProxyGame, clusters: pd.DataFrame, estimator: Estimator, budget: Budget) -> np.ndarray:
-    """(N,) float64, in units of utility: what one more of each record would add, first order for those that do not play.
+def of_all_records(game: ProxyGame, clusters: pd.DataFrame, estimator: Estimator, budget: Budget) -> tuple[np.ndarray, Cost]:
+    """What one more of each record would add, (N,) float64, in units of utility, and what it cost to know.
 
     Args:
         game: opened with `bystander` where `proxy` is not.
         clusters: `id` and `proxy`, a row for each pool record.
         estimator: one whose estimates have marginals of records: metagradient or in-run.
     """
-    estimate = spend(estimator, game.play, budget).estimate
+    outcome = spend(estimator, game.play, budget)
+    estimate = outcome.estimate
     assert estimate.records is not None
     assert estimate.bystanders is not None
     place = {id: i for i, id in enumerate(clusters["id"])}
     marginals = np.empty(len(clusters))
     marginals[[place[proxy.id] for proxy in game.proxies]] = estimate.records
     marginals[~clusters["proxy"].to_numpy()] = estimate.bystanders
-    return marginals
+    return marginals, outcome.cost

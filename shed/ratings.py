@@ -1,7 +1,7 @@
 """The ratings of single records that need no tuning: what a selection by Shapley scores has to beat.
 
 In: a pool and dev records, their embeddings, and what the untuned model makes of them. Out: for each rating its name and how to
-compute it, so that each can be timed.
+compute it, so that each can be timed, or left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,8 +20,7 @@ def untuned(
     dev: Sequence[Record],
     embeddings: np.ndarray,
     embedder: tuple[str, int],
-    reading: Reading,
-    asked: Reading,
+    readings: Callable[[], tuple[Reading, Reading]],
     seed: int,
 ) -> dict[str, Callable[[], np.ndarray]]:
     """Ratings of N records, each (N,) float64, higher is better.
@@ -29,7 +28,7 @@ def untuned(
     Args:
         embeddings: (N, D) float32 unit rows, the pool's.
         embedder: its name and batch size, for dev.
-        reading, asked: the untuned model's, of the pool and of dev.
+        readings: gives the untuned model's, of the pool and of dev, which `rds` and `ifd` rest on.
         seed: where k-centre begins.
 
     Returns:
@@ -37,12 +36,17 @@ def untuned(
         to dev; `k_centre`, see `shed.coverage`; `rds`, the nearest to dev by hidden states (RDS+); `ifd`, instruction-following
         difficulty, those of 1 and above last, as its authors do.
     """
+
+    def ifd() -> np.ndarray:
+        found = readings()[0].ifd
+        return np.where(found < 1, found, -found)
+
     return {
         "longest": lambda: np.array([float(len(record.response)) for record in pool]),
         "bm25": lambda: bm25(pool, dev),
         "importance": lambda: importance(pool, dev),
         "cosine": lambda: (embeddings @ embed(dev, *embedder).T).mean(axis=1).astype(np.float64),
         "k_centre": lambda: k_centre(embeddings, seed),
-        "rds": lambda: nearest_rank(reading.states, asked.states),
-        "ifd": lambda: np.where(reading.ifd < 1, reading.ifd, -reading.ifd),
+        "rds": lambda: nearest_rank(*(reading.states for reading in readings())),
+        "ifd": ifd,
     }

@@ -1,18 +1,23 @@
-"""Signals: for each pool record a column for each way to rate it without tuning, and the seconds that each took."""
+"""Signals: for each pool record a column for each rating that a contender asks for, and the seconds that each took.
+
+`reading_seconds`, the untuned model's reading of all records, is what `rds` and `ifd` both rest on.
+"""
 
 import time
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
+from experiments.compare.settings import load_settings, runs
 from shed.errors import ShedError
 from shed.files import read_array, write_json, write_table
 from shed.marginals import of_all_records
 from shed.params import Params
 from shed.ratings import untuned
-from shed.reading import read
+from shed.reading import Reading, read
 from shed.records import read_records
-from shed.valuation.budget import Budget
+from shed.valuation.budget import Budget, Cost
 from shed.valuation.estimate import Estimator
 from shed.valuation.in_run import InRun
 from shed.valuation.metagradient import Metagradient
@@ -21,33 +26,39 @@ from stages.proxy_game import scoring_game
 
 
 def run(params: Params) -> None:
+    asked_for = {one.method for one in runs(load_settings())}
     pool = read_records("data/prepared/pool.jsonl")
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
-    embeddings = read_array("data/embeddings.npy")
-    model = params.model
-    began = time.perf_counter()
-    reading = read(pool, model.name, model.prompt, model.max_tokens)
-    asked = read(dev, model.name, model.prompt, model.max_tokens)
-    of_reading = time.perf_counter() - began
-    pair = Metagradient(params.score.seed, check=False, redraw=True)
-    ways = untuned(
-        pool, dev, embeddings, (params.embed.model, params.embed.batch_size), reading, asked, params.cluster.seed
-    ) | {
-        "in_run": lambda: marginals(params, InRun(), Budget()),
-        "metagradient": lambda: marginals(params, pair, Budget(evaluations=4)),
-    }
-    signals, seconds = {}, {}
-    for name, rate in ways.items():
+    embedder = (params.embed.model, params.embed.batch_size)
+    signals: dict[str, np.ndarray] = {}
+    seconds: dict[str, float] = {}
+
+    @cache
+    def readings() -> tuple[Reading, Reading]:
+        model, began = params.model, time.perf_counter()
+        found = [read(records, model.name, model.prompt, model.max_tokens) for records in (pool, dev)]
+        seconds["reading"] = time.perf_counter() - began
+        return found[0], found[1]
+
+    ways = untuned(pool, dev, read_array("data/embeddings.npy"), embedder, readings, params.cluster.seed)
+    for name in ways.keys() & asked_for:
+        if name in ("rds", "ifd"):
+            readings()  # timed by itself
         began = time.perf_counter()
-        signals[name] = rate()
+        signals[name] = ways[name]()
         seconds[name] = time.perf_counter() - began
-    seconds = {name: took + (of_reading if name in ("rds", "ifd") else 0.0) for name, took in seconds.items()}
-    write_table("experiments/compare/signals.parquet", pd.DataFrame({"id": [record.id for record in pool], **signals}))
-    write_json("experiments/compare/signals.json", {f"{name}_seconds": took for name, took in seconds.items()})
+    pair = Metagradient(params.score.seed, check=False, redraw=True)
+    for name, estimator, budget in (("in_run", InRun(), Budget()), ("metagradient", pair, Budget(evaluations=4))):
+        if name in asked_for:
+            signals[name], cost = marginals(params, estimator, budget)
+            seconds[name] = cost.seconds
+    table = {"id": [record.id for record in pool], **dict(sorted(signals.items()))}
+    write_table("experiments/compare/signals.parquet", pd.DataFrame(table))
+    write_json("experiments/compare/signals.json", {f"{name}_seconds": took for name, took in sorted(seconds.items())})
 
 
-def marginals(params: Params, estimator: Estimator, budget: Budget) -> np.ndarray:
-    """(N,) every pool record's marginal, in the scoring regime."""
+def marginals(params: Params, estimator: Estimator, budget: Budget) -> tuple[np.ndarray, Cost]:
+    """Every pool record's marginal in the scoring regime (N,), and what that took, now or when it was measured."""
     if params.score.utility == "accuracy":
         raise ShedError("score.utility accuracy has no gradient, which in_run and metagradient rest on; use choice_loss")
     clusters = pd.read_parquet("data/clusters.parquet")

@@ -1,0 +1,58 @@
+"""Do scores hold for records that scoring never saw? An audit with other members in the proxies' places.
+
+Usage, after `make repro`: python -m benchmarks.other_members. Writes benchmarks/other_members.json; three minutes at first.
+
+A selection takes a cluster's records, not its proxy. So unseen half coalitions are tuned with another random member of each
+cluster in its proxy's place, neither a proxy nor drawn for the scores, for each of several draws. LDS is that of the clusters'
+scores (the mean marginal of members drawn for them), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.games import game_of, scoring_regime
+from shed.baselines import baseline_scores
+from shed.embedding import embed
+from shed.fidelity import Measured, half_coalitions, lds, measure
+from shed.files import read_array, write_json
+from shed.params import load_params
+from shed.records import read_records
+from shed.scoring import draw_members
+
+RESULT = "benchmarks/other_members.json"
+DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3
+
+
+def main() -> None:
+    params = load_params()
+    score = params.score
+    clusters = pd.read_parquet("data/clusters.parquet")
+    table = pd.read_parquet("data/scores.parquet").sort_values("cluster", ignore_index=True)
+    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: score.dev_rows]
+    of_dev = embed(dev, params.embed.model, params.embed.batch_size)
+    baselines = baseline_scores(pool, dev, read_array("data/embeddings.npy"), of_dev)
+    known = clusters["proxy"].to_numpy() | draw_members(clusters, score.members, score.seed)
+    audited: dict[str, np.ndarray] = {
+        "score": table["score"].to_numpy(),
+        "shapley of proxies": table["shapley"].to_numpy(),
+        **{str(name): pd.Series(own).groupby(clusters["cluster"]).mean().to_numpy() for name, own in baselines.items()},
+    }
+    halves = half_coalitions(params.C, HALVES, AUDIT_SEED)
+    result: dict[str, Any] = {"players": params.C, "halves": HALVES, "draws": []}
+    for draw in DRAWS:
+        others = draw_members(clusters.assign(proxy=known), 1, draw)
+        played = clusters.assign(proxy=others)
+        with game_of(pool, played, score.dev_rows, scoring_regime()) as game:
+            measured = Measured(halves, measure(game.play, halves, f"draw {draw} of {len(DRAWS)}"))
+        result["draws"].append({name: lds(measured, own, AUDIT_SEED) for name, own in audited.items()})
+        write_json(RESULT, result)
+    result["mean"] = {name: float(np.mean([draw[name]["lds"] for draw in result["draws"]])) for name in audited}
+    write_json(RESULT, result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
