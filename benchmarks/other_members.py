@@ -3,8 +3,8 @@
 Usage, after `make repro`: python -m benchmarks.other_members. Writes benchmarks/other_members.json; three minutes at first.
 
 A selection takes a cluster's records, not its proxy. So unseen half coalitions are tuned with another random member of each
-cluster in its proxy's place, neither a proxy nor drawn for the scores, for each of several draws. LDS is that of the clusters'
-scores (the mean marginal of members drawn for them), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
+cluster in its proxy's place, neither a proxy nor drawn for the scores, for each of several draws. LDS, for each draw and for the
+halves' means over draws, is that of the clusters' scores (the mean marginal of members drawn for them), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
 """
 
 import json
@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.games import game_of, scoring_regime
 from shed.baselines import baseline_scores
 from shed.embedding import embed
-from shed.fidelity import Measured, half_coalitions, lds, measure
+from shed.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
 from shed.files import read_array, write_json
 from shed.params import load_params
 from shed.records import read_records
@@ -41,15 +41,20 @@ def main() -> None:
         **{str(name): pd.Series(own).groupby(clusters["cluster"]).mean().to_numpy() for name, own in baselines.items()},
     }
     halves = half_coalitions(params.C, HALVES, AUDIT_SEED)
-    result: dict[str, Any] = {"players": params.C, "halves": HALVES, "draws": []}
+    utilities: list[np.ndarray] = []
     for draw in DRAWS:
         others = draw_members(clusters.assign(proxy=known), 1, draw)
         played = clusters.assign(proxy=others)
         with game_of(pool, played, score.dev_rows, scoring_regime()) as game:
-            measured = Measured(halves, measure(game.play, halves, f"draw {draw} of {len(DRAWS)}"))
-        result["draws"].append({name: lds(measured, own, AUDIT_SEED) for name, own in audited.items()})
-        write_json(RESULT, result)
-    result["mean"] = {name: float(np.mean([draw[name]["lds"] for draw in result["draws"]])) for name in audited}
+            utilities.append(measure(game.play, halves, f"draw {draw} of {len(DRAWS)}"))
+    mean = mean_over_draws(halves, utilities, "scoring")
+    result: dict[str, Any] = {
+        "players": params.C,
+        "halves": HALVES,
+        "draws_agree": mean.draws_agree,
+        "mean_over_draws": {name: lds(mean, own, AUDIT_SEED) for name, own in audited.items()},
+        "draws": [{name: lds(Measured(halves, one), own, AUDIT_SEED) for name, own in audited.items()} for one in utilities],
+    }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 

@@ -45,7 +45,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
         ("optimizer: frozen_adam", "optimizer: adamw", "metagradients through adamw say nothing of records outside the tuning"),
         ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
-        ("method: metagradient", "method: removal", "score.members is 3, but removal knows clusters alone"),
+        ("method: metagradient", "method: removal", "score.members is 6, but removal knows clusters alone"),
         (
             "target_coalitions: 12",
             "target_coalitions: 19",
@@ -68,7 +68,7 @@ def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
 
 def test_exact_scores_are_of_few_clusters(project_root: Path, tmp_path: Path) -> None:
     path = changed(project_root, tmp_path, "method: metagradient", "method: exact")
-    path.write_text(path.read_text().replace("members: 3", "members: 0"))
+    path.write_text(path.read_text().replace("members: 6", "members: 0"))
     with pytest.raises(ShedError, match=r"score\.method exact takes at most 12 clusters, and C is 32"):
         load_params(path)
 

@@ -7,9 +7,9 @@ With u the dev utility, s the state (LoRA weights, optimiser averages) and w the
 s' = advance(s, g) with g = Σ_i w_i ∇ℓ_i(θ) / tokens. Walking back from ∂u/∂s at the end, with d the cotangent that reaches g:
 ∂u/∂w_i gains ∇ℓ_i · d / tokens, and the cotangent of θ gains H d, H the Hessian of the step's loss. For the records of the
 coalition both are derivatives of g · d, in the weights and in θ; for the others one forward-mode pass in direction d gives
-∇ℓ_i · d. A bystander stands, with weight 0 and no tokens of the batch's, in one batch of each epoch, that of its length.
-Memory is that of a chunk of tokens on each core, plus 4 vectors of LoRA size for each step of each run, up to KEPT_BYTES: a
-longer tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751, 2504.16430).
+∇ℓ_i · d. Memory is that of a chunk of tokens on each core, plus 4 vectors of LoRA size for each step of each run, up to
+KEPT_BYTES: a longer tuning is cut into segments, which are tuned again on the way back (metagradients: arXiv 2503.13751,
+2504.16430).
 """
 
 from collections.abc import Callable, Iterator
@@ -31,11 +31,11 @@ KEPT_BYTES = 2**30
 
 
 class Walked(NamedTuple):
-    """A batch, the `place`-th, as the tunings took it: the state before it, and for each coalition its step's number, whether
-    it moved, and its gradient.
+    """A batch as the tunings took it: the state before it, and for each coalition its step's number, whether it moved, and its
+    gradient.
     """
 
-    place: int
+    batch: list[int]
     before: State
     number: np.ndarray
     moves: np.ndarray
@@ -45,6 +45,7 @@ class Walked(NamedTuple):
 def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Utilities (K,) after tuning by `weights` (K, N), and their gradients in them and in the bystanders' weights.
 
+    A bystander's is what the gradient would be if it stood in each epoch in a random batch (`_Pull`).
     A gradient holds NaN where its tuning diverged. A batch whose weights are all 0 is no step, and there utility jumps
     when a weight leaves 0: for its records the gradient is what their loss alone would do at that point of the run.
 
@@ -62,7 +63,7 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.nda
     utilities, cotangent = _dev_gradient(trainer, state.weights)
     zero = torch.zeros_like(cotangent)
     cotangents = State(cotangent, zero, zero)
-    total, beside = _no_slopes(trainer, len(weights)), _beside(trainer)
+    total, pull = np.zeros(weights.shape), _Pull(trainer, len(weights))
     bar = iter(track(range(len(trainer.batches)), "walking back", "step"))
     for number in reversed(range(len(segments))):
         if number < len(segments) - 1:
@@ -71,52 +72,58 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.nda
         for step in reversed(walked):
             next(bar)
             through, direction = _through_advance(trainer, step, cotangents)
-            batch = trainer.batches[step.place]
-            slopes, curvature = _slopes_and_curvature(
-                trainer, step.before.weights, batch, beside[step.place], weights, direction
-            )
-            total += slopes / trainer.top.response_tokens(batch)
+            slopes, curvature = _slopes_and_curvature(trainer, step.before.weights, step.batch, weights, direction)
+            total[:, step.batch] += slopes / trainer.top.response_tokens(step.batch)
+            pull.add(step.before.weights, direction, step.batch)
             after, moves = through._replace(weights=through.weights + curvature), column(step.moves, curvature)
             cotangents = State(*(torch.where(moves, new, old) for new, old in zip(after, cotangents, strict=True)))
-    return utilities, total
+    return utilities, np.hstack([total, pull.on_bystanders()])
 
 
-def _no_slopes(trainer: CoalitionTrainer, coalitions: int) -> np.ndarray:
-    """(K, N + B) zeros."""
-    return np.zeros((coalitions, len(trainer.lengths) + len(trainer.bystander_lengths)))
+class _Pull:
+    """What a record's gradient is multiplied with in a run, summed over the steps as a random record meets them.
 
+    A record stands in each epoch in one batch, in a large one more often than in a small one. One forward-mode pass in the
+    summed direction, at the mean LoRA weights, stands for one at each step.
+    """
 
-def _beside(trainer: CoalitionTrainer) -> list[list[int]]:
-    """For each batch the bystanders that stand in it, as records N, N + 1, …: in each epoch, where lengths are nearest."""
-    first, each = len(trainer.lengths), len(trainer.batches) // trainer.regime.epochs
-    beside: list[list[int]] = [[] for _ in trainer.batches]
-    for begin in range(0, len(trainer.batches), each):
-        means = np.array([trainer.lengths[batch].mean() for batch in trainer.batches[begin : begin + each]])
-        nearest = np.abs(means[:, None] - trainer.bystander_lengths).argmin(axis=0)
-        for bystander, place in enumerate(nearest):
-            beside[begin + int(place)].append(first + bystander)
-    return beside
+    def __init__(self, trainer: CoalitionTrainer, coalitions: int) -> None:
+        self._trainer = trainer
+        self._at = torch.zeros_like(trainer.initial.expand(coalitions, -1))
+        self._direction = torch.zeros_like(self._at)
+
+    def add(self, at: Tensor, direction: Tensor, batch: list[int]) -> None:
+        share = len(batch) / len(self._trainer.lengths)
+        self._at += at * (share / self._trainer.regime.epochs)
+        self._direction += direction * (share / self._trainer.top.response_tokens(batch))
+
+    def on_bystanders(self) -> np.ndarray:
+        """(K, B) float64."""
+        first, count = len(self._trainer.lengths), len(self._trainer.bystander_lengths)
+        records = np.arange(first, first + count)
+        taken = np.ones((len(self._at), count), dtype=bool)
+        slopes = np.zeros((len(self._at), first + count))
+        _add_slopes(self._trainer, self._at, self._trainer.seats(records, taken), self._direction, slopes)
+        return slopes[:, first:]
 
 
 def _walk(
-    trainer: CoalitionTrainer, segment: range, weights: np.ndarray, state: State, taken: np.ndarray
+    trainer: CoalitionTrainer, segment: list[list[int]], weights: np.ndarray, state: State, taken: np.ndarray
 ) -> tuple[list[Walked], State, np.ndarray]:
     """Tune on the batches of a segment, from a state after `taken` steps, and keep what walking back needs."""
     walked = []
-    for place in segment:
-        batch = trainer.batches[place]
+    for batch in segment:
         gradient, moves = trainer.gradient(state.weights, batch, weights), present(weights, batch)
-        walked.append(Walked(place, state, taken + 1, moves, gradient))
+        walked.append(Walked(batch, state, taken + 1, moves, gradient))
         state, taken = trainer.step(state, taken, gradient, moves)
     return walked, state, taken
 
 
-def _segments(trainer: CoalitionTrainer, coalitions: int) -> list[range]:
-    """The batches' places in segments whose states fit KEPT_BYTES; all but the last are tuned again on the way back."""
+def _segments(trainer: CoalitionTrainer, coalitions: int) -> list[list[list[int]]]:
+    """The batches in segments whose states fit KEPT_BYTES; all but the last are tuned again on the way back."""
     vector = coalitions * trainer.initial.numel() * trainer.initial.element_size()
     length = max(1, KEPT_BYTES // (4 * vector))
-    places = range(len(trainer.batches))
-    return [places[at : at + length] for at in places[::length]]
+    return [trainer.batches[at : at + length] for at in range(0, len(trainer.batches), length)]
 
 
 def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: Attribution) -> float:
@@ -125,7 +132,7 @@ def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: A
     `metagradient` adds to the tuning: for the records of the coalition four passes, a gradient and its derivative, and one
     tuning more of all segments but the last, as if run in a pair; for the others a forward-mode pass, which is two; a backward
     pass over dev. `in_run` adds for all records a forward-mode pass, and for each step a forward and a backward pass over dev.
-    Both add a forward-mode pass over bystanders for each epoch.
+    Both add a forward-mode pass over bystanders.
     """
     tuned, dev = 2.0 * trainer.regime.epochs * trainer.lengths, trainer.dev_length
     inside, everything = tuned[weights != 0].sum(), tuned.sum()
@@ -134,8 +141,7 @@ def fine_tune_equivalents(trainer: CoalitionTrainer, weights: np.ndarray, how: A
         cost = (1 + 2 + again) * inside + (everything - inside) + 2 * dev
     else:
         cost = inside + everything + (1 + 2 * len(trainer.batches)) * dev
-    beside = 2.0 * trainer.regime.epochs * trainer.bystander_lengths.sum()
-    return float((cost + beside) / (everything + dev))
+    return float((cost + 2 * trainer.bystander_lengths.sum()) / (everything + dev))
 
 
 def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,18 +153,18 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
     utility but not its scale.
     """
     state, taken = trainer.start(len(weights)), np.zeros(len(weights), dtype=int)
-    total = _no_slopes(trainer, len(weights))
-    for batch, aside in zip(trainer.batches, _beside(trainer), strict=True):
+    total, pull = np.zeros(weights.shape), _Pull(trainer, len(weights))
+    for batch in trainer.batches:
         _, uphill = _dev_gradient(trainer, state.weights)
         rates = np.array([trainer.lr(int(step) + 1) for step in taken])
         direction = -column(rates, uphill) * trainer.preconditioned(uphill)
-        slopes, records = np.zeros_like(total), [*batch, *aside]
-        seats = trainer.seats(records, np.ones((len(weights), len(records)), dtype=bool))
-        _add_slopes(trainer, state.weights, seats, direction, slopes)
+        slopes = np.zeros(weights.shape)
+        _add_slopes(trainer, state.weights, trainer.seats(batch, np.ones_like(weights[:, batch])), direction, slopes)
         total += slopes / trainer.top.response_tokens(batch)
+        pull.add(state.weights, direction, batch)
         gradient = trainer.gradient(state.weights, batch, weights)
         state, taken = trainer.step(state, taken, gradient, present(weights, batch))
-    return trainer.measure(state.weights), total
+    return trainer.measure(state.weights), np.hstack([total, pull.on_bystanders()])
 
 
 def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Tensor]:
@@ -194,10 +200,9 @@ def _add_slopes(trainer: CoalitionTrainer, at: Tensor, parts: list[Seats], direc
 
 
 def _slopes_and_curvature(
-    trainer: CoalitionTrainer, at: Tensor, batch: list[int], beside: list[int], weights: np.ndarray, direction: Tensor
+    trainer: CoalitionTrainer, at: Tensor, batch: list[int], weights: np.ndarray, direction: Tensor
 ) -> tuple[np.ndarray, Tensor]:
-    """∇ℓ_i · direction for each record of the batch and beside it, (K, N + B), 0 for others, and the Hessians of the batch's
-    weighted losses times it, (K, P).
+    """∇ℓ_i · direction for each record of the batch, (K, B), and the Hessians of its weighted losses times it, (K, P).
 
     Records of weight 0 have no part in the Hessian: one forward-mode pass gives their slopes.
     """
@@ -216,16 +221,15 @@ def _slopes_and_curvature(
     taken = weights[:, batch] != 0
     parts: list[tuple[Callable[[Seats], tuple[Tensor, Tensor | None]], Seats]]
     parts = [(inside, seats) for seats in trainer.seats(batch, taken)]
-    absent = np.hstack([~taken, np.ones((len(weights), len(beside)), dtype=bool)])
-    parts += [(outside, seats) for seats in trainer.seats([*batch, *beside], absent)]
-    slopes, total = _no_slopes(trainer, len(weights)), torch.zeros_like(at)
+    parts += [(outside, seats) for seats in trainer.seats(batch, ~taken)]
+    slopes, total = np.zeros(weights.shape), torch.zeros_like(at)
     with _forward_mode() as level:
         found = trainer.top.cores.each(lambda part: part[0](part[1]), parts)
         for (_, seats), (own, curvature) in zip(parts, found, strict=True):
             slopes[seats.coalitions[seats.rows], seats.records] = own.detach().double().cpu().numpy()
             if curvature is not None:
                 total[seats.coalitions] += curvature
-    return slopes, total
+    return slopes[:, batch], total
 
 
 @contextmanager
