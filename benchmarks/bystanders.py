@@ -2,8 +2,8 @@
 
 Usage, after `make repro`: python -m benchmarks.bystanders. Writes benchmarks/bystanders.json; two minutes.
 
-The proxies are tuned on in random halves and their complements, and are bystanders of the same runs, too. A proxy that is absent
-has an exact marginal, from a forward-mode pass at each of its steps; as a bystander it has one pass in the run's mean
+The proxies are tuned on in random halves and their complements, and are bystanders of the same runs, too. A proxy that is
+absent has an exact marginal, from a forward-mode pass at each of its steps; as a bystander it has one pass in the run's mean
 direction. Compared are the order and the size of the two, over absent and over present proxies.
 """
 

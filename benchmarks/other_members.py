@@ -3,8 +3,9 @@
 Usage, after `make repro`: python -m benchmarks.other_members. Writes benchmarks/other_members.json; three minutes at first.
 
 A selection takes a cluster's records, not its proxy. So unseen half coalitions are tuned with another random member of each
-cluster in its proxy's place, neither a proxy nor drawn for the scores, for each of several draws. LDS, for each draw and for the
-halves' means over draws, is that of the clusters' scores (the mean marginal of members drawn for them), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
+cluster in its proxy's place, neither a proxy nor drawn for the scores, for each of several draws. LDS, for each draw and for
+the halves' means over draws, is that of the clusters' scores (the mean marginal of members drawn for them), of the proxies'
+Shapley scores, and of the baselines' mean over a cluster.
 """
 
 import json
