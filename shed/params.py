@@ -314,6 +314,8 @@ def _explain(error: ValidationError, top: type[Section]) -> str:
         return f"unknown key {key!r} with value {found['input']!r}; {hint}allowed here: {', '.join(allowed)}"
     if found["type"] == "missing":
         return f"key {key!r} is missing; every key must stand in the file"
+    if found["type"] == "too_short":
+        return f"{key} is empty; name at least {found['ctx']['min_length']}"
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
     message = found["msg"].removeprefix("Input should be ")

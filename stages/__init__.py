@@ -16,10 +16,12 @@ warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|
 
 
 def main(stage: Callable[[Params], None]) -> None:
-    """Check all params, run the stage, and turn a `ShedError` into one line and exit status 1."""
+    """Check all params, run the stage, and turn a `ShedError` or a missing input into one line and exit status 1."""
     try:
         stage(load_params())
     except ShedError as error:
         sys.exit(f"shed: error: {error}")
+    except FileNotFoundError as error:
+        sys.exit(f"shed: error: {error.filename or error}: no such file; an earlier stage makes it: run `dvc repro`")
     except KeyboardInterrupt:
         sys.exit("shed: interrupted; evaluations that were done stay in the ledger, and the next run goes on from there")
