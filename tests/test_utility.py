@@ -49,7 +49,7 @@ def test_what_cannot_be_measured_is_refused(tiny_model: str, records: list[Recor
     class Silent:
         """A tokenizer to which every response is nothing."""
 
-        def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+        def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
             return [1] if text.startswith("Question") else []
 
     with pytest.raises(ShedError, match="the dev records hold no response token"):
