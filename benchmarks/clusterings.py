@@ -18,13 +18,13 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from benchmarks.games import draw_members
 from shed.clustering import Method, cluster
 from shed.files import read_array, write_json
 from shed.marginals import of_all_records
 from shed.params import load_params
 from shed.reading import read
 from shed.records import Record, read_records
-from shed.scoring import draw_members
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import rank_correlation
 from shed.valuation.metagradient import Metagradient

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from shed.clustering import cluster
@@ -49,3 +50,13 @@ def scoring_regime(**changes: object) -> Regime:
     """The default pipeline's scoring regime with some of its fields changed."""
     params = load_params()
     return Regime(**(params.score.tuning.model_dump() | {"seed": params.score.seed} | changes))
+
+
+def draw_members(clusters: pd.DataFrame, each: int, seed: int) -> np.ndarray:
+    """(N,) bool: in every cluster `each` random records that are no proxies, or all that it has; seeded by cluster."""
+    labels, proxy = clusters["cluster"].to_numpy(), clusters["proxy"].to_numpy()
+    drawn = np.zeros(len(clusters), dtype=bool)
+    for label in range(labels.max() + 1):
+        others = np.flatnonzero((labels == label) & ~proxy)
+        drawn[np.random.default_rng([seed, label]).permutation(others)[:each]] = True
+    return drawn

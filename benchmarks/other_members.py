@@ -3,9 +3,8 @@
 Usage, after `make repro`: python -m benchmarks.other_members. Writes benchmarks/other_members.json; three minutes at first.
 
 A selection takes a cluster's records, not its proxy. So unseen half coalitions are tuned with another random member of each
-cluster in its proxy's place, neither a proxy nor drawn for the scores, for each of several draws. LDS, for each draw and for
-the halves' means over draws, is that of the clusters' scores (the mean marginal of members drawn for them), of the proxies'
-Shapley scores, and of the baselines' mean over a cluster.
+cluster in its proxy's place, for each of several draws. LDS, for each draw and for the halves' means over draws, is that of the
+clusters' scores (their records' mean rating), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
 """
 
 import json
@@ -14,14 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.games import game_of, scoring_regime
+from benchmarks.games import draw_members, game_of, scoring_regime
 from shed.baselines import baseline_scores
 from shed.embedding import embed
 from shed.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
 from shed.files import read_array, write_json
 from shed.params import load_params
 from shed.records import read_records
-from shed.scoring import draw_members
 
 RESULT = "benchmarks/other_members.json"
 DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3
@@ -35,7 +33,6 @@ def main() -> None:
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: score.dev_rows]
     of_dev = embed(dev, params.embed.model, params.embed.batch_size)
     baselines = baseline_scores(pool, dev, read_array("data/embeddings.npy"), of_dev)
-    known = clusters["proxy"].to_numpy() | draw_members(clusters, score.members, score.seed)
     audited: dict[str, np.ndarray] = {
         "score": table["score"].to_numpy(),
         "shapley of proxies": table["shapley"].to_numpy(),
@@ -44,7 +41,7 @@ def main() -> None:
     halves = half_coalitions(params.C, HALVES, AUDIT_SEED)
     utilities: list[np.ndarray] = []
     for draw in DRAWS:
-        others = draw_members(clusters.assign(proxy=known), 1, draw)
+        others = draw_members(clusters, 1, draw)
         played = clusters.assign(proxy=others)
         with game_of(pool, played, score.dev_rows, scoring_regime()) as game:
             utilities.append(measure(game.play, halves, f"draw {draw} of {len(DRAWS)}"))

@@ -3,9 +3,9 @@
 Usage, after `make repro`: python -m benchmarks.sweep. Writes benchmarks/sweep.json; ten minutes the first time.
 
 Clusters are scored as the paper does, by removal of groups of n from all C, twice, in LoRA of the top four layers. How good the
-scores are is their LDS over unseen halves of the same game; how good a selection of a tenth is, the mean marginal of its rows
-in the default's scoring regime, which metagradient gives for every record of the pool. Beside them stand metagradient's scores
-of the same game, what clusters' true means would reach, and random rows. A selection is drawn under five seeds.
+scores are is their LDS over unseen halves of the same game; how good a selection of a tenth is, the mean rating of its rows.
+Beside them stand metagradient's scores of the same game, what clusters' mean ratings reach, and random rows. A selection is
+drawn under five seeds.
 """
 
 import json
@@ -18,14 +18,12 @@ from benchmarks.games import pool_game, scoring_regime
 from shed.clustering import cluster
 from shed.fidelity import Measured, half_coalitions, lds, measure
 from shed.files import read_array, write_json
-from shed.marginals import of_all_records
 from shed.params import load_params
 from shed.sampling import Sampler, select
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import Estimator
 from shed.valuation.metagradient import Metagradient
 from shed.valuation.removal import Removal
-from stages.proxy_game import scoring_game
 
 RESULT = "benchmarks/sweep.json"
 SIZES, GROUPS, SHARPNESS, ITERATIONS = (16, 32, 64), (1, 4), (0.0, 0.5, 1.0, 2.0, 8.0), 2
@@ -36,19 +34,17 @@ REGIME = {"depth": 4, "lr": 0.004}
 def main() -> None:
     params = load_params()
     played = pd.read_parquet("data/clusters.parquet")
-    with scoring_game(params, played.assign(bystander=~played["proxy"])) as game:
-        pair = Metagradient(params.score.seed, check=False, redraw=True)
-        marginals, _ = of_all_records(game, played, pair, Budget(evaluations=4))
+    ratings = pd.read_parquet("data/ratings.parquet").set_index("id")["rating"][played["id"]].to_numpy()
     result: dict[str, Any] = {
         "rows": ROWS,
-        "mean_marginal_of_all": float(marginals.mean()),
-        "mean_marginal_of_the_best_rows": float(np.sort(marginals)[-ROWS:].mean()),
+        "mean_rating_of_all": float(ratings.mean()),
+        "mean_rating_of_the_best_rows": float(np.sort(ratings)[-ROWS:].mean()),
         "scored": [],
     }
     for C in SIZES:
         found = cluster(read_array("data/embeddings.npy"), C, "kmeans", 1, seed=1)
         clusters = played[["id", "source"]].assign(cluster=found.labels, distance=found.distances)
-        means = np.bincount(found.labels, weights=marginals) / np.bincount(found.labels)
+        means = np.bincount(found.labels, weights=ratings) / np.bincount(found.labels)
         halves = half_coalitions(C, HALVES, AUDIT_SEED)
         ways: dict[str, Estimator] = {f"removal, n = {n}": Removal(n, ITERATIONS, params.score.seed) for n in GROUPS}
         ways["metagradient"] = Metagradient(params.score.seed, check=False)
@@ -60,22 +56,22 @@ def main() -> None:
                 result["scored"].append(
                     {"C": C, "scores": name, "evaluations": outcome.cost.evaluations, "fte": outcome.cost.fte}
                     | lds(measured, outcome.estimate.scores, AUDIT_SEED)
-                    | selected(clusters, outcome.estimate.scores, marginals)
+                    | selected(clusters, outcome.estimate.scores, ratings)
                 )
-        result["scored"].append({"C": C, "scores": "clusters' true means"} | selected(clusters, means, marginals))
+        result["scored"].append({"C": C, "scores": "clusters' mean ratings"} | selected(clusters, means, ratings))
         write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 
 
-def selected(clusters: pd.DataFrame, scores: np.ndarray, marginals: np.ndarray) -> dict[str, float]:
-    """The mean marginal of what QOCS selects, and QWCS at each f; scores (C,) are taken in units of their deviation.
+def selected(clusters: pd.DataFrame, scores: np.ndarray, ratings: np.ndarray) -> dict[str, float]:
+    """The mean rating of what QOCS selects, and QWCS at each f; scores (C,) are taken in units of their deviation.
 
     f depends on the scale of scores, which here differ by what made them.
     """
     scaled = (scores - scores.mean()) / scores.std()
     table = pd.DataFrame({"cluster": np.arange(len(scores)), "score": scaled})
     table["rank"] = table["score"].rank(ascending=False, method="first").astype(int)
-    worth = pd.Series(marginals, index=clusters["id"])
+    worth = pd.Series(ratings, index=clusters["id"])
 
     def of_rows(sampler: Sampler, f: float) -> float:
         return float(np.mean([worth[select(clusters, table, sampler, ROWS, f, seed)["id"]].mean() for seed in SEEDS]))

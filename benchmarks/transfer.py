@@ -1,15 +1,16 @@
-"""Does a selection made with one model serve another? A matrix of the models that score and the models that are tuned.
+"""Does a selection made with one model serve another? A matrix of the models that rate and the models that are tuned.
 
 Usage, after `make repro`: python -m benchmarks.transfer. Writes benchmarks/transfer.json; half an hour the first time.
 
-The pool's clusters are scored with the packaged model at full depth (the default's scores) and in its top four layers, and with
-Gemma 3 270M, another architecture from the package index (`benchmarks.second_model`). QOCS selects a tenth by each. The
-packaged model and Gemma are tuned on it, and on random rows, under three seeds, and evaluated as the final model is. Evaluated
-items are kept in .shed/transfer.
+The pool is rated with the packaged model at full depth (the default's ratings) and in its top four layers, and with Gemma 3
+270M, another architecture from the package index (`benchmarks.second_model`). The tenth with the highest ratings is selected by
+each. The packaged model and Gemma are tuned on it, and on random rows, under three seeds, and evaluated as the final model is.
+Evaluated items are kept in .shed/transfer.
 """
 
 import hashlib
 import json
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,72 +23,59 @@ from shed.comparison import compare
 from shed.evaluation import evaluate, headline, summarise
 from shed.files import read_json, write_json, write_table
 from shed.finetuning import TuningSettings, finetune
-from shed.models import manifest
 from shed.params import Params, load_params
-from shed.proxy_game import Setting, open_game
+from shed.rating import rate
 from shed.records import read_records
-from shed.sampling import budget, select
-from shed.scoring import draw_members, score_clusters
-from shed.valuation.budget import Budget
+from shed.sampling import budget
 from shed.valuation.estimate import rank_correlation
-from shed.valuation.metagradient import Metagradient
 from shed.valuation.training import Regime
 
-RESULT, LEDGER, KEPT = "benchmarks/transfer.json", Path(".shed/benchmarks.sqlite"), Path(".shed/transfer")
+RESULT, KEPT = "benchmarks/transfer.json", Path(".shed/transfer")
 SEEDS = (1, 2, 3)
 TOP = {"depth": 4, "lr": 0.004}
 
 
 def main() -> None:
     params = load_params()
-    clusters = pd.read_parquet("data/clusters.parquet")
     packaged, second = params.model.name, gemma()
-    scores = {
-        "packaged, all layers": pd.read_parquet("data/scores.parquet"),
-        "packaged, top 4 layers": scored(params, clusters, packaged, TOP),
-        "Gemma 3 270M, all layers": scored(params, clusters, second, {}),
+    ratings = {
+        "packaged, all layers": pd.read_parquet("data/ratings.parquet").set_index("id")["rating"],
+        "packaged, top 4 layers": rated(params, packaged, TOP),
+        "Gemma 3 270M, all layers": rated(params, second, {}),
     }
-    rows = budget(len(clusters), params.sample.fraction, params.sample.rows)
-    chosen = {name: select(clusters, own, "qocs", rows, params.sample.f, 1)["id"].tolist() for name, own in scores.items()}
-    by_cluster = {name: own.sort_values("cluster")["score"].to_numpy() for name, own in scores.items()}
+    ids = ratings["packaged, all layers"].index
+    rows = budget(len(ids), params.sample.fraction, params.sample.rows)
+    chosen = {name: own.nlargest(rows).index.tolist() for name, own in ratings.items()}
+    pairs = list(combinations(ratings, 2))
     result: dict[str, Any] = {
         "seeds": SEEDS,
-        "scores_agree": {
-            f"{one} / {other}": rank_correlation(by_cluster[one], by_cluster[other])
-            for one in scores
-            for other in scores
-            if one < other
+        "ratings_agree": {
+            f"{one} / {other}": rank_correlation(ratings[one].to_numpy(), ratings[other][ratings[one].index].to_numpy())
+            for one, other in pairs
         },
-        "rows_shared": {
-            f"{one} / {other}": len(set(chosen[one]) & set(chosen[other])) for one in chosen for other in chosen if one < other
-        },
+        "rows_shared": {f"{one} / {other}": len(set(chosen[one]) & set(chosen[other])) for one, other in pairs},
         "tuned": {},
     }
     for target, model in {"packaged": packaged, "Gemma 3 270M": second}.items():
         untuned = headline(summarise(evaluated(params, model, None, 0)))
         items = []
         for seed in SEEDS:
-            drawn = select(clusters, scores["packaged, all layers"], "random", rows, params.sample.f, seed)["id"].tolist()
-            for name, ids in {"random": drawn, **chosen}.items():
-                items.append(evaluated(params, model, ids, seed).assign(method=name, fraction=0.1, seed=seed))
+            drawn = np.random.default_rng(seed).permutation(ids)[:rows].tolist()
+            for name, own in {"random": drawn, **chosen}.items():
+                items.append(evaluated(params, model, own, seed).assign(method=name, fraction=0.1, seed=seed))
         table = compare(pd.concat(items), "test", "random", seed=1)
         result["tuned"][target] = {"untuned": untuned, "selections": json.loads(table.to_json(orient="records"))}
         write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 
 
-def scored(params: Params, clusters: pd.DataFrame, model: str, changes: dict[str, Any]) -> pd.DataFrame:
-    """The clusters' scores as the default makes them, with another model or regime."""
-    score = params.score
-    aside = draw_members(clusters, score.members, score.seed)
-    regime = Regime(**(score.tuning.model_dump() | {"seed": score.seed} | changes))
-    known = manifest(model, "language model")
-    setting = Setting(model, known, params.model.prompt, params.model.max_tokens, score.utility, regime)
-    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: score.dev_rows]
-    with open_game(clusters.assign(bystander=aside), pool, dev, setting, LEDGER) as game:
-        estimator = Metagradient(score.seed, check=False, redraw=score.redraw)
-        sizes = np.bincount(clusters["cluster"])
-        return score_clusters(game, estimator, Budget(evaluations=6), "stop", sizes, params.model.max_tokens).table
+def rated(params: Params, model: str, changes: dict[str, Any]) -> pd.Series:
+    """Each pool record's rating as the default makes it, with another model or regime."""
+    asked, own = params.rate, params.model
+    regime = Regime(**(params.score.tuning.model_dump() | {"seed": asked.seed} | changes))
+    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: asked.dev_rows]
+    found = rate(pool, dev, model, own.prompt, own.max_tokens, asked.utility, regime, asked.warm_rows)
+    return pd.Series(found.ratings, index=[record.id for record in pool])
 
 
 def evaluated(params: Params, model: str, ids: list[str] | None, seed: int) -> pd.DataFrame:

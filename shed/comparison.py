@@ -5,21 +5,22 @@ In: for each run (method, fraction, seed) its evaluated items. Out: a row for ea
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from shed.errors import ShedError
 
-Measure = Literal["loss", "accuracy"]
-MEASURES: tuple[Measure, ...] = ("loss", "accuracy")
+Measure = Literal["loss", "choice_loss", "accuracy"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct"}
 DRAWS = 4000
 
 
 @dataclass(frozen=True)
 class _Runs:
-    """The items of a method's runs: `values` (S, I) nats or correct, of S seeds; `size` (I,) tokens or ones; `task` (I,)."""
+    """The items of a method's runs: `values` (S, I), of S seeds; `size` (I,), tokens for the loss, else ones; `task` (I,)."""
 
     values: np.ndarray
     size: np.ndarray
@@ -29,13 +30,14 @@ class _Runs:
 def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
     """Compare each method with the reference at the same fraction.
 
-    A measure is the mean over the split's tasks. A gain is the reference's loss minus the method's, or the method's accuracy
-    minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an item with
+    A measure is the mean over the split's tasks: loss in nats per response token, choice loss in nats per question (the
+    cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's accuracy minus
+    the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an item with
     itself. Intervals are of a bootstrap over seeds and, within each task, over items. p-values are two-sided, of the same
     draws, and corrected by Holm for the number of methods at that fraction and measure.
 
     Args:
-        items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`.
+        items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`.
         split: `dev` or `test`.
 
     Returns:
@@ -83,9 +85,8 @@ def holm(p: pd.Series) -> pd.Series:
 
 def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs:
     first = runs[runs["seed"] == runs["seed"].iloc[0]]
-    value = "nats" if measure == "loss" else "correct"
     size = first["tokens"].to_numpy(dtype=float) if measure == "loss" else np.ones(len(first))
-    return _Runs(runs[value].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())
+    return _Runs(runs[VALUES[measure]].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())
 
 
 def _measure(values: np.ndarray, of: _Runs, weights: np.ndarray | None = None) -> np.ndarray:
@@ -99,7 +100,7 @@ def _measure(values: np.ndarray, of: _Runs, weights: np.ndarray | None = None) -
 
 
 def _gain(found: _Runs, reference: _Runs, measure: Measure, seed: int) -> dict[str, float]:
-    sign = -1.0 if measure == "loss" else 1.0
+    sign = 1.0 if measure == "accuracy" else -1.0
     difference = sign * (found.values - reference.values)
     rng = np.random.default_rng(seed)
     seeds = len(difference)

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from shed.models import load_model, load_tokenizer
-from shed.named_tasks import Item, evaluate_named
+from shed.named_tasks import Item, cross_entropy, evaluate_named
 from shed.prompts import Form, delimiter, render_prompt
 from shed.records import Record
 
@@ -44,7 +44,9 @@ def evaluate(
 
     Returns:
         A row for each item: `task` (split_source), `id`, `correct` (0 or 1; NaN where the record has no options; the option
-        with the highest log-likelihood per character, lm-eval's acc_norm), `nats` (of the right response) and `tokens`.
+        with the highest log-likelihood per character, lm-eval's acc_norm), `nats` (of the right response), `tokens`, and
+        `choice_nats` (the cross-entropy over the options, whose scores are their log-likelihoods per character, as in the
+        utility `choice_loss`; NaN where there are none).
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from shed.packed_lm import PackedLM
@@ -59,11 +61,13 @@ def evaluate(
             groups.setdefault(f"{split}_{record.source}", []).append(record)
     tasks = {name: records[:limit] for name, records in sorted(groups.items())}
     items = [*_run(lm, tasks, form, tokenizer), *evaluate_named(lm, named, tokenizer, form == "chat", limit)]
-    return pd.DataFrame(items, columns=["task", "id", "correct", "nats", "tokens"])
+    return pd.DataFrame(items, columns=list(Item._fields))
 
 
 def summarise(items: pd.DataFrame) -> Summary:
-    """Accuracy and loss (mean nats per response token) with standard errors, and the number of items, for each task."""
+    """Accuracy, choice loss (mean nats per question) and loss (mean nats per response token) with standard errors, and the
+    number of items, for each task.
+    """
     return {str(task): _task_summary(rows) for task, rows in items.groupby("task", sort=True)}
 
 
@@ -81,6 +85,7 @@ def differences(tuned: pd.DataFrame, base: pd.DataFrame) -> Summary:
         change: dict[str, float | int] = {}
         if rows["correct"].notna().all():
             change |= _mean("accuracy", rows["correct"] - rows["correct_base"])
+            change |= _mean("choice_loss", rows["choice_nats"] - rows["choice_nats_base"])
         change |= _ratio("loss", rows["nats"] - rows["nats_base"], rows["tokens"])
         summary[str(task)] = change
     return summary
@@ -93,7 +98,7 @@ def headline(summary: Summary) -> dict[str, float]:
     """
     means: dict[str, float] = {}
     for split in ("test", "dev"):
-        for name in ("accuracy", "loss"):
+        for name in ("accuracy", "choice_loss", "loss"):
             having = [values for task, values in summary.items() if task.startswith(f"{split}_") and name in values]
             if having:
                 means[f"{split}_{name}"] = float(np.mean([values[name] for values in having]))
@@ -117,11 +122,13 @@ def _run(lm: "PackedLM", tasks: dict[str, list[Record]], form: Form, tokenizer: 
     for name, samples in results["samples"].items():
         for sample in samples:
             document = sample["doc"]
-            choices = document["choices"]
-            right = sample["filtered_resps"][document["answer"]] if choices else sample["filtered_resps"][0]
-            response = tokenizer.encode(delimiter(form) + document["response"], add_special_tokens=False)
-            correct = float(sample["acc_norm"]) if choices else np.nan
-            rows.append((name, document["id"], correct, -float(right[0]), len(response)))
+            nats = [-float(scored[0]) for scored in sample["filtered_resps"]]
+            right, correct, choice_nats = 0, np.nan, np.nan
+            if document["choices"]:
+                right, correct = document["answer"], float(sample["acc_norm"])
+                choice_nats = cross_entropy(nats, document["choices"], right)
+            tokens = tokenizer.encode(delimiter(form) + document["response"], add_special_tokens=False)
+            rows.append(Item(name, document["id"], correct, nats[right], len(tokens), choice_nats))
     return rows
 
 
@@ -160,8 +167,10 @@ def _with_adapter(model: "PreTrainedModel", adapter: Path | None) -> "PreTrained
 
 
 def _task_summary(rows: pd.DataFrame) -> dict[str, float | int]:
-    accuracy = _mean("accuracy", rows["correct"]) if rows["correct"].notna().all() else {}
-    return {**accuracy, **_ratio("loss", rows["nats"], rows["tokens"]), "items": len(rows)}
+    of_choices: dict[str, float | int] = {}
+    if rows["correct"].notna().all():
+        of_choices = _mean("accuracy", rows["correct"]) | _mean("choice_loss", rows["choice_nats"])
+    return {**of_choices, **_ratio("loss", rows["nats"], rows["tokens"]), "items": len(rows)}
 
 
 def _mean(name: str, values: pd.Series) -> dict[str, float | int]:

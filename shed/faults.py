@@ -59,24 +59,33 @@ def damage(
     return damaged, faults
 
 
-def found_by(scores: pd.Series, faulty: Collection[str], selected: Sequence[str]) -> dict[str, float | None]:
-    """How scores and a selection deal with faults.
+def found_by(
+    scores: pd.Series, ratings: pd.Series, faulty: Collection[str], selected: Sequence[str]
+) -> dict[str, float | None]:
+    """How scores, ratings and a selection deal with faults.
 
     Args:
         scores: of each pool record, by its id; a record has its cluster's.
+        ratings: its own, by its id; NaN where nothing is rated.
 
     Returns:
-        `faulty_share_of_pool`, `faulty_share_of_selection`, and `auroc_of_scores`, the probability that a sound record has a
-        higher score than a faulty one (equal ones count half); None where there are no faults, or nothing else.
+        `faulty_share_of_pool`, `faulty_share_of_selection`, and `auroc_of_scores` and `auroc_of_ratings`, the probability that
+        a sound record has a higher one than a faulty one (equal ones count half); None where there are no faults, or nothing
+        else, or no ratings.
     """
     from sklearn.metrics import roc_auc_score
 
     is_faulty = scores.index.isin(list(faulty))
     mixed = is_faulty.any() and not is_faulty.all()
+
+    def auroc(values: pd.Series) -> float | None:
+        return float(roc_auc_score(~is_faulty, values)) if mixed and values.notna().all() else None
+
     return {
         "faulty_share_of_pool": float(is_faulty.mean()),
         "faulty_share_of_selection": sum(id in faulty for id in selected) / len(selected),
-        "auroc_of_scores": float(roc_auc_score(~is_faulty, scores)) if mixed else None,
+        "auroc_of_scores": auroc(scores),
+        "auroc_of_ratings": auroc(ratings),
     }
 
 

@@ -4,9 +4,10 @@ In: a model for lm-eval and names. Out: a row for each item, as for the local ta
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.special import logsumexp
 
 from shed.errors import ShedError
 
@@ -15,13 +16,28 @@ if TYPE_CHECKING:
 
     from shed.packed_lm import PackedLM
 
-Item = tuple[str, str, float, float, int]
+
+class Item(NamedTuple):
+    """One evaluated item; for its values see `shed.evaluation.evaluate`."""
+
+    task: str
+    id: str
+    correct: float
+    nats: float
+    tokens: int
+    choice_nats: float
+
+
+def cross_entropy(nats: Sequence[float], options: Sequence[str], right: int) -> float:
+    """In nats, over the options of a question, which are scored by their log-likelihoods per character."""
+    scores = -np.asarray(nats) / np.array([max(1, len(option)) for option in options])
+    return float(logsumexp(scores) - scores[right])
 
 
 def evaluate_named(
     lm: "PackedLM", names: Sequence[str], tokenizer: "PreTrainedTokenizerBase", chat: bool, limit: int | None
 ) -> list[Item]:
-    """Items of tasks of multiple choice: (`task`, `id`, `correct`, `nats`, `tokens`), the task being `test_` and its name.
+    """Items of tasks of multiple choice, the task being `test_` and its name.
 
     A group (mmlu has 57 subjects) is one task here, of all its items; `limit` is for each of its parts.
 
@@ -62,8 +78,9 @@ def _item(name: str, part: str, sample: dict[str, Any], tokenizer: "PreTrainedTo
     target = sample["target"]
     if scored is None or not isinstance(target, int):
         raise ShedError(f"evaluate.tasks: {part} is not of multiple choice with one right answer, and only those are measured")
-    option = sample["arguments"][target][1]
-    nats = -float(np.ravel(sample["filtered_resps"][target])[0])
-    tokens = tokenizer.encode(option, add_special_tokens=False)
+    nats = [-float(np.ravel(response)[0]) for response in sample["filtered_resps"]]
+    options = [option for _, option in sample["arguments"]]
+    tokens = tokenizer.encode(options[target], add_special_tokens=False)
     task = f"test_{name.rsplit('/', 1)[-1].removesuffix('.yaml')}"
-    return task, f"{part}/{sample['doc_id']}", float(scored), nats, len(tokens)
+    entropy = cross_entropy(nats, [option.strip() for option in options], target)
+    return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], len(tokens), entropy)

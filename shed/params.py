@@ -70,6 +70,19 @@ class Cluster(Section):
     seed: Seed = Field(description="seed of the k-means start")
 
 
+class Rate(Section):
+    """What each pool record would add, to first order, to a model that was tuned on random ones."""
+
+    utility: Literal["dev_loss", "choice_loss"] | None = Field(
+        description="what ratings are of; null: choice_loss where all dev records have options, else dev_loss"
+    )
+    warm_rows: Annotated[int, Field(ge=0)] = Field(
+        description="random pool rows that the model is tuned on before it rates; 0: nothing is rated"
+    )
+    dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
+    seed: Seed = Field(description="seed of the warm start: its rows, initial LoRA weights and batches")
+
+
 class Tuning(Section):
     """The scoring regime: the cheap training in which utilities are measured."""
 
@@ -126,8 +139,8 @@ class Score(Section):
     budget: Budget
     target: Target
     on_divergence: Literal["stop", "skip"] = Field(description="what a tuning that diverges does: end scoring, or be left out")
-    members: Annotated[int, Field(ge=0)] = Field(
-        description="random records of each cluster whose mean marginal is its score; 0: its proxies' Shapley score is"
+    by: Literal["ratings", "shapley"] = Field(
+        description="a cluster's score: the mean rating of its records, or its proxies' Shapley score (the paper's)"
     )
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of coalitions, initial LoRA weights and batches")
@@ -143,13 +156,6 @@ class Score(Section):
         by_gradient = "metagradient" in (self.method, self.surrogate) or "in_run" in (self.method, self.surrogate)
         if by_gradient and self.utility == "accuracy":
             raise ValueError("score.utility accuracy has no gradient: use choice_loss, or another score.method")
-        if self.members and self.method not in ("metagradient", "in_run"):
-            raise ValueError(f"score.members is {self.members}, but {self.method} knows clusters alone; set score.members to 0")
-        if self.members and self.method == "metagradient" and self.tuning.optimizer == "adamw":
-            raise ValueError(
-                f"score.members is {self.members}, but metagradients through adamw say nothing of records outside the tuning; "
-                "set score.members to 0, or score.tuning.optimizer to frozen_adam"
-            )
         return self
 
 
@@ -227,11 +233,14 @@ class Params(Section):
     """All of `params.yaml`."""
 
     C: Annotated[int, Field(ge=2)] = Field(description="number of clusters")
-    sampler: Literal["qocs", "qwcs", "random", "full"] = Field(description="how rows are selected by the scores")
+    sampler: Literal["top", "qocs", "qwcs", "random", "full"] = Field(
+        description="how rows are selected: by ratings (top) or scores"
+    )
     data: Data
     model: Model
     embed: Embed
     cluster: Cluster
+    rate: Rate
     score: Score
     fidelity: Fidelity
     sample: Sample
@@ -261,6 +270,16 @@ class Params(Section):
         longest, context = self.judge.max_new_tokens, self.model.max_tokens
         if longest >= context:
             raise ValueError(f"judge.max_new_tokens is {longest}, but model.max_tokens is {context}; no room is left to ask")
+        return self
+
+    @model_validator(mode="after")
+    def ratings_are_there(self) -> Self:
+        if not self.rate.warm_rows and self.sampler == "top":
+            raise ValueError(
+                "sampler top takes rows by their ratings, and rate.warm_rows is 0, so that nothing is rated; set it"
+            )
+        if not self.rate.warm_rows and self.score.by == "ratings":
+            raise ValueError("score.by is ratings, and rate.warm_rows is 0, so that nothing is rated; set it, or by: shapley")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
-"""Which rows to tune on, by their clusters' scores.
+"""Which rows to tune on, by their own ratings or their clusters' scores.
 
-In: a row for each pool record with its cluster and distance, a score for each cluster, a budget. Out: the selected rows with
-the reason for each.
+In: a row for each pool record with its cluster, distance and rating, a score for each cluster, a budget. Out: the selected rows
+with the reason for each.
 """
 
 import math
@@ -15,7 +15,7 @@ import pandas as pd
 from shed.errors import ShedError
 from shed.records import Record
 
-Sampler = Literal["qocs", "qwcs", "random", "full"]
+Sampler = Literal["top", "qocs", "qwcs", "random", "full"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,12 @@ def select(
     """Select `rows` rows of the pool.
 
     Args:
-        clusters: `id`, `source`, `cluster`, `distance`, a row for each pool record.
+        clusters: `id`, `source`, `cluster`, `distance`, a row for each pool record, and for `top` its `rating`.
         scores: `cluster`, `score`, `rank`, a row for each cluster.
-        sampler: `qocs` takes whole clusters from the best score down (SHED, equation 4), and of the last one the rows nearest
-            its centre; `qwcs` draws a cluster for each row with probability ∝ exp(f · score) among those that still have rows,
-            and one of its rows (SHED, equation 5); `random` draws rows; `full` takes all, whatever `rows` is.
+        sampler: `top` takes the rows with the highest ratings; `qocs` takes whole clusters from the best score down (SHED,
+            equation 4), and of the last one the rows nearest its centre; `qwcs` draws a cluster for each row with probability
+            ∝ exp(f · score) among those that still have rows, and one of its rows (SHED, equation 5); `random` draws rows;
+            `full` takes all, whatever `rows` is.
         f: how sharply qwcs prefers good clusters; 0 makes all equal.
         floor: rows that each source or cluster has for itself before the sampler takes the rest, in its order.
 
@@ -75,6 +76,8 @@ def select(
         order, rows = np.arange(len(pool)), len(pool)
     elif sampler == "random":
         order = rng.permutation(len(pool))
+    elif sampler == "top":
+        order = np.argsort(-pool["rating"].to_numpy(), kind="stable")
     elif sampler == "qocs":
         order = np.lexsort((pool["distance"], pool["rank"]))
     else:
@@ -133,6 +136,9 @@ def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list
     """Why the rows that no floor kept were taken; `chosen` are all."""
     if sampler in ("full", "random"):
         return dict.fromkeys(rest, "the whole pool" if sampler == "full" else f"one of {len(rest)} random rows")
+    if sampler == "top":
+        place = pool["rating"].rank(ascending=False, method="first").astype(int)
+        return {row: f"rated {place.iloc[row]} of {len(pool)}, {pool['rating'].iloc[row]:.3g}" for row in rest}
     sizes = pool["cluster"].value_counts()
     taken = pool.iloc[chosen]["cluster"].value_counts()
     return {

@@ -19,6 +19,7 @@ METRICS = (
     "metrics/fidelity.json",
     "metrics/finetune.json",
     "metrics/judge.json",
+    "metrics/rate.json",
     "metrics/sample.json",
     "metrics/score.json",
     "metrics/tasks.json",

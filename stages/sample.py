@@ -12,7 +12,8 @@ from stages import main
 
 def run(params: Params) -> None:
     clusters = pd.read_parquet("data/clusters.parquet")
-    scores = pd.read_parquet("data/scores.parquet")
+    scores, ratings = pd.read_parquet("data/scores.parquet"), pd.read_parquet("data/ratings.parquet")
+    clusters = clusters.merge(ratings, on="id", how="left", validate="one_to_one")
     sample = params.sample
     rows = budget(len(clusters), sample.fraction, sample.rows)
     floor = None if sample.balance == "none" else Floor(sample.balance, sample.floor)
@@ -20,8 +21,10 @@ def run(params: Params) -> None:
     write_table("data/selection.parquet", selection)
     write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
     faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
-    of_record = clusters.set_index("id")["cluster"].map(scores.set_index("cluster")["score"])
-    told = found_by(of_record, faulty, selection["id"].tolist())
+    by_id = clusters.set_index("id")
+    told = found_by(
+        by_id["cluster"].map(scores.set_index("cluster")["score"]), by_id["rating"], faulty, selection["id"].tolist()
+    )
     write_json("metrics/sample.json", composition(selection, clusters) | told)
 
 

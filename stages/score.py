@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 
 from shed.files import write_json, write_table
 from shed.params import Params, Score
-from shed.scoring import draw_members, score_clusters
+from shed.scoring import score_clusters
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import Estimator
@@ -35,23 +34,24 @@ ESTIMATORS: dict[str, Callable[[Score], Estimator]] = {
     "exact": lambda score: Exact(),
     "shapiq": lambda score: Approximator(score.approximator, score.budget.evaluations or 0, score.seed),
 }
+SCORE_IS = {"ratings": "mean rating", "shapley": "Shapley score"}
 
 
 def run(params: Params) -> None:
     score = params.score
     clusters = pd.read_parquet("data/clusters.parquet")
-    sizes = np.bincount(clusters["cluster"])
     budget = Budget(**score.budget.model_dump(), **score.target.model_dump())
-    members = draw_members(clusters, score.members, score.seed)
-    with scoring_game(params, clusters.assign(bystander=members)) as game:
+    if score.by == "ratings":
+        clusters = clusters.merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left", validate="one_to_one")
+    with scoring_game(params, clusters) as game:
         scored = score_clusters(
-            game, ESTIMATORS[score.method](score), budget, score.on_divergence, sizes, params.model.max_tokens
+            game, ESTIMATORS[score.method](score), budget, score.on_divergence, clusters, params.model.max_tokens
         )
     bars = scored.table.assign(low=lambda t: t["score"] - t["stderr"], high=lambda t: t["score"] + t["stderr"])
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    write_json("metrics/score.json", {"method": score.method, **scored.metrics})
+    write_json("metrics/score.json", {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics})
     print(f"shed: scoring ended: {scored.metrics['ended']}", file=sys.stderr)
     if scored.metrics["notes"]:
         print(f"shed: note: {scored.metrics['notes']}", file=sys.stderr)

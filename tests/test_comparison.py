@@ -27,6 +27,7 @@ def runs(effects: dict[str, float], seeds: int = 5, items: int = 60, noise: floa
                         "correct": (nats < 6).astype(float),
                         "nats": nats,
                         "tokens": 1,
+                        "choice_nats": nats / 4,
                     }
                 )
             )

@@ -83,7 +83,7 @@ def test_a_stage_declares_every_file_it_reads_and_writes(stage: str) -> None:
         "prepare": {"data/wheels.json"},
         "embed": {"data/embedder.json"},
         "fidelity": {"data/embedder.json"},
-        **{name: {"data/model.json"} for name in ("finetune", "evaluate", "evaluate_base", "judge")},
+        **{name: {"data/model.json"} for name in ("rate", "finetune", "evaluate", "evaluate_base", "judge")},
     }
     assert files == paths - code - stand_ins.get(stage, set())
 

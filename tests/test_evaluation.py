@@ -14,7 +14,10 @@ from shed.errors import ShedError
 from shed.evaluation import differences, evaluate, headline, summarise
 from shed.models import load_model, load_tokenizer
 from shed.packed_lm import PackedLM
+from shed.prompts import encode_all
 from shed.records import Record, single_turn
+from shed.valuation.training import CoalitionTrainer, Regime
+from shed.valuation.utility import dev_set
 
 
 def requests(records: list[Record]) -> list[Instance]:
@@ -48,6 +51,17 @@ def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: l
     )
     tokens = items[items["task"] == "test_sayings"]["tokens"]
     assert (tokens == len(" one two")).all()  # bytes are tokens here
+
+
+def test_the_choice_loss_of_an_evaluation_is_what_the_utility_of_that_name_measures(
+    tiny_model: str, records: list[Record]
+) -> None:
+    tokenizer, regime = load_tokenizer(tiny_model), Regime(None, 2, 4, ["q_proj"], "sgd", 0.1, 0.0, 4, 1, "constant", 0.0, 1)
+    dev = dev_set("choice_loss", records, tokenizer, "plain", 200, 512)
+    trainer = CoalitionTrainer(load_model(tiny_model), encode_all(records, tokenizer, "plain", 200, 512, end=True), dev, regime)
+    (utility,) = trainer.utilities(np.zeros((1, len(records))))
+    items = evaluate(tiny_model, None, {"dev": records}, "plain", 200, None, 4, [])
+    assert summarise(items)["dev_counting"]["choice_loss"] == pytest.approx(-utility, rel=1e-4)
 
 
 def task_file(folder: Path, **changes: str | None) -> str:
@@ -104,12 +118,13 @@ def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:
             "correct": [0.0, 1.0, 0.0, 1.0],
             "nats": [8.0, 2.0, 6.0, 4.0],
             "tokens": [4, 1, 3, 2],
+            "choice_nats": [1.5, 1.0, 2.0, 0.5],
         }
     )
-    tuned = base.assign(correct=[1.0, 1.0, 0.0, 1.0], nats=base["nats"] - base["tokens"]).iloc[::-1]
-    assert summarise(base)["test_a"]["loss"] == 2.0
+    tuned = base.assign(correct=[1.0, 1.0, 0.0, 1.0], nats=base["nats"] - base["tokens"], choice_nats=1.0).iloc[::-1]
+    assert (summarise(base)["test_a"]["loss"], summarise(base)["test_a"]["choice_loss"]) == (2.0, 1.25)
     change = differences(tuned, base)["test_a"]
-    assert (change["accuracy"], change["loss"]) == (0.25, -1.0)
+    assert (change["accuracy"], change["loss"], change["choice_loss"]) == (0.25, -1.0, -0.25)
     assert change["accuracy_stderr"] == pytest.approx(0.25)
     assert change["loss_stderr"] == 0.0  # every item fell by the same, so the pairs leave no doubt
     with pytest.raises(ValueError, match="not of the same items"):
@@ -121,7 +136,7 @@ def test_the_ratio_stderr_is_that_of_a_bootstrap() -> None:
     tokens = rng.integers(1, 9, 300)
     items = pd.DataFrame(
         {"task": "test_a", "id": range(300), "correct": 1.0, "nats": tokens * rng.gamma(2.0, 1.0, 300), "tokens": tokens}
-    )
+    ).assign(choice_nats=1.0)
     draws = [items.sample(frac=1.0, replace=True, random_state=seed) for seed in range(400)]
     bootstrap = np.std([draw["nats"].sum() / draw["tokens"].sum() for draw in draws])
     assert summarise(items)["test_a"]["loss_stderr"] == pytest.approx(bootstrap, rel=0.15)

@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {
     "C": 6,
     "data": {"pool_rows": 60, "dev_rows": 8, "test_rows": 12},
     "cluster": {"proxies_per_cluster": 1},
+    "rate": {"warm_rows": 8, "dev_rows": 4},
     "score": {
         "check_smoothness": True,
         "budget": {"evaluations": 5, "fte": None},
@@ -37,7 +38,7 @@ SMALL: dict[str, Any] = {
     "fidelity": {"coalitions": 4, "target_coalitions": 4, "target_draws": 2},
 }
 ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
-ASIDE = {"fidelity", "evaluate_base", "judge"}  # no other selection comes of them
+ASIDE = {"rate", "fidelity", "evaluate_base", "judge"}  # beside that line; only the ratings change a selection
 
 
 class Project:
@@ -142,7 +143,12 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     scores = pd.read_parquet(root / "data/scores.parquet")
     assert score["shapley_sum"] == pytest.approx(scores["shapley"].sum(), abs=2e-6)
     assert scores["proxy_scores"].map(sum).tolist() == pytest.approx(scores["shapley"].tolist())
-    assert score["members"] == scores["members"].sum() > 0
+    ratings = pd.read_parquet(root / "data/ratings.parquet").set_index("id")["rating"]
+    assert len(ratings) == project.json("metrics/rate.json")["rated"] == 60
+    assert selection["id"].tolist() == ratings.sort_values(ascending=False, kind="stable").index[:6].tolist()
+    clusters = pd.read_parquet(root / "data/clusters.parquet").set_index("id")["cluster"]
+    means = ratings.groupby(clusters).mean()
+    assert scores.set_index("cluster")["score"].sort_index().tolist() == pytest.approx(means.tolist())
     fidelity = project.json("metrics/fidelity.json")
     assert set(fidelity["target"]) >= {"shapley", "bm25", "cosine", "length", "random"}
     assert len(project.evaluations()) == 5 + fidelity["scoring"]["coalitions"] + 2 * fidelity["target"]["coalitions"]
@@ -183,7 +189,9 @@ def test_nothing_changed_nothing_runs(project: Project) -> None:
         ({"C": 5}, "cluster"),
         ({"cluster": {"proxies_per_cluster": 2}}, "cluster"),
         ({"score": {"k": 2}}, "score"),
-        ({"score": {"tuning": {"lr": 0.01}}}, "score"),
+        ({"score": {"seed": 9}}, "score"),
+        ({"score": {"tuning": {"lr": 0.01}}}, "rate"),
+        ({"rate": {"dev_rows": 4}}, "rate"),
         ({"finetune": {"r": 4}}, "finetune"),
         ({"embed": {"batch_size": 8}}, "embed"),
         ({"data": {"seed": 2}}, "prepare"),
@@ -197,13 +205,14 @@ def test_a_changed_param_concerns_one_stage_and_what_comes_after(project: Projec
     also = {  # what reads the same params; fidelity tunes as the final tuning does, and embeds dev for its baselines
         "evaluate": {"evaluate_base"},
         "score": {"fidelity"},
+        "rate": {"score", "fidelity"} if "score" in change else set(),
         "finetune": {"fidelity"},
         "embed": {"fidelity"},
     }
     assert changed == {first, "report"} | also.get(first, set())  # the report shows all params
-    after = ORDER[ORDER.index(first) + 1 :]
+    after = ORDER[ORDER.index("score" if first == "rate" else first) + (first != "rate") :]
     considered = set(re.findall(r"[Ss]tage '(\w+)'", project.dvc("repro", "--dry", "--downstream", first)))
-    assert considered - ASIDE == {first, *after}
+    assert considered - ASIDE | {first} == {first, *after}
 
 
 def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Project) -> None:
@@ -241,7 +250,7 @@ def test_an_experiment_in_a_copy_pays_only_for_the_evaluations_that_are_new(proj
 
 
 def test_killed_in_the_middle_of_scoring_and_started_again(project: Project) -> None:
-    project.set({"score": {"method": "removal", "members": 0, "seed": 7, "k": 3, "budget": {"evaluations": None}}})
+    project.set({"score": {"method": "removal", "seed": 7, "k": 3, "budget": {"evaluations": None}}})
     before = project.evaluations()
     running = subprocess.Popen(
         ["dvc", "repro"],
@@ -278,7 +287,7 @@ def test_a_model_that_is_not_there_is_one_line(project: Project) -> None:
 def test_a_mistake_in_the_params_is_one_line_and_loses_nothing(project: Project) -> None:
     before = outputs(project.root)
     output = project.dvc("exp", "run", "-S", "sampler=qwxs", ok=False)
-    assert "shed: error: params.yaml: sampler is 'qwxs'; it must be 'qocs', 'qwcs', 'random' or 'full'" in output
+    assert "shed: error: params.yaml: sampler is 'qwxs'; it must be 'top', 'qocs', 'qwcs', 'random' or 'full'" in output
     assert "Traceback" not in output
     assert outputs(project.root) == before
     project.run("git", "checkout", "-q", "params.yaml")

@@ -55,6 +55,7 @@ def findings(comparison: Comparison | None = None) -> Findings:
     )
     result = {"test_loss": 5.123456, "test_loss_stderr": 0.1, "test_accuracy": 0.31, "test_accuracy_stderr": 0.02}
     task = {"loss": 5.1, "loss_stderr": 0.1, "accuracy": 0.3, "accuracy_stderr": 0.02, "items": 10}
+    task |= {"choice_loss": 1.4, "choice_loss_stderr": 0.03}
     untold = {"loss": 2.1, "loss_stderr": 0.1, "items": 10}
     tasks = {"test_quiz": task, "test_essay": untold}
     row = {"lds": 0.912345, "lds_low": 0.5, "lds_high": None}
@@ -83,10 +84,11 @@ def findings(comparison: Comparison | None = None) -> Findings:
             "v_none": -10.0,
             "v_all": -8.4,
             "shapley_sum": 1.6,
-            "members": 8,
+            "score_is": "mean rating",
             "v_all_minus_v_none": 1.6,
             "notes": "",
         },
+        "metrics/rate.json": {"utility": "choice_loss", "unit": "nats per question", "warm_rows": 9, "harmful": 4, "rated": 40},
         "metrics/fidelity.json": {"scoring": regime, "target": regime},
         "metrics/finetune.json": {"steps": 50, "rows": 10, "response_tokens": 1500, "trainable_parameters": 967680},
         "metrics/judge.json": JUDGED,
@@ -118,6 +120,11 @@ COMPARED = Comparison(
             "loss_gain_low": [0.1, np.nan],
             "loss_gain_high": [0.3, np.nan],
             "loss_p_holm": [0.01, np.nan],
+            "choice_loss": [1.41, 1.45],
+            "choice_loss_gain": [0.04, np.nan],
+            "choice_loss_gain_low": [0.01, np.nan],
+            "choice_loss_gain_high": [0.07, np.nan],
+            "choice_loss_p_holm": [0.02, np.nan],
             "accuracy": [0.33, 0.32],
             "accuracy_gain": [0.01, np.nan],
             "accuracy_gain_low": [-0.01, np.nan],

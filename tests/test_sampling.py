@@ -1,4 +1,4 @@
-"""Four samplers over the same scores."""
+"""Five samplers over the same ratings and scores."""
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ def clusters() -> pd.DataFrame:
             "source": np.where(labels == 0, "web", "books"),
             "cluster": labels,
             "distance": np.linspace(1, 0, 20),
+            "rating": [(7 * i) % 20 / 100 for i in range(20)],
         }
     )
 
@@ -42,6 +43,17 @@ def test_qocs_takes_the_best_cluster_whole_and_of_the_next_the_rows_nearest_its_
     assert selection["reason"].iloc[0] == "cluster ranked 1, taken whole"
     assert selection["reason"].iloc[7] == "cluster ranked 2, among its 2 rows nearest the centre"
     assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
+
+
+def test_top_takes_the_rows_with_the_highest_ratings_whatever_their_cluster(
+    clusters: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    selection = picked(clusters, scores, "top", 4)
+    assert selection["id"].tolist() == ["r17", "r14", "r11", "r8"]
+    assert selection["cluster"].nunique() == 3
+    assert selection["reason"].iloc[1] == "rated 2 of 20, 0.18"
+    floored = select(clusters, scores, "top", 4, 1.0, 0, Floor("source", 1.0))
+    assert floored["source"].value_counts().to_dict() == {"web": 2, "books": 2}
 
 
 def test_qwcs_draws_clusters_in_proportion_to_exp_f_score(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
@@ -79,7 +91,7 @@ def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
         budget(20, 0.01, None)
 
 
-@pytest.mark.parametrize("sampler", ["qocs", "qwcs", "random"])
+@pytest.mark.parametrize("sampler", ["top", "qocs", "qwcs", "random"])
 def test_a_floor_keeps_the_best_rows_of_every_source_and_the_sampler_takes_the_rest(
     clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler
 ) -> None:

@@ -11,11 +11,10 @@ import pytest
 from shed.errors import ShedError
 from shed.proxy_game import Setting, code_digest, open_game
 from shed.records import Record
-from shed.scoring import Scored, draw_members, score_clusters
+from shed.scoring import Scored, score_clusters
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import Estimator
-from shed.valuation.in_run import InRun
 from shed.valuation.metagradient import Metagradient
 from shed.valuation.removal import Removal
 from shed.valuation.training import Regime
@@ -49,14 +48,14 @@ def scored(
     on_divergence: Literal["stop", "skip"] = "stop",
     utility: Kind = "dev_loss",
     budget: Budget = UNLIMITED,
-    members: int = 0,
+    ratings: list[float] | None = None,
 ) -> Scored:
     clusters = pd.DataFrame({"cluster": [0, 1, 2, 3] * 2, "proxy": [True] * 6 + [False] * 2})
-    if members:
-        clusters = clusters.assign(bystander=draw_members(clusters, members, seed=1))
+    if ratings:
+        clusters = clusters.assign(rating=ratings)
     setting = Setting(tiny_model, {"name": "tiny"}, "plain", 200, utility, regime)
     with open_game(clusters, records[:8], records[8:], setting, ledger) as game:
-        return score_clusters(game, estimator, budget, on_divergence, np.array([2, 2, 2, 2]), 200)
+        return score_clusters(game, estimator, budget, on_divergence, clusters, 200)
 
 
 def test_a_table_best_first_whose_scores_sum_to_what_tuning_changed(
@@ -89,37 +88,18 @@ def test_gradients_score_each_proxy_and_cost_nothing_when_found_again(
     assert again.metrics == result.metrics
 
 
-@pytest.mark.parametrize("estimator", [Metagradient(seed=0, check=False), InRun()])
-def test_drawn_members_give_a_cluster_its_score_and_its_proxies_keep_theirs(
-    tiny_model: str, records: list[Record], tmp_path: Path, estimator: Estimator
+def test_with_ratings_a_clusters_score_is_their_mean_and_the_shapley_scores_stand_beside_it(
+    tiny_model: str, records: list[Record], tmp_path: Path
 ) -> None:
-    regime, ledger = dataclasses.replace(REGIME, optimizer="sgd", lr=0.1), tmp_path / "l.sqlite"
-    budget = Budget(evaluations=4)
-    plain = scored(tiny_model, records, ledger, regime, estimator, budget=budget).table.set_index("cluster").sort_index()
-    found = scored(tiny_model, records, ledger, regime, estimator, budget=budget, members=5)
-    table = found.table.set_index("cluster").sort_index()
-    assert table["members"].tolist() == [0, 0, 1, 1]  # the others are proxies
-    np.testing.assert_allclose(table["shapley"], plain["score"])
-    assert table.loc[0, "score"] == pytest.approx(plain.loc[0, "score"] / 2)  # for a record, and it has two
-    assert table.loc[2, "score"] != table.loc[2, "shapley"]
-    assert found.table["score"].is_monotonic_decreasing
-    assert found.metrics["members"] == 2
-    assert found.metrics["fte"] > plain_fte(tiny_model, records, ledger, regime, estimator, budget)  # type: ignore[operator]
-
-
-def plain_fte(
-    tiny_model: str, records: list[Record], ledger: Path, regime: Regime, estimator: Estimator, budget: Budget
-) -> float:
-    return float(scored(tiny_model, records, ledger, regime, estimator, budget=budget).metrics["fte"] or 0)
-
-
-def test_members_are_drawn_by_cluster_and_never_proxies() -> None:
-    clusters = pd.DataFrame({"cluster": [0] * 50 + [1] * 3, "proxy": [True, *[False] * 49, True, False, False]})
-    drawn = draw_members(clusters, 4, seed=1)
-    assert clusters["cluster"][drawn].value_counts().to_dict() == {0: 4, 1: 2}
-    assert not (drawn & clusters["proxy"]).any()
-    assert (draw_members(clusters[:50], 4, seed=1) == drawn[:50]).all()
-    assert (draw_members(clusters, 4, seed=2) != drawn).any()
+    plain = scored(tiny_model, records, tmp_path / "l.sqlite").table.set_index("cluster")
+    found = scored(tiny_model, records, tmp_path / "l.sqlite", ratings=[0.1, 0.5, 0.2, 0.0, 0.3, 0.5, 0.2, 0.8])
+    assert found.table["cluster"].tolist() == [1, 3, 0, 2]
+    assert found.table["rank"].tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(found.table["score"], [0.5, 0.4, 0.2, 0.2])
+    np.testing.assert_allclose(found.table["stderr"], [0.0, 0.4, 0.1, 0.0], atol=1e-12)
+    table = found.table.set_index("cluster")
+    np.testing.assert_allclose(table["shapley"], plain["score"].reindex(table.index))
+    assert -1 <= float(found.metrics["proxies_against_ratings"] or 0) <= 1
 
 
 DIVERGING = dataclasses.replace(REGIME, optimizer="sgd", lr=1e20)

@@ -12,12 +12,12 @@ from shed.valuation.utility import DevSet, Kind, dev_set
 
 
 def questions(kind: Kind) -> DevSet:
-    """Two questions of two options, the first of 1 and 2 response tokens, the second of 1 and 1; the first option is right."""
+    """Two questions of two options, the first of 1 and 2 characters, the second of 1 and 1; the first option is right."""
     option = [Encoded((1,) * (1 + length), 1, 0) for length in (1, 2, 1, 1)]
-    return DevSet(kind, (tuple(option[:2]), tuple(option[2:])), (0, 0))
+    return DevSet(kind, (tuple(option[:2]), tuple(option[2:])), (0, 0), ((1, 2), (1, 1)))
 
 
-def test_choice_loss_compares_mean_log_probabilities_per_token() -> None:
+def test_choice_loss_compares_log_probabilities_per_character() -> None:
     nats = torch.tensor([1.0, 2.0, 3.0, 1.0])  # scores -1 and -1, then -3 and -1
     terms = questions("choice_loss").terms(nats, [0, 1])
     expected = [np.log(0.5), -np.log1p(np.exp(2.0))]
@@ -43,7 +43,7 @@ def test_dev_loss_weighs_every_response_token_alike(tiny_model: str, records: li
 def test_what_cannot_be_measured_is_refused(tiny_model: str, records: list[Record]) -> None:
     tokenizer = load_tokenizer(tiny_model)
     open_ended = [*records[:2], single_turn("say it", "no", "talk", "file 7")]
-    with pytest.raises(ShedError, match=r"score.utility is accuracy, but 1 of 3 dev records have no choices, the first is .*7"):
+    with pytest.raises(ShedError, match=r"utility is accuracy, but 1 of 3 dev records have no choices, the first is .*7"):
         dev_set("accuracy", open_ended, tokenizer, "plain", 200, 256)
 
     class Silent:

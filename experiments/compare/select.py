@@ -11,16 +11,24 @@ from stages import main
 
 
 def run(params: Params) -> None:
-    clusters = pd.read_parquet("data/clusters.parquet")
+    clusters = pd.read_parquet("data/clusters.parquet").merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left")
     scores = pd.read_parquet("data/scores.parquet")
-    of_all_tasks = pd.read_parquet("experiments/compare/scores_of_all_tasks.parquet")
+    of_all_tasks = pd.read_parquet("experiments/compare/ratings_of_all_tasks.parquet").set_index("id")["rating"]
     signals = pd.read_parquet("experiments/compare/signals.parquet")
     with replacing("experiments/compare/selections") as folder:
         folder.mkdir()
         for one in runs(load_settings()):
             rows = budget(len(clusters), one.fraction, None)
             ids = contend(
-                one.method, clusters, scores, of_all_tasks, signals, rows, params.sample.f, one.seed, params.sample.floor
+                one.method,
+                clusters,
+                scores,
+                of_all_tasks[clusters["id"]],
+                signals,
+                rows,
+                params.sample.f,
+                one.seed,
+                params.sample.floor,
             )
             write_table(folder / f"{one.name}.parquet", pd.DataFrame({"id": ids, "seed": one.seed}))
 

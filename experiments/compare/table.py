@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
-from shed.comparison import compare
+from shed.comparison import MEASURES, compare
 from shed.files import write_table
 from shed.params import Params
 from stages import main
@@ -29,10 +29,11 @@ def run(_: Params) -> None:
 
 def markdown(table: pd.DataFrame) -> str:
     """The table for docs/results.md."""
-    head = ["share", "method", "seeds", "loss", "gain in loss", "p", "accuracy", "gain in accuracy", "p"]
+    named = [measure.replace("_", " ") for measure in MEASURES]
+    head = ["share", "method", "seeds", *(cell for name in named for cell in (name, f"gain in {name}", "p"))]
     rows = [
         [f"{row['fraction']:.0%}", f"`{row['method']}`", f"{row['seeds']}"]
-        + [cell for measure in ("loss", "accuracy") for cell in _cells(row, measure)]
+        + [cell for measure in MEASURES for cell in _cells(row, measure)]
         for row in table.to_dict("records")
     ]
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]

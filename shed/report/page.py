@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shed.comparison import MEASURES
 from shed.records import Record
 from shed.report import charts
 
@@ -81,6 +82,7 @@ def render(findings: Findings) -> str:
         pictures=pictures,
         rows=_cluster_rows(findings),
         comparison=[] if findings.comparison is None else findings.comparison.table.to_dict("records"),
+        measures=MEASURES,
         comparison_is_current=findings.comparison is not None and findings.comparison.is_current,
         params=findings.params,
     )

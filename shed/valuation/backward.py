@@ -60,7 +60,7 @@ def metagradient(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.nda
         starts.append((state, taken))
         walked = []  # the states of one segment at a time
         walked, state, taken = _walk(trainer, segment, weights, state, taken)
-    utilities, cotangent = _dev_gradient(trainer, state.weights)
+    utilities, cotangent = dev_gradient(trainer, state.weights)
     zero = torch.zeros_like(cotangent)
     cotangents = State(cotangent, zero, zero)
     total, pull = np.zeros(weights.shape), _Pull(trainer, len(weights))
@@ -155,7 +155,7 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
     state, taken = trainer.start(len(weights)), np.zeros(len(weights), dtype=int)
     total, pull = np.zeros(weights.shape), _Pull(trainer, len(weights))
     for batch in trainer.batches:
-        _, uphill = _dev_gradient(trainer, state.weights)
+        _, uphill = dev_gradient(trainer, state.weights)
         rates = np.array([trainer.lr(int(step) + 1) for step in taken])
         direction = -column(rates, uphill) * trainer.preconditioned(uphill)
         slopes = np.zeros(weights.shape)
@@ -167,7 +167,7 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
     return trainer.measure(state.weights), np.hstack([total, pull.on_bystanders()])
 
 
-def _dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Tensor]:
+def dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Tensor]:
     """Utilities (K,) and their gradients (K, P) in the LoRA weights."""
 
     def part(own: tuple[list[int], Tensor]) -> tuple[float, Tensor]:

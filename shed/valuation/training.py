@@ -77,6 +77,15 @@ class State(NamedTuple):
     second: Tensor
 
 
+class Tuned(NamedTuple):
+    """Where an AdamW tuning on all records ends, (1, P), and the roots (P,) of the second moments of its gradients, meaned over
+    its steps and over each LoRA matrix: `frozen_adam`'s.
+    """
+
+    weights: Tensor
+    roots: Tensor
+
+
 class CoalitionTrainer:
     """Tunes and measures coalitions of N records without loading anything twice; for arguments and errors see `TopLayers`.
 
@@ -152,17 +161,15 @@ class CoalitionTrainer:
     def set_up(self) -> None:
         """Do now what the first evaluation would wait for, so that it counts to none."""
         if self.regime.optimizer == "frozen_adam":
-            _ = self.roots
+            _ = self.tuned
 
     def preconditioned(self, gradient: Tensor) -> Tensor:
         """A gradient (K, P), or what stands for it under `frozen_adam`: over the roots of the frozen second moments."""
-        return gradient / self.roots if self.regime.optimizer == "frozen_adam" else gradient
+        return gradient / self.tuned.roots if self.regime.optimizer == "frozen_adam" else gradient
 
     @cached_property
-    def roots(self) -> Tensor:
-        """(P,) roots of the second moments for `frozen_adam`: of the gradients of an AdamW tuning on all records, meaned over
-        its steps and over each LoRA matrix. That tuning costs `setup_fte`, once.
-        """
+    def tuned(self) -> "Tuned":
+        """An AdamW tuning on all records, which costs one tuning, once."""
         adamw = replace(self.regime, optimizer="adamw")
         state, everyone, moments = self.start(1), np.ones((1, len(self.lengths))), torch.zeros_like(self.initial)
         for step, batch in enumerate(self.batches, start=1):
@@ -170,7 +177,8 @@ class CoalitionTrainer:
             state = advance(adamw, state, gradient, np.array([step]), np.array([self.lr(step)]))
             moments += gradient[0].square() / len(self.batches)
         matrices = torch.split(moments, self.top.matrix_sizes)
-        return torch.cat([matrix.mean().sqrt().expand(len(matrix)) for matrix in matrices]) + EPSILON
+        roots = torch.cat([matrix.mean().sqrt().expand(len(matrix)) for matrix in matrices]) + EPSILON
+        return Tuned(state.weights, roots)
 
     @property
     def setup_fte(self) -> float:

@@ -33,15 +33,18 @@ class DevSet:
 
     Attributes:
         kind: `dev_loss`, −(mean nats per response token); `choice_loss`, −(mean cross-entropy over a question's options, whose
-            scores are their mean log-probabilities per token); `accuracy`, the share of questions whose right option scores
-            highest.
+            scores are their log-probabilities per character); `accuracy`, the share of questions whose right option scores
+            highest, lm-eval's acc_norm. Per token, options of one token would differ by many nats, and a tuning that makes
+            all of them alike would lower the cross-entropy most.
         records: for each record the sequences that it is measured by: its own, or one for each option.
         answers: for each record the index of the right one among them.
+        characters: for each record the lengths of these responses.
     """
 
     kind: Kind
     records: tuple[tuple[Encoded, ...], ...]
     answers: tuple[int, ...]
+    characters: tuple[tuple[int, ...], ...]
 
     @property
     def sequences(self) -> list[Encoded]:
@@ -63,7 +66,7 @@ class DevSet:
     def _term(self, nats: Tensor, record: int) -> Tensor:
         if self.kind == "dev_loss":
             return -nats[0] / sum(own.response_length for (own,) in self.records)
-        scores = -nats / torch.tensor([option.response_length for option in self.records[record]]).to(nats)
+        scores = -nats / torch.tensor(self.characters[record]).to(nats)
         right = self.answers[record]
         if self.kind == "choice_loss":
             return torch.log_softmax(scores, 0)[right] / len(self.records)
@@ -83,10 +86,10 @@ def dev_set(
         without = [record for record in records if not record.choices]
         if without:
             raise ShedError(
-                f"score.utility is {kind}, but {len(without)} of {len(records)} dev records have no choices, the first is "
+                f"utility is {kind}, but {len(without)} of {len(records)} dev records have no choices, the first is "
                 f"{without[0].id} ({without[0].origin}); use dev_loss or give them choices and answer"
             )
-    encoded = []
+    encoded, characters = [], []
     for record in records:
         responses = [record.response] if kind == "dev_loss" else list(record.choices)
         variants = [
@@ -94,7 +97,8 @@ def dev_set(
             for response in responses
         ]
         encoded.append(tuple(encode_all(variants, tokenizer, form, max_tokens, limit, end=False)))
+        characters.append(tuple(max(1, len(response)) for response in responses))
     if not sum(sequence.response_length for sequences in encoded for sequence in sequences):
         raise ShedError("the dev records hold no response token, so there is no utility to measure")
     answers = tuple(0 if kind == "dev_loss" else int(record.answer or 0) for record in records)
-    return DevSet(kind, tuple(encoded), answers)
+    return DevSet(kind, tuple(encoded), answers, tuple(characters))

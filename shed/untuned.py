@@ -1,6 +1,6 @@
-"""The ratings of single records that need no tuning: what a selection by Shapley scores has to beat.
+"""Signals of single records that need no tuning: what a selection by ratings or scores has to beat.
 
-In: a pool and dev records, their embeddings, and what the untuned model makes of them. Out: for each rating its name and how to
+In: a pool and dev records, their embeddings, and what the untuned model makes of them. Out: for each signal its name and how to
 compute it, so that each can be timed, or left out.
 """
 
@@ -23,7 +23,7 @@ def untuned(
     readings: Callable[[], tuple[Reading, Reading]],
     seed: int,
 ) -> dict[str, Callable[[], np.ndarray]]:
-    """Ratings of N records, each (N,) float64, higher is better.
+    """Signals of N records, each (N,) float64, higher is better.
 
     Args:
         embeddings: (N, D) float32 unit rows, the pool's.

@@ -1,0 +1,107 @@
+"""Ratings: what one more of each pool record would add to a model that knows the form of an answer already.
+
+In: a pool, a dev set, a model and a regime. Out: a rating for each pool record, in units of dev utility.
+
+To an untuned model nearly any record is of use: it shows what an answer looks like, and a wrong answer shows that, too. So the
+model is first tuned on some random rows of the pool, the warm start, and then asked what it still lacks: the direction, in LoRA
+weights, in which dev utility rises, in the steps that AdamW would take. A record is worth how far a step on it goes that way.
+To first order this is −∇ℓ · direction, and here the central difference of its loss between both ends of a short way: two
+forward passes for each record. The idea is LESS's (arXiv 2402.04333, section 3: warm-up, Adam's preconditioner, inner products
+of gradients with dev's).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shed.errors import ShedError
+from shed.models import load_model, load_tokenizer
+from shed.progress import track
+from shed.prompts import Form, encode_all
+from shed.records import Record
+from shed.valuation.backward import dev_gradient
+from shed.valuation.training import CoalitionTrainer, Regime, Seats
+from shed.valuation.utility import UNITS, Kind, dev_set
+
+WAY = 0.3  # from the warm start to either end, as a share of the regime's lr, which is about how far a step of AdamW goes
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What rating yields: `ratings` (N,) float64, in the pool's order, and flat metrics."""
+
+    ratings: np.ndarray
+    metrics: dict[str, float | int | str]
+
+
+def rate(
+    pool: Sequence[Record],
+    dev: Sequence[Record],
+    model: str,
+    form: Form,
+    max_tokens: int,
+    utility: Kind | None,
+    regime: Regime,
+    warm_rows: int,
+) -> Rated:
+    """Rate every pool record by what a step on it would add to dev utility, after a warm start.
+
+    Args:
+        utility: what is measured on dev; None: `choice_loss` where all dev records have options, else `dev_loss`.
+        regime: of the warm start, which is AdamW's whatever its optimiser; its seed also draws the rows of the warm start.
+        warm_rows: how many random pool rows the warm start is tuned on; all, if the pool has fewer. They are rated, too.
+
+    Raises:
+        ShedError: a record cannot be tuned on or measured, the model is of another shape, or after the warm start dev utility
+            is not finite or has no slope.
+    """
+    kind: Kind = utility or ("choice_loss" if all(record.choices for record in dev) else "dev_loss")
+    tokenizer, loaded = load_tokenizer(model), load_model(model)
+    limit = loaded.config.max_position_embeddings
+    encoded = encode_all(pool, tokenizer, form, max_tokens, limit, end=True)
+    measured = dev_set(kind, dev, tokenizer, form, max_tokens, limit)
+    warm = np.random.default_rng(regime.seed).permutation(len(pool))[:warm_rows]
+    trainer = CoalitionTrainer(loaded, [encoded[i] for i in warm], measured, replace(regime, optimizer="adamw"), encoded)
+    v_none = float(trainer.measure(trainer.initial[None])[0])
+    (v_warm,), uphill = dev_gradient(trainer, trainer.tuned.weights)
+    direction = uphill / trainer.tuned.roots
+    spread = float(direction.square().mean().sqrt())
+    if not (np.isfinite(v_warm) and np.isfinite(spread) and spread > 0):
+        raise ShedError("after the warm start of the ratings dev utility has no slope: it diverged; lower score.tuning.lr")
+    length = WAY * regime.lr / spread
+    before, after = (losses(trainer, trainer.tuned.weights + side * length * direction) for side in (-1, 1))
+    tokens = np.mean([trainer.top.response_tokens(batch) for batch in trainer.batches])
+    ratings = (before - after) / (2 * length) * regime.lr / tokens
+    return Rated(
+        ratings,
+        {
+            "utility": kind,
+            "unit": UNITS[kind],
+            "rated": len(pool),
+            "warm_rows": len(warm),
+            "dev_rows": len(dev),
+            "v_none": v_none,
+            "v_warm": float(v_warm),
+            "rating_mean": float(ratings.mean()),
+            "rating_std": float(ratings.std()),
+            "harmful": int((ratings < 0).sum()),
+        },
+    )
+
+
+def losses(trainer: CoalitionTrainer, at: Tensor) -> np.ndarray:
+    """(B,) nats of each bystander's response, at LoRA weights (1, P)."""
+    first, count = len(trainer.lengths), len(trainer.bystander_lengths)
+    nats = np.empty(first + count)
+    parts = trainer.seats(np.arange(first, first + count), np.ones((1, count), dtype=bool))
+
+    @torch.no_grad()
+    def part(seats: Seats) -> Tensor:
+        return trainer.top.member_losses(at, seats.records, seats.rows)
+
+    for seats, own in zip(parts, track(trainer.top.cores.each(part, parts), "rating", "batch", len(parts)), strict=True):
+        nats[seats.records] = own.double().cpu().numpy()
+    return nats[first:]
