@@ -25,7 +25,7 @@ benchmark: .venv/installed  ## benchmarks/evaluation_cost.json, on the current p
 
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-compile --requirement requirements.lock
 	touch $@
 
 lock:  ## requirements.lock from pyproject.toml, in a venv of its own

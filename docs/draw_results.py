@@ -1,4 +1,4 @@
-"""Draw the budget against held-out accuracy and loss, `docs/results.svg`, from the comparison's `test.csv`.
+"""Draw the budget against held-out accuracy, choice loss and loss, `docs/results.svg`, from the comparison's `test.csv`.
 
 Lines are means over seeds, and the whole pool ends each; the band is random rows' mean plus and minus their deviation over
 seeds.
@@ -12,8 +12,8 @@ import pandas as pd
 import vl_convert
 
 TABLE, PICTURE = Path("experiments/compare/test.csv"), Path("docs/results.svg")
-NAMES = {"random": "random rows", "qocs": "qocs"}
-COLOURS = {"random rows": "#8a8f98", "qocs": "#3b7dd8"}
+NAMES = {"random": "random rows", "top": "top"}
+COLOURS = {"random rows": "#8a8f98", "top": "#3b7dd8"}
 BASE = Path("metrics/base.json")
 
 
@@ -27,6 +27,7 @@ def main() -> None:
         {
             "hconcat": [
                 panel(points, "accuracy", "test accuracy (higher is better)", base["test_accuracy"]),
+                panel(points, "choice_loss", "test choice loss, nats a question (lower is better)", None),
                 panel(points, "loss", "test loss, nats a token (lower is better)", None),
             ],
             "config": {"font": "sans-serif", "view": {"stroke": None}, "axis": {"gridOpacity": 0.4}},
@@ -76,7 +77,7 @@ def panel(points: pd.DataFrame, measure: str, title: str, base: float | None) ->
     return {
         "data": {"values": json.loads(rows[columns].to_json(orient="records"))},
         "layer": layers,
-        "width": 340,
+        "width": 260,
         "height": 240,
     }
 
