@@ -2,8 +2,7 @@
 
 Usage, after `make repro`: python -m benchmarks.cost_against_clusters. Writes benchmarks/cost_against_clusters.json.
 
-One proxy a cluster. Up to 256 clusters the packaged model is tuned on the default pool's records for one epoch, otherwise in
-the pipeline's scoring regime, at half its learning rate. A random model of two narrow layers, with the packaged tokenizer,
+One proxy a cluster. Up to 256 clusters the packaged model is tuned on the default pool's records by SGD for one epoch. A random model of two narrow layers, with the packaged tokenizer,
 goes on to 3,000, in eight batches whatever C is, on records of the pool and of dev and test (which no other use is made of
 here), since the pool alone has too few. The paper's protocol, k = 10 orders of removal in 50 groups, takes 500 evaluations
 whatever C is.
@@ -11,7 +10,7 @@ whatever C is.
 
 import json
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ from shed.files import write_json
 from shed.models import load_model, load_tokenizer
 from shed.params import load_params
 from shed.prompts import encode_all
+from shed.proxy_game import code_digest
 from shed.records import read_records
+from shed.valuation import backward, top, training, utility
 from shed.valuation.budget import Budget, spend
 from shed.valuation.game import TuningGame
 from shed.valuation.ledger import Ledger, LedgeredGame
@@ -37,19 +38,21 @@ RESULT = "benchmarks/cost_against_clusters.json"
 PACKAGED_C, TINY_C = (16, 64, 256), (16, 64, 256, 1000, 3000)
 DEV_ROWS, LIMIT = 48, 512
 COALITIONS = {"packaged": 10, "tiny": 20}
+CODE = [code_digest(Path(str(module.__file__))) for module in (backward, top, training, utility)]
 
 
 def main() -> None:
     rows = []
     for C in PACKAGED_C:
-        with pool_game(C, 1, DEV_ROWS, scoring_regime(epochs=1)) as game:
+        with pool_game(C, 1, DEV_ROWS, scoring_regime(optimizer="sgd", lr=0.02, epochs=1)) as game:
             rows.append({"model": load_params().model.name} | point(game.play, COALITIONS["packaged"]))
         write_json(RESULT, {"points": rows})
     with tempfile.TemporaryDirectory() as folder:
         tiny = make_tiny_model(Path(folder))
         for C in TINY_C:
             regime = replace(scoring_regime(), depth=None, optimizer="sgd", lr=0.2, epochs=1, batch_size=C // 8)
-            with Ledger(LEDGER).play(tiny_game(tiny, C, regime), {"benchmark": "clusters", "C": C, "lr": regime.lr}) as play:
+            known = {"benchmark": "clusters", "C": C, "code": CODE, **asdict(regime)}
+            with Ledger(LEDGER).play(tiny_game(tiny, C, regime), known) as play:
                 rows.append({"model": "random, two layers of 64"} | point(play, COALITIONS["tiny"]))
     result = {"runs": 2, "coalitions_of_the_audit": COALITIONS, "points": rows}
     write_json(RESULT, result)

@@ -24,10 +24,10 @@ from shed.faults import Fault, damage
 from shed.files import write_json
 from shed.params import Params, load_params
 from shed.rating import rate
-from shed.untuned import untuned
 from shed.reading import read
 from shed.records import Record, read_records
 from shed.sampling import budget
+from shed.untuned import untuned
 from shed.valuation.training import Regime
 
 RESULT = "benchmarks/faults.json"

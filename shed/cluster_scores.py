@@ -8,9 +8,9 @@ import pandas as pd
 
 
 def mean_ratings(clusters: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """(C,) the mean rating of each cluster's records, and its standard error, as if they had been drawn; 0 of a single one."""
+    """(C,) the mean rating of each cluster's records, and its standard error, had they been drawn; NaN of a single one."""
     by_cluster = clusters.groupby("cluster")["rating"]
-    return by_cluster.mean().to_numpy(), by_cluster.sem().fillna(0.0).to_numpy()
+    return by_cluster.mean().to_numpy(), by_cluster.sem().to_numpy()
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:

@@ -92,6 +92,7 @@ def open_game(
     description = {
         "proxies": [record.id for record in proxies],
         "dev": [record.id for record in dev],
+        **({} if setting.utility == "dev_loss" else {"options": [[*record.choices, record.answer] for record in dev]}),
         "dtype": str(model.dtype),
         "code": [code_digest(Path(str(module.__file__))) for module in (prompts, utility, top, training)],
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},

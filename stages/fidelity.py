@@ -44,15 +44,21 @@ def run(params: Params) -> None:
     audited = {"shapley": scores["shapley"].to_numpy()} | {
         name: np.bincount(clusters["cluster"].iloc[places], weights=own) for name, own in baselines.items()
     }
+    ratings = pd.read_parquet("data/ratings.parquet").set_index("id")["rating"]
+    if len(ratings):
+        of_proxies = ratings[clusters["id"].iloc[places]].to_numpy()
+        audited["rating"] = np.bincount(clusters["cluster"].iloc[places], weights=of_proxies)
     points = {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}
     write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
     write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
     certainty = sign_certainty(scores["shapley"].to_numpy(), scores["shapley_stderr"].to_numpy())
+    asked = {"scoring": settings.coalitions, "target": settings.target_coalitions or 0}
     write_json(
         "metrics/fidelity.json",
         {
             regime: {
                 "coalitions": len(found.utilities),
+                "diverged": asked[regime] - len(found.utilities),
                 "draws_agree": found.draws_agree,
                 "utility_std": float(found.utilities.std(ddof=1)),
                 **{name: lds(found, values, settings.seed) for name, values in audited.items()},

@@ -1,11 +1,11 @@
-"""Score: a Shapley score for each cluster, every evaluation through the ledger."""
+"""Score: a score and a Shapley score for each cluster, every evaluation through the ledger."""
 
 import sys
 from collections.abc import Callable
 
 import pandas as pd
 
-from shed.files import write_json, write_table
+from shed.files import read_json, write_json, write_table
 from shed.params import Params, Score
 from shed.scoring import score_clusters
 from shed.valuation.approximator import Approximator
@@ -51,7 +51,9 @@ def run(params: Params) -> None:
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    write_json("metrics/score.json", {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics})
+    unit = read_json("metrics/rate.json")["unit"] if score.by == "ratings" else scored.metrics["unit"]
+    told = {"method": score.method, "score_is": SCORE_IS[score.by], "score_unit": unit, **scored.metrics}
+    write_json("metrics/score.json", told)
     print(f"shed: scoring ended: {scored.metrics['ended']}", file=sys.stderr)
     if scored.metrics["notes"]:
         print(f"shed: note: {scored.metrics['notes']}", file=sys.stderr)

@@ -67,9 +67,6 @@ class Fixed:
     def __init__(self, scores: np.ndarray) -> None:
         self._scores = scores
 
-    def least(self, game: DifferentiableGame) -> str:
-        return "nothing"
-
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         yield Estimate(self._scores, np.zeros(len(self._scores)), 0.0, 0.0)
 

@@ -1,5 +1,6 @@
 """Scoring ends at a limit or at a target, and says at which."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +9,7 @@ from table_game import Kept, TableGame, play
 
 from shed.errors import ShedError
 from shed.valuation.budget import Budget, spend
-from shed.valuation.estimate import Estimate
+from shed.valuation.estimate import Estimate, Estimator
 from shed.valuation.game import Game
 from shed.valuation.permutation import Permutation
 from shed.valuation.regression import Regression
@@ -46,9 +47,6 @@ def test_what_a_game_costs_before_its_first_evaluation_is_of_the_budget(game: Ta
 
 def test_what_is_asked_for_twice_is_paid_for_once(game: TableGame) -> None:
     class Twice:
-        def least(self, game: Game) -> str:
-            return "two"
-
         def rounds(self, game: Game) -> Iterator[Estimate]:
             values = game.value(np.ones((3, 10), dtype=bool))
             yield Estimate(np.zeros(10), np.zeros(10), values[0], values[2])
@@ -76,13 +74,19 @@ def test_convergence_is_told_round_by_round(game: TableGame) -> None:
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        (Budget(evaluations=15), "the budget of 15 evaluations is spent .*; the first estimate takes 20 evaluations, an order"),
-        (Budget(fte=2), "the budget of 2 FTE is spent .*; the first estimate takes 20 evaluations"),
+        (Budget(evaluations=5), r"the budget of 5 evaluations is spent .*; the first estimate takes (\d+) evaluations, and"),
+        (Budget(fte=2), r"the budget of 2 FTE is spent .*; the first estimate takes \d+ evaluations, and (\S+) FTE"),
     ],
 )
-def test_a_budget_that_is_too_small_says_how_large_it_must_be(game: TableGame, budget: Budget, message: str) -> None:
-    with pytest.raises(ShedError, match=message):
-        spend(Permutation(seed=0), Kept(game), budget)
+@pytest.mark.parametrize("estimator", [Permutation(seed=0), Regression(seed=0), Removal(n=1, k=2, seed=0)])
+def test_a_budget_that_is_too_small_says_how_large_it_must_be(
+    game: TableGame, budget: Budget, message: str, estimator: Estimator
+) -> None:
+    with pytest.raises(ShedError, match=message) as error:
+        spend(estimator, Kept(game), budget)
+    (needed,) = re.search(message, str(error.value)).groups()  # type: ignore[union-attr]
+    enough = Budget(evaluations=int(needed)) if budget.evaluations else Budget(fte=float(needed) + 0.05)
+    assert len(spend(estimator, Kept(game), enough).convergence) == 1
 
 
 def test_what_diverges_is_left_out_when_asked_and_counted(game: TableGame) -> None:

@@ -1,6 +1,7 @@
 """What was paid for once is never paid for again: across kills, reruns, a larger k, and two processes."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from counting_game import CountingGame
 
 from shed.errors import ShedError
 from shed.valuation.budget import Budget, spend
-from shed.valuation.game import Run
+from shed.valuation.game import Evaluation, Run
 from shed.valuation.ledger import Ledger
 from shed.valuation.removal import Removal
 
@@ -90,6 +91,32 @@ def test_marginals_are_kept_like_utilities_and_apart_from_them(tmp_path: Path) -
             assert game.new == new
             (evaluation,) = game.find_or_evaluate(weights[None])
             assert evaluation.marginals is None
+
+
+def test_what_diverged_is_recorded_with_its_coalition(tmp_path: Path) -> None:
+    class Diverging(CountingGame):
+        def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+            return [Evaluation(np.nan if one[2] else 1.0, 0.5, 0.5) for one in weights]
+
+    path, coalitions = tmp_path / "ledger.sqlite", np.array([[1, 1, 0], [0, 1, 1]], dtype=bool)
+    for _ in range(2):
+        with Ledger(path).play(Diverging(tmp_path / "log", 3), {}) as game:
+            np.testing.assert_array_equal(game.value(coalitions), [1.0, np.nan])
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT members FROM diverged").fetchall() == [("1\n2",)]
+
+
+def test_a_ledger_that_is_merely_locked_is_not_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Ledger(path)
+
+    def locked(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("shed.valuation.ledger.sqlite3.connect", locked)
+    with pytest.raises(ShedError, match="cannot write the ledger .*: database is locked"):
+        Ledger(path)
+    assert [found.name for found in tmp_path.iterdir() if "damaged" in found.name] == []
 
 
 def test_a_damaged_ledger_is_moved_aside_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,10 @@ def findings(comparison: Comparison | None = None) -> Findings:
     untold = {"loss": 2.1, "loss_stderr": 0.1, "items": 10}
     tasks = {"test_quiz": task, "test_essay": untold}
     row = {"lds": 0.912345, "lds_low": 0.5, "lds_high": None}
-    regime: dict[str, Any] = {"coalitions": 8, **dict.fromkeys(("shapley", "bm25", "cosine", "length", "random"), row)}
+    regime: dict[str, Any] = {
+        "coalitions": 8,
+        **dict.fromkeys(("shapley", "rating", "bm25", "cosine", "length", "random"), row),
+    }
     card = {
         "in": 50,
         "kept": 40,

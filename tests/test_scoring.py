@@ -135,6 +135,13 @@ def test_utilities_of_multiple_choice(tiny_model: str, records: list[Record], tm
     assert metrics["shapley_sum"] == pytest.approx(metrics["v_all_minus_v_none"])
 
 
+def test_a_dev_set_with_other_options_is_another_game(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    found = scored(tiny_model, records, tmp_path / "l.sqlite", utility="choice_loss").metrics["v_none"]
+    others = [*records[:8], *(dataclasses.replace(record, choices=(record.choices[0], "yes")) for record in records[8:])]
+    assert [record.id for record in others] == [record.id for record in records]
+    assert scored(tiny_model, others, tmp_path / "l.sqlite", utility="choice_loss").metrics["v_none"] != found
+
+
 def test_the_digest_of_code_ignores_comments_and_docstrings_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     digests = []

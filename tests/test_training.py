@@ -40,7 +40,7 @@ def encoded(tiny_model: str, records: list[Record]) -> list[Encoded]:
 
 
 def own_loss(dev: list[Encoded]) -> DevSet:
-    return DevSet("dev_loss", tuple((record,) for record in dev), (0,) * len(dev))
+    return DevSet("dev_loss", tuple((record,) for record in dev), (0,) * len(dev), ((1,),) * len(dev))
 
 
 def trainer(tiny_model: str, encoded: list[Encoded], regime: Regime = REGIME) -> CoalitionTrainer:

@@ -14,9 +14,9 @@ from shed.errors import ShedError
 from shed.files import read_array, write_json, write_table
 from shed.marginals import of_all_records
 from shed.params import Params
-from shed.untuned import untuned
 from shed.reading import Reading, read
 from shed.records import read_records
+from shed.untuned import untuned
 from shed.valuation.budget import Budget, Cost
 from shed.valuation.estimate import Estimator
 from shed.valuation.in_run import InRun

@@ -82,7 +82,7 @@ def render(findings: Findings) -> str:
         pictures=pictures,
         rows=_cluster_rows(findings),
         comparison=[] if findings.comparison is None else findings.comparison.table.to_dict("records"),
-        measures=MEASURES,
+        measures=[] if findings.comparison is None else [one for one in MEASURES if one in findings.comparison.table],
         comparison_is_current=findings.comparison is not None and findings.comparison.is_current,
         params=findings.params,
     )

@@ -27,9 +27,6 @@ class Approximator:
     evaluations: int
     seed: int
 
-    def least(self, game: Game) -> str:
-        return f"the {self.evaluations} evaluations that it was told to plan with"
-
     def rounds(self, game: Game) -> Iterator[Estimate]:
         """One estimate, without standard errors.
 

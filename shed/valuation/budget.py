@@ -111,7 +111,7 @@ def spend(estimator: Estimator, game: KeptGame, budget: Budget, on_divergence: L
         except Spent as spent:
             ended = str(spent)
             if not trace and not metered.diverged:
-                raise ShedError(f"{ended}; the first estimate takes {estimator.least(metered)}") from spent
+                raise ShedError(f"{ended}; the first estimate takes {least(estimator, game)}") from spent
     if not trace:
         raise ShedError(f"all {metered.diverged} tunings that the scores rest on diverged; lower score.tuning.lr")
     cost, estimate = trace[-1]
@@ -125,6 +125,30 @@ def spend(estimator: Estimator, game: KeptGame, budget: Budget, on_divergence: L
         for then, earlier in trace
     ]
     return Outcome(estimate, cost, ended, metered.diverged, pd.DataFrame(rows))
+
+
+def least(estimator: Estimator, game: KeptGame) -> str:
+    """What an estimator's first estimate takes, in words: it is rehearsed, with utilities that are made up."""
+    rehearsal = _Rehearsal(game)
+    next(iter(estimator.rounds(rehearsal)))
+    return f"{len(rehearsal.asked)} evaluations, and {game.setup_fte + sum(rehearsal.asked.values()):.1f} FTE"
+
+
+class _Rehearsal:
+    """A game of random utilities and marginals, which cost nothing; `asked` has the price of each that was asked for."""
+
+    def __init__(self, game: KeptGame) -> None:
+        self.players, self.owner = game.players, game.owner
+        self.asked: dict[str, float] = {}
+        self._game, self._rng = game, np.random.default_rng(0)
+
+    def value(self, coalitions: np.ndarray) -> np.ndarray:
+        self.asked |= {self._game.name(one): self._game.price(one) for one in coalitions}
+        return self._rng.random(len(coalitions))
+
+    def marginals(self, weights: np.ndarray, runs: Sequence[Run]) -> list[Evaluation]:
+        self.asked |= {self._game.name(*one): self._game.price(*one) for one in zip(weights, runs, strict=True)}
+        return [Evaluation(self._rng.random(), 0.0, 0.0, self._rng.random(len(self.owner))) for _ in runs]
 
 
 class MeteredGame:

@@ -50,10 +50,6 @@ class Estimate:
 class Estimator(Protocol):
     """A way to score players."""
 
-    def least(self, game: DifferentiableGame) -> str:
-        """What the first estimate takes, in words, for a budget that is too small."""
-        ...
-
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         """Ever better estimates, one after each round of evaluations."""
         ...

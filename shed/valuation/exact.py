@@ -20,9 +20,6 @@ MOST = 12
 class Exact:
     """Average each player's marginal contribution over all coalitions of the others, weighted by size."""
 
-    def least(self, game: Game) -> str:
-        return f"{2**game.players} evaluations, every coalition of {game.players} players"
-
     def rounds(self, game: Game) -> Iterator[Estimate]:
         """One estimate.
 

@@ -16,9 +16,6 @@ from shed.valuation.game import DifferentiableGame, Run
 class InRun:
     """Score records by the dot products of their gradients with dev's, at each step of the tuning on all players."""
 
-    def least(self, game: DifferentiableGame) -> str:
-        return "2 evaluations, none and a run over all players with the dev gradient at each step"
-
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         everyone = np.ones((1, game.players))
         (v_none,) = game.value(np.zeros((1, game.players), dtype=bool))

@@ -34,6 +34,10 @@ CREATE TABLE IF NOT EXISTS marginals (
     game TEXT NOT NULL REFERENCES games, name TEXT NOT NULL, marginals BLOB NOT NULL,
     PRIMARY KEY (game, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS diverged (
+    game TEXT NOT NULL REFERENCES games, name TEXT NOT NULL, members TEXT NOT NULL,
+    PRIMARY KEY (game, name)
+) WITHOUT ROWID;
 """
 
 
@@ -105,6 +109,8 @@ class Ledger:
         try:
             with self._connection() as connection:
                 verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
+        except sqlite3.OperationalError:  # a lock, a full disk: nothing is wrong with the file
+            raise
         except sqlite3.DatabaseError as error:
             verdict = str(error)
         if verdict == "ok":
@@ -157,7 +163,8 @@ class LedgeredGame:
         for name in names:
             if name in missing:
                 few = list(missing)[: TOGETHER if run is None else RUNS_TOGETHER]
-                self._keep(few, self._game.evaluate(np.stack([missing.pop(one) for one in few]), run))
+                asked = np.stack([missing.pop(one) for one in few])
+                self._keep(few, asked, self._game.evaluate(asked, run))
             found = self._find(name)
             assert found is not None
             yield found
@@ -169,14 +176,20 @@ class LedgeredGame:
             return None
         return Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2], self._marginals(name))
 
-    def _keep(self, names: list[str], evaluations: list[Evaluation]) -> None:
+    def _keep(self, names: list[str], asked: np.ndarray, evaluations: list[Evaluation]) -> None:
         rows = [(self.key, name, own.utility, own.seconds, own.fte) for name, own in zip(names, evaluations, strict=True)]
         blobs = [
             (self.key, name, own.marginals.astype("<f8").tobytes())
             for name, own in zip(names, evaluations, strict=True)
             if own.marginals is not None
         ]
+        diverged = [
+            (self.key, name, "\n".join(self._game.members(weights)))
+            for name, weights, own in zip(names, asked, evaluations, strict=True)
+            if not own.finite
+        ]
         with self._connection:
+            self._connection.executemany("INSERT INTO diverged VALUES (?, ?, ?)", diverged)
             self._connection.executemany("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", rows)
             self._connection.executemany("INSERT INTO marginals VALUES (?, ?, ?)", blobs)
         self.new += len(rows)

@@ -50,10 +50,6 @@ class Metagradient:
     weighting: Weighting = "shapley"
     redraw: bool = False
 
-    def least(self, game: DifferentiableGame) -> str:
-        runs = 3 if self.check else 2
-        return f"{2 + runs} evaluations: none, all, and {runs} runs with gradients, which a budget of FTE must hold, too"
-
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         players = game.players
         ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])

@@ -30,9 +30,6 @@ class Permutation:
 
     seed: int
 
-    def least(self, game: Game) -> str:
-        return f"{2 * game.players} evaluations, an order of {game.players} players and its reverse"
-
     def rounds(self, game: Game) -> Iterator[Estimate]:
         repetitions = np.empty((0, game.players))
         for i in count():

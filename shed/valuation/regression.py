@@ -52,10 +52,6 @@ class Regression:
     weighting: Weighting = "shapley"
     surrogate: Estimator | None = None
 
-    def least(self, game: DifferentiableGame) -> str:
-        own = f"{2 + 2 * FOLDS} evaluations, {FOLDS} pairs of coalitions besides none and all"
-        return own if self.surrogate is None else f"{own}, after the surrogate's {self.surrogate.least(game)}"
-
     def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
         """An estimate whenever there is an eighth more pairs, from the fifth on, and one of all pairs when the budget is spent.
 

@@ -42,9 +42,6 @@ class Removal:
     k: int
     seed: int
 
-    def least(self, game: Game) -> str:
-        return f"{-(-game.players // self.n) + 1} evaluations, one removal of all {game.players} players"
-
     def rounds(self, game: Game) -> Iterator[Estimate]:
         """An estimate after each iteration.
 
