@@ -2,10 +2,10 @@
 
 Usage, after `make repro`: python -m benchmarks.cost_against_clusters. Writes benchmarks/cost_against_clusters.json.
 
-One proxy a cluster. Up to 256 clusters the packaged model is tuned on the default pool's records by SGD for one epoch. A random model of two narrow layers, with the packaged tokenizer,
-goes on to 3,000, in eight batches whatever C is, on records of the pool and of dev and test (which no other use is made of
-here), since the pool alone has too few. The paper's protocol, k = 10 orders of removal in 50 groups, takes 500 evaluations
-whatever C is.
+One proxy a cluster. Up to 256 clusters the packaged model is tuned on the default pool's records by SGD for one epoch. A random
+model of two narrow layers, with the packaged tokenizer, goes on to 3,000, in eight batches whatever C is, on records of the
+pool and of dev and test (which no other use is made of here), since the pool alone has too few. The paper's protocol, k = 10
+orders of removal in 50 groups, takes 500 evaluations whatever C is.
 """
 
 import json

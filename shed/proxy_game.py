@@ -51,7 +51,8 @@ class Setting:
 class ProxyGame:
     """An open game: `play` it; player `owner[i]` is the cluster of proxy `proxies[i]`, whose tokens are `encoded[i]`.
 
-    `bystander_owner[j]` is the cluster of bystander j, in the order of an estimate's bystanders.
+    `bystander_owner[j]` is the cluster of bystander j, in the order of an estimate's bystanders. One FTE has `token_passes`, a
+    forward and a backward pass for each tuned token, and a forward pass for each of dev's.
     """
 
     play: LedgeredGame
@@ -60,6 +61,7 @@ class ProxyGame:
     owner: np.ndarray
     bystander_owner: np.ndarray
     utility: Kind
+    token_passes: int
 
 
 @contextmanager
@@ -104,7 +106,9 @@ def open_game(
     gradient_code = hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
     game = TuningGame(trainer, owner, [record.id for record in proxies])
     with Ledger(ledger).play(game, description, gradient_code) as play:
-        yield ProxyGame(play, proxies, members, owner, clusters.loc[aside, "cluster"].to_numpy(), setting.utility)
+        passes = 2 * setting.regime.epochs * int(trainer.lengths.sum()) + trainer.dev_length
+        bystander_owner = clusters.loc[aside, "cluster"].to_numpy()
+        yield ProxyGame(play, proxies, members, owner, bystander_owner, setting.utility, passes)
 
 
 def code_digest(path: Path) -> str:

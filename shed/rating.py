@@ -10,6 +10,7 @@ forward passes for each record. The idea is LESS's (arXiv 2402.04333, section 3:
 of gradients with dev's).
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -58,6 +59,7 @@ def rate(
         ShedError: a record cannot be tuned on or measured, the model is of another shape, or after the warm start dev utility
             is not finite or has no slope.
     """
+    began = time.perf_counter()
     kind: Kind = utility or ("choice_loss" if all(record.choices for record in dev) else "dev_loss")
     tokenizer, loaded = load_tokenizer(model), load_model(model)
     limit = loaded.config.max_position_embeddings
@@ -88,8 +90,19 @@ def rate(
             "rating_mean": float(ratings.mean()),
             "rating_std": float(ratings.std()),
             "harmful": int((ratings < 0).sum()),
+            "token_passes": token_passes(trainer),
+            "seconds": time.perf_counter() - began,
         },
     )
+
+
+def token_passes(trainer: CoalitionTrainer) -> int:
+    """What rating costs, in the terms of an FTE, which has as many as `shed.proxy_game.ProxyGame.token_passes`.
+
+    The warm start has a forward and a backward pass for each token, dev three passes, and every rated record two.
+    """
+    warm = 2 * trainer.regime.epochs * trainer.lengths.sum()
+    return int(warm + 3 * trainer.dev_length + 2 * trainer.bystander_lengths.sum())
 
 
 def losses(trainer: CoalitionTrainer, at: Tensor) -> np.ndarray:

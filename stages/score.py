@@ -47,12 +47,19 @@ def run(params: Params) -> None:
         scored = score_clusters(
             game, ESTIMATORS[score.method](score), budget, score.on_divergence, clusters, params.model.max_tokens
         )
+        passes = game.token_passes
     bars = scored.table.assign(low=lambda t: t["score"] - t["stderr"], high=lambda t: t["score"] + t["stderr"])
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    unit = read_json("metrics/rate.json")["unit"] if score.by == "ratings" else scored.metrics["unit"]
-    told = {"method": score.method, "score_is": SCORE_IS[score.by], "score_unit": unit, **scored.metrics}
+    told = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}
+    if score.by == "ratings":
+        rated = read_json("metrics/rate.json")
+        told |= {
+            "score_unit": rated["unit"],
+            "ratings_fte": rated["token_passes"] / passes,
+            "ratings_seconds": rated["seconds"],
+        }
     write_json("metrics/score.json", told)
     print(f"shed: scoring ended: {scored.metrics['ended']}", file=sys.stderr)
     if scored.metrics["notes"]:

@@ -73,6 +73,7 @@ def test_a_dev_set_with_a_free_answer_is_rated_by_its_loss(tiny_model: str, reco
     found = rated(tiny_model, records[:8], [*records[8:], free])
     assert found.metrics["utility"] == "dev_loss"
     assert found.metrics["rated"] == 8
+    assert float(found.metrics["token_passes"]) > 0
     with pytest.raises(ShedError, match=r"utility is choice_loss, but 1 of 5 dev records have no choices"):
         rated(tiny_model, records[:8], [*records[8:], free], "choice_loss")
 

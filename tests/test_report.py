@@ -88,6 +88,8 @@ def findings(comparison: Comparison | None = None) -> Findings:
             "v_all": -8.4,
             "shapley_sum": 1.6,
             "score_is": "mean rating",
+            "ratings_fte": 30.2,
+            "ratings_seconds": 150.1,
             "v_all_minus_v_none": 1.6,
             "notes": "",
         },
