@@ -191,7 +191,7 @@ def test_nothing_changed_nothing_runs(project: Project) -> None:
         ({"score": {"k": 2}}, "score"),
         ({"score": {"seed": 9}}, "score"),
         ({"score": {"tuning": {"lr": 0.01}}}, "rate"),
-        ({"rate": {"dev_rows": 4}}, "rate"),
+        ({"rate": {"seed": 5}}, "rate"),
         ({"finetune": {"r": 4}}, "finetune"),
         ({"embed": {"batch_size": 8}}, "embed"),
         ({"data": {"seed": 2}}, "prepare"),
