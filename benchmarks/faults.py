@@ -86,7 +86,7 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     )
     means, _ = mean_ratings(clusters)
     scores = ranked(pd.DataFrame({"cluster": np.arange(params.C), "score": means}))
-    ratings = {"rating": own} | rated(pool, embeddings, params)
+    ratings = {"rating": own} | signals_of(pool, embeddings, params)
     signals = pd.DataFrame({"id": clusters["id"], **ratings})
     rows = budget(len(pool), params.sample.fraction, params.sample.rows)
     faulty = clusters["id"].isin(list(faults)).to_numpy()
@@ -116,8 +116,8 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     }
 
 
-def rated(pool: list[Record], embeddings: np.ndarray, params: Params) -> dict[str, np.ndarray]:
-    """(N,) each baseline's rating of the pool, higher is better."""
+def signals_of(pool: list[Record], embeddings: np.ndarray, params: Params) -> dict[str, np.ndarray]:
+    """(N,) each baseline's signal for the pool, higher is better."""
     model, embedder = params.model, (params.embed.model, params.embed.batch_size)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
     readings = read(pool, model.name, model.prompt, model.max_tokens), read(dev, model.name, model.prompt, model.max_tokens)

@@ -1,4 +1,4 @@
-"""Do scores hold for records that scoring never saw? An audit with other members in the proxies' places.
+"""Do scores hold for records that were not tuned on? An audit with other members in the proxies' places.
 
 Usage, after `make repro`: python -m benchmarks.other_members. Writes benchmarks/other_members.json; three minutes at first.
 

@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.second_model import gemma
+from shed import evaluation, finetuning
 from shed.comparison import compare
 from shed.evaluation import evaluate, headline, summarise
 from shed.files import read_json, write_json, write_table
 from shed.finetuning import TuningSettings, finetune
 from shed.params import Params, load_params
+from shed.proxy_game import code_digest
 from shed.rating import rate
 from shed.records import read_records
 from shed.sampling import budget
@@ -31,6 +33,7 @@ from shed.valuation.estimate import rank_correlation
 from shed.valuation.training import Regime
 
 RESULT, KEPT = "benchmarks/transfer.json", Path(".shed/transfer")
+CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finetuning)]
 SEEDS = (1, 2, 3)
 TOP = {"depth": 4, "lr": 0.004}
 
@@ -80,7 +83,7 @@ def rated(params: Params, model: str, changes: dict[str, Any]) -> pd.Series:
 
 def evaluated(params: Params, model: str, ids: list[str] | None, seed: int) -> pd.DataFrame:
     """The items of a model that was tuned on these records under a seed, or of the untuned one; kept."""
-    asked = [model, ids, seed, params.finetune.model_dump(), params.evaluate.model_dump(), read_json("data/model.json")]
+    asked = [CODE, model, ids, seed, params.finetune.model_dump(), params.evaluate.model_dump(), read_json("data/model.json")]
     path = KEPT / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.parquet"
     if path.exists():
         return pd.read_parquet(path)

@@ -30,11 +30,11 @@ class _Runs:
 def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
     """Compare each method with the reference at the same fraction.
 
-    A measure is the mean over the split's tasks: loss in nats per response token, choice loss in nats per question (the
-    cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's accuracy minus
-    the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an item with
-    itself. Intervals are of a bootstrap over seeds and, within each task, over items. p-values are two-sided, of the same
-    draws, and corrected by Holm for the number of methods at that fraction and measure.
+    A measure is the mean over those of the split's tasks that have it: loss in nats per response token, choice loss in nats per
+    question (the cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's
+    accuracy minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an
+    item with itself. Intervals are of a bootstrap over seeds and, within each task, over items. p-values are two-sided, of the
+    same draws, and corrected by Holm for the number of methods at that fraction and measure.
 
     Args:
         items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`.
@@ -53,16 +53,17 @@ def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.Da
         methods = {str(method): runs for method, runs in group.groupby("method")}
         for method, runs in methods.items():
             row: dict[str, object] = {"fraction": fraction, "method": method, "seeds": runs["seed"].nunique()}
+            if reference in methods and set(runs["seed"]) != set(methods[reference]["seed"]):
+                raise ShedError(f"{method} and {reference} were run with other seeds at {fraction}: run both with the same")
             for measure in MEASURES:
                 found = _runs(runs, measure)
+                if found is None:
+                    continue
                 by_seed = _measure(found.values, found)
                 row |= {measure: by_seed.mean(), f"{measure}_std": by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan}
-                if reference in methods and method != reference:
-                    if set(runs["seed"]) != set(methods[reference]["seed"]):
-                        raise ShedError(
-                            f"{method} and {reference} were run with other seeds at {fraction}: run both with the same"
-                        )
-                    row |= _gain(found, _runs(methods[reference], measure), measure, seed)
+                own = _runs(methods[reference], measure) if reference in methods and method != reference else None
+                if own is not None:
+                    row |= _gain(found, own, measure, seed)
             rows.append(row)
     table = pd.DataFrame(rows)
     for measure in MEASURES:
@@ -83,7 +84,11 @@ def holm(p: pd.Series) -> pd.Series:
     return corrected.reindex(p.index)
 
 
-def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs:
+def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs | None:
+    """The runs' items that have the measure, as those of multiple choice have accuracy; None if none has."""
+    runs = runs[runs[VALUES[measure]].notna()]
+    if not len(runs):
+        return None
     first = runs[runs["seed"] == runs["seed"].iloc[0]]
     size = first["tokens"].to_numpy(dtype=float) if measure == "loss" else np.ones(len(first))
     return _Runs(runs[VALUES[measure]].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())

@@ -1,6 +1,6 @@
 """The ways to select rows that are compared: signals of single rows, and samplers, also with floors, or on other scores.
 
-In: clusters with ratings, scores, signals (a column for each way that needs no tuning). Out: the selected rows' ids.
+In: clusters with ratings, scores, signals (a column for each single-row method). Out: the selected rows' ids.
 """
 
 from typing import cast, get_args

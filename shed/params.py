@@ -96,7 +96,7 @@ class Tuning(Section):
     lr: PositiveFloat = Field(description="learning rate")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw and frozen_adam")
     batch_size: Positive = Field(description="records a step, before the coalition drops some")
-    epochs: Positive = Field(description="passes over the proxies")
+    epochs: Positive = Field(description="passes over the proxies, and over the rows of the warm start")
     schedule: Literal["constant", "linear"] = Field(description="learning rate: constant, or up and then down to 0")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(description="linear: share of the steps in which it rises")
 
@@ -184,7 +184,7 @@ class Sample(Section):
     fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(description="share of the pool to keep; null if rows is set")
     rows: Positive | None = Field(description="number of rows to keep; null if fraction is set")
     f: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        description="qwcs draws a cluster with probability ∝ exp(f · score)"
+        description="qwcs draws a cluster with probability ∝ exp(f · score); some 800 fit ratings, and 20 Shapley scores"
     )
     balance: Literal["none", "source", "cluster"] = Field(description="what must not be left out; none: nothing")
     floor: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the budget that is shared out evenly by `balance`")

@@ -56,8 +56,8 @@ def rate(
         warm_rows: how many random pool rows the warm start is tuned on; all, if the pool has fewer. They are rated, too.
 
     Raises:
-        ShedError: a record cannot be tuned on or measured, the model is of another shape, or after the warm start dev utility
-            is not finite or has no slope.
+        ShedError: a record cannot be tuned on or measured, the model is of another shape, the warm start is of less than two
+            steps, or after it dev utility or a rating is not finite, or there is no slope.
     """
     began = time.perf_counter()
     kind: Kind = utility or ("choice_loss" if all(record.choices for record in dev) else "dev_loss")
@@ -65,8 +65,12 @@ def rate(
     limit = loaded.config.max_position_embeddings
     encoded = encode_all(pool, tokenizer, form, max_tokens, limit, end=True)
     measured = dev_set(kind, dev, tokenizer, form, max_tokens, limit)
+    if warm_rows < 1:
+        raise ShedError("rate.warm_rows is 0, so that nothing is rated; set it")
     warm = np.random.default_rng(regime.seed).permutation(len(pool))[:warm_rows]
     trainer = CoalitionTrainer(loaded, [encoded[i] for i in warm], measured, replace(regime, optimizer="adamw"), encoded)
+    if len(trainer.batches) < 2:
+        raise ShedError("the warm start of the ratings is a single step; raise rate.warm_rows or score.tuning.epochs")
     v_none = float(trainer.measure(trainer.initial[None])[0])
     (v_warm,), uphill = dev_gradient(trainer, trainer.tuned.weights)
     direction = uphill / trainer.tuned.roots
@@ -77,6 +81,8 @@ def rate(
     before, after = (losses(trainer, trainer.tuned.weights + side * length * direction) for side in (-1, 1))
     tokens = np.mean([trainer.top.response_tokens(batch) for batch in trainer.batches])
     ratings = (before - after) / (2 * length) * regime.lr / tokens
+    if not np.isfinite(ratings).all():
+        raise ShedError(f"{(~np.isfinite(ratings)).sum()} of {len(pool)} ratings are no numbers; lower score.tuning.lr")
     return Rated(
         ratings,
         {

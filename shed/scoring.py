@@ -61,10 +61,12 @@ def score_clusters(
     if outcome.diverged:
         notes.append(f"{outcome.diverged} of {cost.evaluations} tunings diverged and were left out; lower score.tuning.lr")
     if estimate.v_all < estimate.v_none:
-        notes.append("tuning on all proxies made dev utility worse, so scores tell what harms least; lower score.tuning.lr")
+        notes.append(
+            "tuning on all proxies made dev utility worse, so Shapley scores tell what harms least; lower score.tuning.lr"
+        )
     sizes = np.bincount(clusters["cluster"])
     own = [np.flatnonzero(game.owner == cluster) for cluster in range(len(sizes))]
-    records = estimate.records
+    records, proxies = estimate.records, np.bincount(game.owner, minlength=len(sizes))
     rated = "rating" in clusters
     score, stderr = mean_ratings(clusters) if rated else (estimate.scores, estimate.stderr)
     table = pd.DataFrame(
@@ -98,7 +100,7 @@ def score_clusters(
         "stderr_mean": _known(float(np.nanmean(stderr))) if np.isfinite(stderr).any() else None,
         "shapley_stderr_mean": _known(float(estimate.stderr.mean())),
         "shapley_rank_stability": _known(estimate.rank_stability),
-        "proxies_against_ratings": _known(rank_correlation(score, estimate.scores)) if rated else None,
+        "proxies_against_ratings": _known(rank_correlation(score, estimate.scores / proxies)) if rated else None,
         "score_min": float(score.min()),
         "score_max": float(score.max()),
         "diverged": outcome.diverged,

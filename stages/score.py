@@ -52,14 +52,11 @@ def run(params: Params) -> None:
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    told = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}
+    told, rated = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}, read_json("metrics/rate.json")
+    if rated["rated"]:
+        told |= {"ratings_fte": rated["token_passes"] / passes, "ratings_seconds": rated["seconds"]}
     if score.by == "ratings":
-        rated = read_json("metrics/rate.json")
-        told |= {
-            "score_unit": rated["unit"],
-            "ratings_fte": rated["token_passes"] / passes,
-            "ratings_seconds": rated["seconds"],
-        }
+        told["score_unit"] = rated["unit"]
     write_json("metrics/score.json", told)
     print(f"shed: scoring ended: {scored.metrics['ended']}", file=sys.stderr)
     if scored.metrics["notes"]:

@@ -85,7 +85,7 @@ def test_a_budget_that_is_too_small_says_how_large_it_must_be(
     with pytest.raises(ShedError, match=message) as error:
         spend(estimator, Kept(game), budget)
     (needed,) = re.search(message, str(error.value)).groups()  # type: ignore[union-attr]
-    enough = Budget(evaluations=int(needed)) if budget.evaluations else Budget(fte=float(needed) + 0.05)
+    enough = Budget(evaluations=int(needed)) if budget.evaluations else Budget(fte=float(needed))
     assert len(spend(estimator, Kept(game), enough).convergence) == 1
 
 

@@ -68,3 +68,17 @@ def test_seeds_that_the_reference_lacks_are_refused() -> None:
     items = runs({"random": 0.0, "better": -0.3})
     with pytest.raises(ShedError, match="better and random were run with other seeds"):
         compare(items[~((items["method"] == "random") & (items["seed"] == 4))], "test", "random", seed=0)
+
+
+def test_a_task_without_options_counts_for_the_loss_alone() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    free = items["task"] == "test_b"
+    mixed = items.assign(**{name: items[name].where(~free) for name in ("correct", "choice_nats")})
+    table, whole = (compare(one, "test", "random", 0).set_index("method") for one in (mixed, items))
+    assert table.loc["better", "loss_gain"] == whole.loc["better", "loss_gain"]
+    own = items[~free & (items["method"] == "better")]["choice_nats"].mean()
+    assert table.loc["better", "choice_loss"] == pytest.approx(own)
+    assert table.loc["better", "accuracy_p"] <= 1.0
+    none = compare(items.assign(correct=np.nan, choice_nats=np.nan), "test", "random", 0)
+    assert "accuracy" not in none
+    assert "loss_gain" in none

@@ -83,6 +83,13 @@ def test_the_same_seed_gives_the_same_ratings(tiny_model: str, records: list[Rec
     np.testing.assert_array_equal(one, again)
 
 
+def test_a_warm_start_of_nothing_or_of_one_step_is_refused(tiny_model: str, records: list[Record]) -> None:
+    with pytest.raises(ShedError, match=r"rate\.warm_rows is 0"):
+        rate(records[:8], records[8:], tiny_model, "plain", 200, None, REGIME, warm_rows=0)
+    with pytest.raises(ShedError, match=r"a single step; raise rate\.warm_rows"):
+        rate(records[:8], records[8:], tiny_model, "plain", 200, None, dataclasses.replace(REGIME, epochs=1), warm_rows=3)
+
+
 def test_a_warm_start_that_diverges_is_one_line(tiny_model: str, records: list[Record]) -> None:
     with pytest.raises(ShedError, match=r"after the warm start .* it diverged; lower score\.tuning\.lr"):
         rated(tiny_model, records[:8], records[8:], regime=dataclasses.replace(REGIME, lr=1e30))

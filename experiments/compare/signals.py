@@ -1,4 +1,4 @@
-"""Signals: for each pool record a column for each rating that a contender asks for, and the seconds that each took.
+"""Signals: for each pool record a column for each signal that a contender asks for, and the seconds that each took.
 
 `reading_seconds`, the untuned model's reading of all records, is what `rds` and `ifd` both rest on.
 """

@@ -4,6 +4,7 @@ In: an estimator, a game that keeps its evaluations, a `Budget`. Out: an `Outcom
 ended, and how it converged.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -131,7 +132,8 @@ def least(estimator: Estimator, game: KeptGame) -> str:
     """What an estimator's first estimate takes, in words: it is rehearsed, with utilities that are made up."""
     rehearsal = _Rehearsal(game)
     next(iter(estimator.rounds(rehearsal)))
-    return f"{len(rehearsal.asked)} evaluations, and {game.setup_fte + sum(rehearsal.asked.values()):.1f} FTE"
+    fte = math.ceil(10 * (game.setup_fte + sum(rehearsal.asked.values()))) / 10
+    return f"{len(rehearsal.asked)} evaluations, and {fte:.1f} FTE"
 
 
 class _Rehearsal:
