@@ -2,10 +2,11 @@
 
 Usage, after `make repro`: python -m benchmarks.faults. Writes benchmarks/faults.json; a quarter of an hour.
 
-The default pool is damaged in three ways: in half of its clusters, drawn at random, every record has another's response; a fifth
-of all records is damaged by every kind of fault in turn; and all of SIQA, the source most like dev, has swapped responses. Each
-is embedded, clustered, rated and scored as by default. Reported are the share of faulty rows in what each method selects, the
-AUROC against faults of each rating of records, and of the clusters' scores against which clusters are faulty by more than half.
+The default pool is damaged in three ways: in half of its clusters, drawn at random, every record has another's response; a
+fifth of all records is damaged by every kind of fault in turn; and all of SIQA, the source most like dev, has swapped ones.
+Each is embedded, clustered, rated and scored as by default. Reported are the share of faulty rows in what each method selects,
+the AUROC against faults of each rating of records, and of the clusters' scores against which clusters are faulty by more than
+half.
 """
 
 import json
