@@ -28,8 +28,9 @@ class Scored:
     Attributes:
         table: a row for each cluster, best first: `rank`, `cluster`, `score`, `stderr`, `sign_certainty` (the probability that
             the score's sign is right), `size`, `shapley` and `shapley_stderr` (the score of the game's player, the cluster's
-            proxies), `proxies` (their ids), `proxy_scores` (each proxy's part of it; null where the estimator knows clusters
-            alone). Without ratings the score is the Shapley score; with them it is their mean over the cluster.
+            proxies), the same of either half of the rounds (null before there are two), `proxies` (their ids), `proxy_scores`
+            (each proxy's part of it; null where the estimator knows clusters alone). Without ratings the score is the Shapley
+            score; with them it is their mean over the cluster.
         convergence: the estimator's, a row for each round.
         metrics: cost and totals, flat.
     """
@@ -78,6 +79,8 @@ def score_clusters(
             "size": sizes,
             "shapley": estimate.scores,
             "shapley_stderr": estimate.stderr,
+            "shapley_of_one_half": np.nan if estimate.halves is None else estimate.halves[0],
+            "shapley_of_other_half": np.nan if estimate.halves is None else estimate.halves[1],
             "proxies": [[game.proxies[i].id for i in places] for places in own],
             "proxy_scores": [None if records is None else records[places].tolist() for places in own],
         }

@@ -11,6 +11,7 @@ from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, mean_ove
 from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.records import read_records
+from shed.valuation.estimate import reliability
 from shed.valuation.training import Regime
 from stages import main
 from stages.proxy_game import game_of, scoring_game
@@ -52,6 +53,7 @@ def run(params: Params) -> None:
     write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
     write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
     certainty = sign_certainty(scores["shapley"].to_numpy(), scores["shapley_stderr"].to_numpy())
+    between = reliability(scores["shapley_of_one_half"].to_numpy(), scores["shapley_of_other_half"].to_numpy())
     asked = {"scoring": settings.coalitions, "target": settings.target_coalitions or 0}
     write_json(
         "metrics/fidelity.json",
@@ -66,7 +68,10 @@ def run(params: Params) -> None:
             }
             for regime, found in measured.items()
         }
-        | {"certain_signs": None if np.isnan(certainty).any() else float((certainty > SURE).mean())},
+        | {
+            "rank_reliability": None if np.isnan(between) else between,
+            "certain_signs": None if np.isnan(certainty).any() else float((certainty > SURE).mean()),
+        },
     )
 
 

@@ -150,7 +150,8 @@ def test_every_step_left_what_it_should(project: Project) -> None:
     means = ratings.groupby(clusters).mean()
     assert scores.set_index("cluster")["score"].sort_index().tolist() == pytest.approx(means.tolist())
     fidelity = project.json("metrics/fidelity.json")
-    assert set(fidelity["target"]) >= {"shapley", "bm25", "cosine", "length", "random"}
+    assert fidelity["rank_reliability"] == pytest.approx(score["shapley_rank_stability"], abs=2e-6)
+    assert set(fidelity["target"]) >= {"shapley", "rating", "bm25", "cosine", "length", "random"}
     assert len(project.evaluations()) == 5 + fidelity["scoring"]["coalitions"] + 2 * fidelity["target"]["coalitions"]
     assert set(project.json("metrics/tasks.json")["tuned"]) == {
         "dev_commonsenseqa",

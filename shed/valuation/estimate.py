@@ -40,11 +40,8 @@ class Estimate:
 
     @property
     def rank_stability(self) -> float:
-        """Spearman correlation between the halves, stepped up to the whole (Spearman-Brown); NaN where there are none."""
-        if self.halves is None:
-            return float("nan")
-        between = rank_correlation(*self.halves)
-        return 2 * between / (1 + between) if between > 0 else between
+        """The reliability of the scores' order between the halves; NaN where there are none."""
+        return float("nan") if self.halves is None else reliability(*self.halves)
 
 
 class Estimator(Protocol):
@@ -88,6 +85,12 @@ def weighted_mean(repetitions: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(P,) the mean of (k, P) repetitions by (k, P) weights."""
     mean: np.ndarray = (weights * repetitions).sum(axis=0) / weights.sum(axis=0)
     return mean
+
+
+def reliability(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's correlation between two halves of the evidence, stepped up to the whole (Spearman-Brown); NaN as that is."""
+    between = rank_correlation(one, other)
+    return 2 * between / (1 + between) if between > 0 else between
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
