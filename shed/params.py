@@ -234,7 +234,7 @@ class Params(Section):
 
     C: Annotated[int, Field(ge=2)] = Field(description="number of clusters")
     sampler: Literal["top", "qocs", "qwcs", "random", "full"] = Field(
-        description="how rows are selected: by ratings (top) or scores"
+        description="how rows are selected: by ratings (top), by scores (qocs, qwcs), or by neither"
     )
     data: Data
     model: Model
