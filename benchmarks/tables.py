@@ -6,6 +6,8 @@ from typing import Any
 
 from shed.files import read_json
 
+COLUMNS = {"times_faster_than_naive": ".1f", "share_of_peak": ".2f"}
+
 
 def main() -> None:
     if (accuracy := found("accuracy_against_cost")) is not None:
@@ -26,6 +28,9 @@ def main() -> None:
         between = ", ".join(f"{value:.2f}" for value in regimes["between_target_seeds"])
         print(f"\nregimes; utilities of the target regime under two seeds: {between}\n")
         print(of_regimes(regimes["regimes"]))
+    if (cost := found("evaluation_cost")) is not None:
+        print("\nevaluation\n")
+        print(of_an_evaluation(cost))
     if (clusters := found("cost_against_clusters")) is not None:
         print("\nclusters\n")
         print(points(clusters["points"]))
@@ -73,6 +78,16 @@ def of_regimes(found: dict[str, dict[str, Any]]) -> str:
         for name, one in found.items()
     ]
     return table([head, *rows])
+
+
+def of_an_evaluation(found: dict[str, Any]) -> str:
+    """A row for each way to evaluate a coalition: seconds, times faster than the naive process, share of the peak."""
+    rows = [
+        [name, f"{seconds:.2f}"]
+        + [format(found[what][name], form) if name in found[what] else "" for what, form in COLUMNS.items()]
+        for name, seconds in found["seconds_per_evaluation"].items()
+    ]
+    return table([["way", "seconds", "times faster", "share of the matrix-product peak"], *rows])
 
 
 def points(found: list[dict[str, Any]]) -> str:
