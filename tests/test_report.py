@@ -170,7 +170,9 @@ def test_text_of_records_is_text() -> None:
 def test_a_comparison_of_other_scores_says_so_and_none_says_how_to_make_one() -> None:
     assert "the programs of <code>experiments/compare</code> do" in render(findings())
     page = render(findings(COMPARED))
-    assert "+0.200 [+0.100, +0.300]" in page
+    row = re.search(r'<th scope="row">qocs</th>(.*?)</tr>', page, re.DOTALL)
+    assert row is not None
+    assert "+0.200 p 0.010 [+0.100, +0.300]" in " ".join(re.sub("<[^>]*>", " ", row[1]).split())
     assert "with other scores of the same pool" in page
 
 
