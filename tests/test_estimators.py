@@ -106,6 +106,31 @@ def test_redrawn_runs_average_out_what_initial_weights_and_batches_do() -> None:
     assert error(redraw=True) < error(redraw=False) / 2
 
 
+class DivergingGame(SmoothGame):
+    """The smooth game, in which the runs of some draws diverge."""
+
+    def __init__(self, diverging: set[int]) -> None:
+        super().__init__()
+        self.diverging = diverging
+
+    def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        found = super().find_or_evaluate(weights, run)
+        if run is None or run.draw not in self.diverging:
+            return found
+        return [replace(one, utility=np.nan, marginals=np.full(len(self.owner), np.nan)) for one in found]
+
+
+def test_a_run_that_diverges_takes_its_pair_along_or_ends_everything() -> None:
+    estimator, game = Metagradient(0, check=False, redraw=True), DivergingGame({1})
+    with pytest.raises(ShedError, match="tuning on the coalition of clusters .* diverged"):
+        spend(estimator, game, Budget(evaluations=6))
+    left = spend(estimator, game, Budget(evaluations=6), on_divergence="skip")
+    assert (left.cost.evaluations, left.diverged) == (6, 1)
+    np.testing.assert_allclose(left.estimate.scores, game.exact())
+    with pytest.raises(ShedError, match="all 4 tunings that the scores rest on diverged"):
+        spend(estimator, DivergingGame({0, 1, 2, 3}), Budget(evaluations=6), on_divergence="skip")
+
+
 def test_a_budget_that_does_not_cover_a_pair_pays_for_none_of_its_runs() -> None:
     outcome = spend(Metagradient(0, check=False, redraw=True), NoisyGame(), Budget(evaluations=5))
     assert outcome.cost.evaluations == 4
