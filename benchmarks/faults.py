@@ -23,12 +23,11 @@ from shed.embedding import embed
 from shed.faults import Fault, damage
 from shed.files import write_json
 from shed.params import Params, load_params
-from shed.rating import rate
 from shed.reading import read
 from shed.records import Record, read_records
 from shed.sampling import budget
 from shed.untuned import untuned
-from shed.valuation.training import Regime
+from stages.rate import rate_as_asked
 
 RESULT = "benchmarks/faults.json"
 EVERY_KIND: list[Fault] = ["swapped", "wrong_option", "truncated", "duplicate"]
@@ -69,11 +68,8 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     embeddings = embed(pool, params.embed.model, params.embed.batch_size)
     settings = params.cluster
     found = cluster(embeddings, params.C, settings.method, settings.proxies_per_cluster, settings.seed)
-    dev, asked, model = read_records("data/prepared/dev.jsonl"), params.rate, params.model
-    regime = Regime(**params.score.tuning.model_dump(), seed=asked.seed)
-    own = rate(
-        pool, dev[: asked.dev_rows], model.name, model.prompt, model.max_tokens, asked.utility, regime, asked.warm_rows
-    ).ratings
+    dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
+    own = rate_as_asked(params, pool, dev).ratings
     clusters = pd.DataFrame(
         {
             "id": [record.id for record in pool],

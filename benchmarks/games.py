@@ -17,6 +17,7 @@ from shed.params import load_params
 from shed.proxy_game import ProxyGame, Setting, open_game
 from shed.records import Record, read_records
 from shed.valuation.training import Regime
+from shed.valuation.utility import Kind
 
 LEDGER = Path(".shed/benchmarks.sqlite")
 
@@ -31,7 +32,9 @@ def pool_game(C: int, proxies_per_cluster: int, dev_rows: int, regime: Regime) -
 
 
 @contextmanager
-def game_of(pool: list[Record], clusters: pd.DataFrame, dev_rows: int | None, regime: Regime) -> Iterator[ProxyGame]:
+def game_of(
+    pool: list[Record], clusters: pd.DataFrame, dev_rows: int | None, regime: Regime, utility: Kind = "dev_loss"
+) -> Iterator[ProxyGame]:
     """Any pool in any clusters, played in the same way."""
     params, dev = load_params(), read_records("data/prepared/dev.jsonl")[:dev_rows]
     setting = Setting(
@@ -39,7 +42,7 @@ def game_of(pool: list[Record], clusters: pd.DataFrame, dev_rows: int | None, re
         read_json("data/model.json"),
         params.model.prompt,
         params.model.max_tokens,
-        "dev_loss",
+        utility,
         regime,
     )
     with open_game(clusters, pool, dev, setting, LEDGER) as game:

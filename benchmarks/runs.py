@@ -1,0 +1,44 @@
+"""The runs of benchmarks that tune models: rows are tuned on and the model is evaluated on test, once.
+
+In: params, a model, rows and a seed. Out: evaluated items, which are kept in .shed/runs, so that a benchmark that was stopped
+goes on.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from shed import evaluation, finetuning
+from shed.evaluation import evaluate
+from shed.files import read_json, write_table
+from shed.finetuning import TuningSettings, finetune
+from shed.params import Params
+from shed.proxy_game import code_digest
+from shed.records import read_records
+
+KEPT = Path(".shed/runs")
+CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finetuning)]
+
+
+def test_items(params: Params, model: str, ids: list[str] | None, seed: int) -> pd.DataFrame:
+    """The test items of a model that was tuned on these pool records, as the final model is; None: of the untuned one."""
+    asked = [CODE, model, ids, seed, params.finetune.model_dump(), params.evaluate.model_dump(), read_json("data/model.json")]
+    path = KEPT / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.parquet"
+    if path.exists():
+        return pd.read_parquet(path)
+    pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
+    form, max_tokens = params.model.prompt, params.model.max_tokens
+    with TemporaryDirectory() as folder:
+        adapter = None
+        if ids is not None:
+            adapter = Path(folder) / "adapter"
+            settings = TuningSettings(**params.finetune.model_dump() | {"seed": seed})
+            finetune([pool[id] for id in ids], model, form, max_tokens, settings, adapter, "tuning")
+        test, limit = read_records("data/prepared/test.jsonl"), params.evaluate.limit
+        items = evaluate(model, adapter, {"test": test}, form, max_tokens, limit, params.evaluate.batch_size, [])
+    KEPT.mkdir(parents=True, exist_ok=True)
+    write_table(path, items)
+    return items
