@@ -30,11 +30,13 @@ class Reading:
         loss_alone: (N,) float64, the same after the beginning token alone, or the end token where there is none.
         states: (N, D) float32 unit rows, last hidden states averaged with weights that grow with the position
             (RDS+, arXiv 2503.01807).
+        tokens: that were read, each of them once.
     """
 
     loss: np.ndarray
     loss_alone: np.ndarray
     states: np.ndarray
+    tokens: int
 
     @property
     def ifd(self) -> np.ndarray:
@@ -51,7 +53,7 @@ def read(records: Sequence[Record], model: str, form: Form, max_tokens: int) -> 
     alone = [Encoded((*start, *one.tokens[one.prompt_length :][: limit - 1]), 1, 0) for one in whole]
     loss, states = _read(base, whole, "reading records")
     loss_alone, _ = _read(base, alone, "reading responses alone")
-    return Reading(loss, loss_alone, states)
+    return Reading(loss, loss_alone, states, sum(len(one.tokens) for one in [*whole, *alone]))
 
 
 def nearest_rank(states: np.ndarray, dev_states: np.ndarray) -> np.ndarray:

@@ -1,11 +1,13 @@
-"""The comparison's settings name every run once."""
+"""The comparison's settings name every run once, and what a method costs is what its scores did."""
 
 from pathlib import Path
 
 import pytest
 
+from experiments.compare.costs import costs
 from experiments.compare.settings import PATH, Settings, runs
 from shed.errors import ShedError
+from shed.files import write_json
 from shed.params import load
 
 
@@ -32,3 +34,43 @@ def test_a_contender_without_a_share_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ShedError, match="contenders.methods"):
         load(Settings, file)
+
+
+def test_a_method_costs_what_its_scores_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    score = {"score_is": "mean rating", "fte": 10.0, "seconds": 90.0, "ratings_fte": 30.0, "ratings_seconds": 160.0}
+    signals = {
+        "bm25": {"fte": 0.0, "seconds": 1.0},
+        "rds": {"fte": 0.0, "seconds": 2.0},
+        "reading": {"fte": 15.0, "seconds": 100.0},
+    }
+    write_json("metrics/score.json", score)
+    write_json("metrics/rate.json", {"token_passes": 1000})
+    write_json("experiments/compare/signals.json", signals)
+    write_json("experiments/compare/ratings_of_all_tasks.json", {"token_passes": 1100, "seconds": 170.0})
+
+    def fte() -> dict[str, float]:
+        methods = [
+            "random",
+            "bm25",
+            "rds",
+            "top_by_source",
+            "qocs",
+            "qocs_on_shapley",
+            "qwcs_on_random_scores",
+            "top_on_all_tasks",
+        ]
+        return dict(costs(methods)[["method", "fte"]].to_numpy().tolist())
+
+    assert fte() == {
+        "random": 0.0,
+        "bm25": 0.0,
+        "rds": 15.0,
+        "top_by_source": 30.0,
+        "qocs": 30.0,
+        "qocs_on_shapley": 10.0,
+        "qwcs_on_random_scores": 0.0,
+        "top_on_all_tasks": 33.0,
+    }
+    write_json("metrics/score.json", score | {"score_is": "Shapley score"})
+    assert fte()["qocs"] == 10.0

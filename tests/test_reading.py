@@ -23,6 +23,7 @@ def test_losses_are_the_models_and_do_not_depend_on_batches(
         expected = model(torch.tensor([one.tokens]), labels=labels).loss
     assert found.loss[4] == pytest.approx(float(expected), rel=1e-5)
     assert found.ifd.shape == (12,)
+    assert found.tokens > sum(len(one.tokens) for one in encode_all(records, tokenizer, "plain", 128, 256, end=False))
     np.testing.assert_allclose(np.linalg.norm(found.states, axis=1), 1, rtol=1e-5)
     monkeypatch.setattr(reading, "BATCH_TOKENS", 1)
     alone = read(records, tiny_model, "plain", 128)

@@ -9,29 +9,19 @@ from itertools import chain
 import pandas as pd
 
 from shed.errors import ShedError
-from shed.files import write_table
+from shed.files import write_json, write_table
 from shed.params import Params
-from shed.rating import rate
 from shed.records import Record, read_records
-from shed.valuation.training import Regime
 from stages import main
+from stages.rate import rate_as_asked
 
 
 def run(params: Params) -> None:
-    settings, model = params.rate, params.model
     pool = read_records("data/prepared/pool.jsonl")
-    rated = rate(
-        pool,
-        dev_of_all_tasks(params),
-        model.name,
-        model.prompt,
-        model.max_tokens,
-        settings.utility,
-        Regime(**params.score.tuning.model_dump(), seed=settings.seed),
-        settings.warm_rows,
-    )
+    rated = rate_as_asked(params, pool, dev_of_all_tasks(params))
     table = pd.DataFrame({"id": [record.id for record in pool], "rating": rated.ratings})
     write_table("experiments/compare/ratings_of_all_tasks.parquet", table)
+    write_json("experiments/compare/ratings_of_all_tasks.json", rated.metrics)
 
 
 def dev_of_all_tasks(params: Params) -> list[Record]:

@@ -1,6 +1,6 @@
-"""Signals: for each pool record a column for each signal that a contender asks for, and the seconds that each took.
+"""Signals: for each pool record a column for each signal that a contender asks for, and what each cost, in FTE and seconds.
 
-`reading_seconds`, the untuned model's reading of all records, is what `rds` and `ifd` both rest on.
+`reading`, the untuned model's of all records, is what `rds` and `ifd` both rest on.
 """
 
 import time
@@ -32,12 +32,15 @@ def run(params: Params) -> None:
     embedder = (params.embed.model, params.embed.batch_size)
     signals: dict[str, np.ndarray] = {}
     seconds: dict[str, float] = {}
+    fte: dict[str, float] = {}
 
     @cache
     def readings() -> tuple[Reading, Reading]:
         model, began = params.model, time.perf_counter()
         found = [read(records, model.name, model.prompt, model.max_tokens) for records in (pool, dev)]
         seconds["reading"] = time.perf_counter() - began
+        with scoring_game(params, pd.read_parquet("data/clusters.parquet")) as game:
+            fte["reading"] = sum(one.tokens for one in found) / game.token_passes
         return found[0], found[1]
 
     ways = untuned(pool, dev, read_array("data/embeddings.npy"), embedder, readings, params.cluster.seed)
@@ -51,10 +54,11 @@ def run(params: Params) -> None:
     for name, estimator, budget in (("in_run", InRun(), Budget()), ("metagradient", pair, Budget(evaluations=4))):
         if name in asked_for:
             signals[name], cost = marginals(params, estimator, budget)
-            seconds[name] = cost.seconds
+            seconds[name], fte[name] = cost.seconds, cost.fte
     table = {"id": [record.id for record in pool], **dict(sorted(signals.items()))}
     write_table("experiments/compare/signals.parquet", pd.DataFrame(table))
-    write_json("experiments/compare/signals.json", {f"{name}_seconds": took for name, took in sorted(seconds.items())})
+    costs = {name: {"fte": fte.get(name, 0.0), "seconds": took} for name, took in sorted(seconds.items())}
+    write_json("experiments/compare/signals.json", costs)
 
 
 def marginals(params: Params, estimator: Estimator, budget: Budget) -> tuple[np.ndarray, Cost]:

@@ -1,10 +1,11 @@
-"""Table: every method against random rows of the same number, on dev and on test, from the items of all runs."""
+"""Table: every method against random rows of the same number, on dev and on test, from the items of all runs, and its cost."""
 
 from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
 
+from experiments.compare.costs import costs
 from experiments.compare.settings import load_settings, runs
 from shed.comparison import MEASURES, compare
 from shed.files import write_table
@@ -25,6 +26,11 @@ def run(_: Params) -> None:
         write_table(f"experiments/compare/{split}.csv", table)
         print(f"\n{split}: means over seeds ± their deviation; gains over random rows of the same number [95 %], p by Holm\n")
         print(markdown(table))
+    of_methods = costs(one.method for one in runs(settings)).sort_values(["fte", "seconds"], ignore_index=True)
+    write_table("experiments/compare/costs.csv", of_methods)
+    print("\nwhat it costs to know which rows to take\n")
+    print("| method | FTE | seconds |\n| --- | --- | --- |")
+    print("\n".join(f"| `{row.method}` | {row.fte:.1f} | {row.seconds:.0f} |" for row in of_methods.itertuples()))
 
 
 def markdown(table: pd.DataFrame) -> str:

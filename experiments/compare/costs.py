@@ -1,0 +1,42 @@
+"""What it costs to know which rows to take, by each method: fine-tune equivalents and seconds of the measuring machine.
+
+In: names of methods, and what signals, ratings and scores were measured to cost. Out: a row for each method.
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from shed.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
+from shed.files import read_json
+
+NOTHING = {"fte": 0.0, "seconds": 0.0}
+READ = ("rds", "ifd")  # these rest on the untuned model's reading of the pool
+
+
+def costs(methods: Iterable[str]) -> pd.DataFrame:
+    """`method`, `fte` and `seconds`; embedding and clustering the pool, which take half a minute, are not among them."""
+    score, signals = read_json("metrics/score.json"), read_json("experiments/compare/signals.json")
+    all_tasks = read_json("experiments/compare/ratings_of_all_tasks.json")
+    ratings = {"fte": score["ratings_fte"], "seconds": score["ratings_seconds"]}
+    shapley = {"fte": score["fte"], "seconds": score["seconds"]}
+    of_all_tasks = {
+        "fte": score["ratings_fte"] * all_tasks["token_passes"] / read_json("metrics/rate.json")["token_passes"],
+        "seconds": all_tasks["seconds"],
+    }
+    of_clusters = ratings if score["score_is"] == "mean rating" else shapley
+
+    def cost(method: str) -> dict[str, float]:
+        if method in signals:
+            parts = [signals[method], signals["reading"]] if method in READ else [signals[method]]
+            return {unit: sum(part[unit] for part in parts) for unit in NOTHING}
+        method = method.removesuffix(BY_SOURCE)
+        if method.endswith(ON_ALL_TASKS):
+            return of_all_tasks
+        if method.endswith(ON_SHAPLEY):
+            return shapley
+        if method in ("random", "full") or method.endswith(ON_RANDOM_SCORES):
+            return NOTHING
+        return ratings if method == "top" else of_clusters
+
+    return pd.DataFrame([{"method": method, **cost(method)} for method in dict.fromkeys(methods)])
