@@ -59,7 +59,7 @@ def correlated(predicted: pd.Series, measured: pd.Series) -> dict[str, float]:
     rng = np.random.default_rng(SEED)
     drawn = [rank_correlation(*points[:, rng.integers(0, len(predicted), len(predicted))]) for _ in range(RESAMPLES)]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return {"spearman": rank_correlation(*points), "low": float(low), "high": float(high)}
+    return {"spearman": rank_correlation(*points), "spearman_low": float(low), "spearman_high": float(high)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The benchmarks' results as Markdown tables, for docs/valuation.md. Usage: python -m benchmarks.tables"""
+"""The benchmarks' results as Markdown tables, for docs/valuation.md and docs/results.md. Usage: python -m benchmarks.tables"""
 
 import sys
 from pathlib import Path
@@ -28,6 +28,14 @@ def main() -> None:
         between = ", ".join(f"{value:.2f}" for value in regimes["between_target_seeds"])
         print(f"\nregimes; utilities of the target regime under two seeds: {between}\n")
         print(of_regimes(regimes["regimes"]))
+    if (sized := found("selection_sized")) is not None:
+        print("\nother records, and halves as large as a selection: LDS [95 %]\n")
+        print(of_sizes(sized["audited"]))
+    if (selections := found("selections_predicted")) is not None:
+        for split, by_measure in selections["spearman"].items():
+            contenders = len(selections["contenders"])
+            print(f"\nselections of {contenders} contenders, predicted and measured on {split}: Spearman [95 %]\n")
+            print(of_selections(by_measure))
     if (cost := found("evaluation_cost")) is not None:
         print("\nevaluation\n")
         print(of_an_evaluation(cost))
@@ -70,14 +78,36 @@ def of_regimes(found: dict[str, dict[str, Any]]) -> str:
         [
             name,
             f"{one['v_all']:.2f}",
-            f"{one['own']['lds']:.2f} [{one['own']['lds_low']:.2f}, {one['own']['lds_high']:.2f}]",
+            interval(one["own"], "lds"),
             ", ".join(f"{target['lds']:.2f}" for target in one["target"]),
-            f"{one['target_mean']['lds']:.2f} [{one['target_mean']['lds_low']:.2f}, {one['target_mean']['lds_high']:.2f}]",
+            interval(one["target_mean"], "lds"),
             ", ".join(f"{value:.2f}" for value in one["utilities_with_target"]),
         ]
         for name, one in found.items()
     ]
     return table([head, *rows])
+
+
+def of_sizes(audited: list[dict[str, Any]]) -> str:
+    """A row for each number of records and utility: LDS of each kind of scores, and of random ones."""
+    rows = [
+        [str(one["records_of_a_half"]), one["utility"], f"{one['utility_std']:.3f}"]
+        + [interval(found, "lds") for found in (*one["lds"].values(), one["random"])]
+        for one in audited
+    ]
+    return table([["records of a half", "utility", "deviation between halves", *audited[0]["lds"], "random scores"], *rows])
+
+
+def of_selections(by_measure: dict[str, Any]) -> str:
+    """A row for each measure: how well each mean over a selection's rows predicts it."""
+    names = {"rating": "rows' ratings", "score": "their clusters' mean ratings", "shapley": "their clusters' Shapley scores"}
+    rows = [[measure, *(interval(by[name], "spearman") for name in names)] for measure, by in by_measure.items()]
+    return table([["measured", *names.values()], *rows])
+
+
+def interval(found: dict[str, float], name: str) -> str:
+    """A value and its interval."""
+    return f"{found[name]:.2f} [{found[f'{name}_low']:.2f}, {found[f'{name}_high']:.2f}]"
 
 
 def of_an_evaluation(found: dict[str, Any]) -> str:
