@@ -41,6 +41,7 @@ def main() -> None:
     pool = read_records("data/prepared/pool.jsonl")
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
+    dtype = "bfloat16" if has_fast_bfloat16() else "float32"
     rng = np.random.default_rng(0)
     rounds = [np.stack([rng.permutation(len(proxies)) < len(proxies) // 2 for _ in range(TOGETHER)]) for _ in range(ROUNDS)]
     built = {depth: engine(proxies, dev, depth) for depth in DEPTHS}
@@ -53,15 +54,16 @@ def main() -> None:
     flops: dict[str, list[float]] = {name: [] for name in engines}
     for coalitions in rounds:
         members = [record for record, chosen in zip(proxies, coalitions[0], strict=True) if chosen]
-        seconds["naive"].append(naive(members, dev))
+        seconds["naive"].append(naive(members, dev, dtype))
         for name, (one, count) in engines.items():
             began = time.perf_counter()
             one.trainer.utilities(coalitions[:count].astype(np.float64))
             seconds[name].append((time.perf_counter() - began) / count)
             flops[name].append(float(np.mean([flop(one, coalition) for coalition in coalitions[:count]])))
-    peak = product_peak()
+    peak = product_peak(getattr(torch, dtype))
     result = {
         "machine": {"processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__},
+        "dtype": dtype,
         "proxies": len(proxies),
         "dev_records": len(dev),
         "rounds": ROUNDS,
@@ -121,9 +123,8 @@ def flop(engine: Engine, coalition: np.ndarray) -> float:
     return float(2 * (layers + engine.head_weights * (2 * answers + engine.dev_answers)))
 
 
-def product_peak() -> float:
-    """Floating-point operations a second of a matrix product of the model's shapes, 512 tokens at a time, in its dtype."""
-    dtype = torch.bfloat16 if has_fast_bfloat16() else torch.float32
+def product_peak(dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a matrix product of the model's shapes, 512 tokens at a time."""
     left, right = torch.randn(512, 576, dtype=dtype), torch.randn(576, 1536, dtype=dtype)
     times = []
     for _ in range(300):
@@ -133,12 +134,13 @@ def product_peak() -> float:
     return 2.0 * 512 * 576 * 1536 / median(times)
 
 
-def naive(members: list[Record], dev: list[Record]) -> float:
+def naive(members: list[Record], dev: list[Record], dtype: str) -> float:
     """Seconds of a whole process that tunes on these members and generates answers for dev."""
     params = load_params()
     tokenizer = load_tokenizer(params.model.name)
     task = {
         "model": locate(params.model.name),
+        "dtype": dtype,
         "tuning": params.score.tuning.model_dump(),
         "members": [(render_prompt(record, "plain", tokenizer), record.response) for record in members],
         "dev": [(render_prompt(record, "plain", tokenizer), record.response) for record in dev],

@@ -5,13 +5,15 @@ Out: predicted and measured utilities, and the linear datamodelling score (LDS, 
 Spearman correlation, with a bootstrap interval.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from shed.errors import ShedError
 from shed.progress import track
@@ -40,11 +42,16 @@ class Measured:
 
 
 def half_coalitions(players: int, count: int, seed: int) -> np.ndarray:
-    """(count, players) bool: random halves; half i depends on the seed and on i alone."""
-    halves = np.zeros((count, players), dtype=bool)
-    for i, half in enumerate(halves):
-        half[np.random.default_rng([seed, i]).permutation(players)[: players // 2]] = True
-    return halves
+    """(count, players) bool: random halves, each another one; fewer, if there are not so many. More add to fewer."""
+    size = players // 2
+    found: dict[bytes, np.ndarray] = {}
+    for draw in itertools.count():
+        if len(found) == min(count, comb(players, size)):
+            break
+        half = np.zeros(players, dtype=bool)
+        half[np.random.default_rng([seed, draw]).permutation(players)[:size]] = True
+        found.setdefault(half.tobytes(), half)
+    return np.array(list(found.values())).reshape(-1, players)
 
 
 def measure(game: Game, coalitions: np.ndarray, regime: str) -> np.ndarray:
@@ -101,8 +108,12 @@ def chance(measured: Measured, seed: int) -> dict[str, float | None]:
     return {"lds": float(np.nanmean(drawn)), "lds_low": float(low), "lds_high": float(high)}
 
 
-def sign_certainty(scores: np.ndarray, stderr: np.ndarray) -> np.ndarray:
-    """(P,) the probability that a score's sign is right, its error being normal; NaN where the standard error is."""
+def sign_certainty(scores: np.ndarray, stderr: np.ndarray, dof: float | np.ndarray) -> np.ndarray:
+    """(P,) the probability that a score's sign is right, by Student's t; NaN where the standard error is.
+
+    Args:
+        dof: degrees of freedom of the standard errors; infinite for an error that is normal.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        certainty: np.ndarray = norm.cdf(np.abs(scores) / stderr)
+        certainty: np.ndarray = student.cdf(np.abs(scores) / stderr, dof)
     return np.where((scores == 0) & (stderr == 0), 0.5, certainty)

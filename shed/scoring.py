@@ -27,10 +27,10 @@ class Scored:
 
     Attributes:
         table: a row for each cluster, best first: `rank`, `cluster`, `score`, `stderr`, `sign_certainty` (the probability that
-            the score's sign is right), `size`, `shapley` and `shapley_stderr` (the score of the game's player, the cluster's
-            proxies), the same of either half of the rounds (null before there are two), `proxies` (their ids), `proxy_scores`
-            (each proxy's part of it; null where the estimator knows clusters alone). Without ratings the score is the Shapley
-            score; with them it is their mean over the cluster.
+            the score's sign is right), `size`, `shapley`, `shapley_stderr` and `shapley_sign_certainty` (of the score of the
+            game's player, the cluster's proxies), its score by either half of the rounds (null before there are two), `proxies`
+            (their ids), `proxy_scores` (each proxy's part of it; null where the estimator knows clusters alone). Without
+            ratings the score is the Shapley score; with them it is their mean over the cluster.
         convergence: the estimator's, a row for each round.
         metrics: cost and totals, flat.
     """
@@ -69,16 +69,17 @@ def score_clusters(
     own = [np.flatnonzero(game.owner == cluster) for cluster in range(len(sizes))]
     records, proxies = estimate.records, np.bincount(game.owner, minlength=len(sizes))
     rated = "rating" in clusters
-    score, stderr = mean_ratings(clusters) if rated else (estimate.scores, estimate.stderr)
+    score, stderr, dof = (*mean_ratings(clusters), sizes - 1) if rated else (estimate.scores, estimate.stderr, estimate.dof)
     table = pd.DataFrame(
         {
             "cluster": np.arange(len(sizes)),
             "score": score,
             "stderr": stderr,
-            "sign_certainty": sign_certainty(score, stderr),
+            "sign_certainty": sign_certainty(score, stderr, dof),
             "size": sizes,
             "shapley": estimate.scores,
             "shapley_stderr": estimate.stderr,
+            "shapley_sign_certainty": sign_certainty(estimate.scores, estimate.stderr, estimate.dof),
             "shapley_of_one_half": np.nan if estimate.halves is None else estimate.halves[0],
             "shapley_of_other_half": np.nan if estimate.halves is None else estimate.halves[1],
             "proxies": [[game.proxies[i].id for i in places] for places in own],
@@ -96,10 +97,10 @@ def score_clusters(
         "fte": cost.fte,
         "seconds": cost.seconds,
         "ended": outcome.ended,
-        "v_none": estimate.v_none,
-        "v_all": estimate.v_all,
+        "v_none": _known(estimate.v_none),
+        "v_all": _known(estimate.v_all),
         "shapley_sum": float(estimate.scores.sum()),
-        "v_all_minus_v_none": estimate.v_all - estimate.v_none,
+        "v_all_minus_v_none": _known(estimate.v_all - estimate.v_none),
         "stderr_mean": _known(float(np.nanmean(stderr))) if np.isfinite(stderr).any() else None,
         "shapley_stderr_mean": _known(float(estimate.stderr.mean())),
         "shapley_rank_stability": _known(estimate.rank_stability),
@@ -114,4 +115,4 @@ def score_clusters(
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    return value if np.isfinite(value) else None

@@ -7,12 +7,13 @@ import pandas as pd
 
 from shed.baselines import baseline_scores
 from shed.embedding import embed
-from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, mean_over_draws, measure, predictions, sign_certainty
+from shed.fidelity import SURE, Measured, chance, half_coalitions, lds, mean_over_draws, measure, predictions
 from shed.files import read_array, write_json, write_table
 from shed.params import Params
 from shed.records import read_records
 from shed.valuation.estimate import reliability
 from shed.valuation.training import Regime
+from shed.valuation.utility import UNITS
 from stages import main
 from stages.proxy_game import game_of, scoring_game
 
@@ -52,15 +53,18 @@ def run(params: Params) -> None:
     points = {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}
     write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
     write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
-    certainty = sign_certainty(scores["shapley"].to_numpy(), scores["shapley_stderr"].to_numpy())
+    certainty = scores["shapley_sign_certainty"].to_numpy()
     between = reliability(scores["shapley_of_one_half"].to_numpy(), scores["shapley_of_other_half"].to_numpy())
-    asked = {"scoring": settings.coalitions, "target": settings.target_coalitions or 0}
+    asked = {"scoring": len(halves), "target": len(halves[: settings.target_coalitions or 0])}
+    utilities = {"scoring": params.score.utility, "target": settings.target_utility}
     write_json(
         "metrics/fidelity.json",
         {
             regime: {
                 "coalitions": len(found.utilities),
                 "diverged": asked[regime] - len(found.utilities),
+                "utility": utilities[regime],
+                "unit": UNITS[utilities[regime]],
                 "draws_agree": found.draws_agree,
                 "utility_std": float(found.utilities.std(ddof=1)),
                 **{name: lds(found, values, settings.seed) for name, values in audited.items()},

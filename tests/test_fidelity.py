@@ -51,6 +51,11 @@ def test_more_coalitions_add_to_fewer() -> None:
     assert (half_coalitions(11, 50, seed=2).sum(axis=1) == 5).all()
 
 
+def test_no_half_is_measured_twice_and_few_players_have_few() -> None:
+    halves = half_coalitions(4, 12, seed=2)
+    assert len(np.unique(halves, axis=0)) == len(halves) == 6
+
+
 def test_coalitions_that_diverged_are_left_out_until_too_few_remain(game: TableGame) -> None:
     game.utilities[::2] = np.nan
     assert 5 < len(audited(game).utilities) < 25
@@ -73,6 +78,8 @@ def test_draws_are_meaned_and_say_how_far_they_agree() -> None:
 
 
 def test_a_sign_is_as_certain_as_its_distance_from_zero() -> None:
-    np.testing.assert_allclose(sign_certainty(np.array([0.0, 1.96, -1.96]), np.ones(3)), [0.5, 0.975, 0.975], atol=1e-4)
-    assert np.isnan(sign_certainty(np.ones(1), np.full(1, np.nan)))
-    assert sign_certainty(np.zeros(1), np.zeros(1)) == 0.5
+    scores = np.array([0.0, 1.96, -1.96])
+    np.testing.assert_allclose(sign_certainty(scores, np.ones(3), np.inf), [0.5, 0.975, 0.975], atol=1e-4)
+    np.testing.assert_allclose(sign_certainty(scores, np.ones(3), 1), [0.5, 0.85, 0.85], atol=1e-2)  # of two repetitions
+    assert np.isnan(sign_certainty(np.ones(1), np.full(1, np.nan), np.inf))
+    assert sign_certainty(np.zeros(1), np.zeros(1), np.inf) == 0.5

@@ -1,6 +1,7 @@
 """From clusters and records to a table of scores, through the ledger."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 
 from shed.errors import ShedError
+from shed.files import write_json
 from shed.proxy_game import Setting, code_digest, open_game
 from shed.records import Record
 from shed.scoring import Scored, score_clusters
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget
-from shed.valuation.estimate import Estimator
+from shed.valuation.estimate import Estimate, Estimator
+from shed.valuation.game import DifferentiableGame
 from shed.valuation.metagradient import Metagradient
 from shed.valuation.removal import Removal
 from shed.valuation.training import Regime
@@ -56,6 +59,22 @@ def scored(
     setting = Setting(tiny_model, {"name": "tiny"}, "plain", 200, utility, regime)
     with open_game(clusters, records[:8], records[8:], setting, ledger) as game:
         return score_clusters(game, estimator, budget, on_divergence, clusters, 200)
+
+
+class AllDiverged:
+    """An estimator that goes on where the tuning on all players diverged, as metagradient does."""
+
+    def rounds(self, game: DifferentiableGame) -> Iterator[Estimate]:
+        yield Estimate(np.arange(4.0), np.ones(4), -1.0, np.nan, dof=1)
+
+
+def test_what_diverged_is_unknown_in_the_metrics_and_two_repetitions_make_no_sign_certain(
+    tiny_model: str, records: list[Record], tmp_path: Path
+) -> None:
+    result = scored(tiny_model, records, tmp_path / "ledger.sqlite", estimator=AllDiverged())
+    assert (result.metrics["v_none"], result.metrics["v_all"], result.metrics["v_all_minus_v_none"]) == (-1.0, None, None)
+    write_json(tmp_path / "score.json", result.metrics)  # which refuses what is not finite
+    assert result.table["shapley_sign_certainty"].max() == pytest.approx(0.9, abs=0.01)  # of 3 standard errors
 
 
 def test_a_table_best_first_whose_scores_sum_to_what_tuning_changed(

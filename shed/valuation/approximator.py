@@ -13,6 +13,9 @@ from shed.errors import ShedError
 from shed.valuation.estimate import Estimate
 from shed.valuation.game import Game
 
+FAILURES = (ValueError, ZeroDivisionError, np.linalg.LinAlgError)
+MOST_REHEARSED = 512
+
 
 @dataclass(frozen=True)
 class Approximator:
@@ -46,12 +49,27 @@ class Approximator:
         try:
             found = approximator.approximate(self.evaluations - 2, gain)
             scores = np.array([float(found[(player,)]) for player in range(game.players)])
-        except (ValueError, ZeroDivisionError, np.linalg.LinAlgError) as error:
+        except FAILURES as error:
+            enough = self._enough(game.players)
+            advice = f"it takes {enough}: raise" if enough else "raise"
             raise ShedError(
-                f"shapiq's {self.name} fails on {game.players} players and {self.evaluations} evaluations ({error}); raise "
-                "score.budget.evaluations or choose another score.approximator"
+                f"shapiq's {self.name} fails on {game.players} players and {self.evaluations} evaluations ({error}); {advice} "
+                "score.budget.evaluations, or choose another score.approximator"
             ) from error
         yield Estimate(scores, np.full(game.players, np.nan), v_none, v_all, notes=("shapiq gives no standard errors",))
+
+    def _enough(self, players: int) -> int | None:
+        """The least number of evaluations that the approximator does not fail on, with utilities that cost nothing."""
+        rng = np.random.default_rng(0)
+        for evaluations in range(self.evaluations + 1, min(MOST_REHEARSED, 2**players) + 1):
+            try:
+                _find(self.name, players, self.seed).approximate(
+                    evaluations - 2, lambda coalitions: rng.random(len(coalitions))
+                )
+            except FAILURES:
+                continue
+            return evaluations
+        return None
 
 
 def _find(name: str, players: int, seed: int):  # type: ignore[no-untyped-def]  # shapiq's types are not there without the extra

@@ -27,6 +27,7 @@ class Estimate:
         records: (N,) scores of the single records, which sum to their players'; None where the estimator has none.
         bystanders: (B,) what bystanders' scores would be; None where the estimator has none.
         notes: what a reader of the scores must know, a sentence each.
+        dof: degrees of freedom of a standard error, the repetitions behind it but one: of two it is hardly known.
     """
 
     scores: np.ndarray
@@ -37,6 +38,7 @@ class Estimate:
     records: np.ndarray | None = None
     bystanders: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    dof: float = np.inf
 
     @property
     def rank_stability(self) -> float:
@@ -78,7 +80,7 @@ def average(
     spread = np.square(counts * (repetitions - mean)).sum(axis=0)
     stderr = np.sqrt(k / (k - 1) * spread) / counts.sum(axis=0)
     halves = np.stack([weighted_mean(repetitions[half::2], counts[half::2]) for half in (0, 1)])
-    return Estimate(mean, stderr, v_none, v_all, halves)
+    return Estimate(mean, stderr, v_none, v_all, halves, dof=k - 1)
 
 
 def weighted_mean(repetitions: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -32,9 +32,9 @@ class Metagradient:
 
     Pair i depends on the seed and on i alone: t runs evenly over (0, 1/2] as pairs go on, from 1/2, round(t P) players are
     in, and the complement stands for 1 - t. In a pair each player is once in and once out. It is on the side of k players
-    with probability k / P, and so the pair counts P / k for it. Pairs go on until the budget ends them. Standard errors are
-    over pairs; of one pair alone they are half the root mean square difference between its two runs, the same for all
-    players, and a note says so.
+    with probability k / P, and so the pair counts P / k for it, on average 2; the pair of none and all has one side alone, and
+    counts 2. Pairs go on until the budget ends them. Standard errors are over pairs; of one pair alone they are half the root
+    mean square difference between its two runs, the same for all players, and a note says so.
 
     Attributes:
         weighting: `shapley`, or `banzhaf`, for which every pair stands at t = 1/2: players' values to a random half, whose sum
@@ -66,7 +66,9 @@ class Metagradient:
             own, others = np.split(runs.mean(axis=0), [len(game.owner)])
             records.append(own)
             bystanders.append(others)
-            weights = np.vstack([weights, players / np.where(one, one.sum(), (~one).sum())])
+            weights = np.vstack(
+                [weights, players / np.where(one, one.sum(), (~one).sum()) if one.any() else np.full(players, 2.0)]
+            )
             scores = np.vstack([scores, _by_player(game, own)])
             estimate = average(scores, v_none, v_all, weights)
             estimate = replace(
@@ -78,7 +80,9 @@ class Metagradient:
             if len(records) == 1:
                 ways = np.stack([_by_player(game, run[: len(game.owner)]) for run in runs])
                 spread = np.sqrt(np.square(ways[0] - ways[1]).mean()) / 2
-                estimate = replace(estimate, stderr=np.full(players, spread), halves=ways, notes=(*notes, ONE_PAIR))
+                estimate = replace(
+                    estimate, stderr=np.full(players, spread), dof=players, halves=ways, notes=(*notes, ONE_PAIR)
+                )
             yield estimate
 
     def _coalition(self, players: int, pair: int) -> np.ndarray:

@@ -33,7 +33,7 @@ class Regression:
     """Score players by ridge regression on coalitions: none, all, and pairs of complements.
 
     Pair i depends on the seed and on i alone, so that more evaluations add to fewer. Standard errors are those of residuals
-    by pair, each corrected for its leverage (HC3), at the chosen penalty.
+    by pair, each corrected for its leverage (HC3), at the chosen penalty, and what that may have shrunk away (see `_Problem`).
 
     Attributes:
         weighting: `shapley`, or `banzhaf`, whose scores do not sum to v(all) − v(none).
@@ -140,6 +140,7 @@ class _Problem:
             self._rows = coalitions - 0.5
             self._targets = values - values.mean()
             self._prior = np.zeros(players)
+            self._fixed = np.zeros((players, players))
             direction = np.ones(players) if surrogate is None else surrogate
         else:
             share = (v_all - v_none) / players
@@ -147,6 +148,7 @@ class _Problem:
             self._rows = (coalitions - (sizes / players)[:, None]) * root[:, None]
             self._targets = (values - v_none - sizes * share) * root
             self._prior = np.full(players, share)
+            self._fixed = np.full((players, players), 1 / players)  # onto the sum of scores, which is known
             direction = np.zeros(players) if surrogate is None else surrogate - surrogate.mean()
         along = self._rows @ direction
         if along @ along > 0:
@@ -176,7 +178,9 @@ class _Problem:
         return float(PENALTIES[mean <= mean[least] + stderr].max() if few else PENALTIES[least])
 
     def stderr(self, penalty: float) -> np.ndarray:
-        """(players,) standard errors: the spread of A⁻¹ Σ x e over pairs, e the residual a pair had if it were left out."""
+        """(players,) standard errors: the spread of A⁻¹ Σ x e over pairs, e the residual a pair had if it were left out, and
+        the mean square of what the penalty takes off, were scores to differ from their prior as much as utilities allow.
+        """
         pairs = np.arange(len(self._rows) // 2)
         values, vectors, moment = self._decompose(pairs)
         inverse = (vectors * _inverse(values, penalty)) @ vectors.T / len(self._rows)
@@ -186,7 +190,9 @@ class _Problem:
             rows, left = self._rows[2 * pair : 2 * pair + 2], residual[2 * pair : 2 * pair + 2]
             leverage = rows @ inverse @ rows.T
             influence[pair] = inverse @ rows.T @ np.linalg.lstsq(np.eye(2) - leverage, left, rcond=1e-6)[0]
-        stderr: np.ndarray = np.sqrt(np.square(influence).sum(axis=0))
+        taken = np.eye(self._rows.shape[1]) - self._fixed - (vectors * values * _inverse(values, penalty)) @ vectors.T
+        widest = np.square(self._targets).mean() / np.square(self._rows).sum(axis=1).mean()
+        stderr: np.ndarray = np.sqrt(np.square(influence).sum(axis=0) + widest * np.square(taken).sum(axis=1))
         return stderr
 
     def kept(self, penalty: float) -> float:
