@@ -3,8 +3,8 @@
 Usage, after `make repro` and `dvc --cd experiments/compare repro`: python -m benchmarks.more_items. Writes
 benchmarks/more_items.json; half an hour the first time.
 
-The rows of the comparison's runs at 10 % of the pool, random ones and `top`'s, are tuned on again under its five seeds, and the
-models evaluated on up to 500 items of each test task.
+The rows of the comparison's runs at 10 % of the pool, random ones, `top`'s and `in_run`'s, are tuned on again under its five
+seeds, and the models evaluated on up to 500 items of each test task.
 """
 
 import json
@@ -19,7 +19,7 @@ from shed.files import write_json
 from shed.params import load_params
 
 RESULT = "benchmarks/more_items.json"
-METHODS, SHARE, SEEDS, LIMIT = ("random", "top"), 0.1, (1, 2, 3, 4, 5), 500
+METHODS, SHARE, SEEDS, LIMIT = ("random", "top", "in_run"), 0.1, (1, 2, 3, 4, 5), 500
 
 
 def main() -> None:
