@@ -27,11 +27,12 @@ def main() -> None:
         {
             "hconcat": [
                 panel(points, "accuracy", "test accuracy (higher is better)", base["test_accuracy"]),
-                panel(points, "choice_loss", "test choice loss, nats a question (lower is better)", None),
-                panel(points, "loss", "test loss, nats a token (lower is better)", None),
+                panel(points, "choice_loss", "test choice loss (lower is better)", None),
+                panel(points, "loss", "test loss (lower is better)", None),
             ],
             "config": {"font": "sans-serif", "view": {"stroke": None}, "axis": {"gridOpacity": 0.4}},
             "background": "white",
+            "padding": {"left": 5, "top": 5, "right": 20, "bottom": 5},
         }
     )
     PICTURE.write_text(drawn, encoding="utf-8")
