@@ -51,7 +51,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
             "fidelity.target_coalitions is 19; it must be at most fidelity.coalitions",
         ),
         ("pool_rows: 2000", "pool_rows: 20", "C is 32, but data.pool_rows is 20; C must be at most that"),
-        ("seed: 2", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
+        ("seed: 7", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
         ("kinds: [swapped, wrong_option, truncated, duplicate]", "kinds: []", "data.faults.kinds is empty; name at least 1"),
         ("  f: 800.0", "  f: .inf", "sample.f is inf; it must be a finite number"),
         ("method: metagradient", "method: shapiq", "score.method shapiq plans with score.budget.evaluations: set it, to 4 at"),
