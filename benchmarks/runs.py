@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from shed import evaluation, finetuning
+from shed import evaluation, finetuning, models, packed_lm, prompts
 from shed.evaluation import evaluate
 from shed.files import read_json, write_table
 from shed.finetuning import TuningSettings, finetune
@@ -20,12 +20,19 @@ from shed.proxy_game import code_digest
 from shed.records import read_records
 
 KEPT = Path(".shed/runs")
-CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finetuning)]
+CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finetuning, models, packed_lm, prompts)]
 
 
 def test_items(params: Params, model: str, ids: list[str] | None, seed: int) -> pd.DataFrame:
     """The test items of a model that was tuned on these pool records, as the final model is; None: of the untuned one."""
-    asked = [CODE, model, ids, seed, params.finetune.model_dump(), params.evaluate.model_dump(), read_json("data/model.json")]
+    test = read_records("data/prepared/test.jsonl")
+    known = [
+        params.finetune.model_dump(),
+        params.evaluate.model_dump(),
+        params.model.model_dump(),
+        read_json("data/model.json"),
+    ]
+    asked = [CODE, model, ids, seed, *known, [record.id for record in test]]
     path = KEPT / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.parquet"
     if path.exists():
         return pd.read_parquet(path)
@@ -37,8 +44,8 @@ def test_items(params: Params, model: str, ids: list[str] | None, seed: int) -> 
             adapter = Path(folder) / "adapter"
             settings = TuningSettings(**params.finetune.model_dump() | {"seed": seed})
             finetune([pool[id] for id in ids], model, form, max_tokens, settings, adapter, "tuning")
-        test, limit = read_records("data/prepared/test.jsonl"), params.evaluate.limit
-        items = evaluate(model, adapter, {"test": test}, form, max_tokens, limit, params.evaluate.batch_size, [])
+        limit, batch_size = params.evaluate.limit, params.evaluate.batch_size
+        items = evaluate(model, adapter, {"test": test}, form, max_tokens, limit, batch_size, [])
     KEPT.mkdir(parents=True, exist_ok=True)
     write_table(path, items)
     return items

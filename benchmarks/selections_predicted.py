@@ -4,8 +4,9 @@ Usage, after `make repro` and `dvc --cd experiments/compare repro`: python -m be
 benchmarks/selections_predicted.json; it takes seconds, since it reads what the comparison's runs measured.
 
 A contender's selections at 10 % of the pool are predicted by the mean of their rows' ratings, of their clusters' mean ratings,
-and of their clusters' Shapley scores; measured are its runs' means over seeds. Spearman over contenders, with a bootstrap
-interval over them. Which contender wins is not asked here, but whether the better predicted are the better.
+and of their clusters' Shapley scores; measured are its runs' means over seeds, on dev, on test and on each task by itself.
+Spearman over contenders, with a bootstrap interval over them. Which contender wins is not asked here, but whether the better
+predicted are the better.
 """
 
 import json
@@ -28,15 +29,35 @@ def main() -> None:
     worth = of_rows()
     predicted = pd.DataFrame([{"method": run.method} | mean_of_rows(run, worth) for run in asked]).groupby("method").mean()
     result: dict[str, Any] = {"share": SHARE, "contenders": predicted.reset_index().to_dict("records"), "spearman": {}}
-    for split in ("dev", "test"):
-        table = pd.read_csv(f"experiments/compare/{split}.csv")
-        measured = table[table["fraction"] == SHARE].set_index("method").loc[predicted.index]
-        result["spearman"][split] = {
+    by_task = of_tasks(asked)
+    splits = {split: pd.read_csv(f"experiments/compare/{split}.csv") for split in ("dev", "test")}
+    whole = {split: table[table["fraction"] == SHARE].set_index("method") for split, table in splits.items()}
+    for where, table in (whole | by_task).items():
+        measured = table.loc[predicted.index]
+        result["spearman"][where] = {
             measure: {name: correlated(predicted[name], sign * measured[measure]) for name in predicted}
             for measure, sign in BETTER.items()
         }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
+
+
+def of_tasks(asked: list[Run]) -> dict[str, pd.DataFrame]:
+    """For each test task what the runs measured, means over seeds, a row for each method."""
+    items = pd.concat(
+        pd.read_parquet(f"experiments/compare/runs/{run.name}.parquet").assign(method=run.method, seed=run.seed)
+        for run in asked
+    )
+    tests = items[items["task"].str.startswith("test_")].groupby(["task", "method", "seed"])
+    found = pd.DataFrame(
+        {
+            "loss": tests["nats"].sum() / tests["tokens"].sum(),
+            "choice_loss": tests["choice_nats"].mean(),
+            "accuracy": tests["correct"].mean(),
+        }
+    )
+    means = found.groupby(["task", "method"]).mean()
+    return {str(task): table.droplevel("task") for task, table in means.groupby("task")}
 
 
 def of_rows() -> pd.DataFrame:

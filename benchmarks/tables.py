@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from experiments.compare.table import markdown
 from shed.files import read_json
 
 COLUMNS = {"times_faster_than_naive": ".1f", "share_of_peak": ".2f"}
@@ -32,10 +35,14 @@ def main() -> None:
         print("\nother records, and halves as large as a selection: LDS [95 %]\n")
         print(of_sizes(sized["audited"]))
     if (selections := found("selections_predicted")) is not None:
-        for split, by_measure in selections["spearman"].items():
+        for where, by_measure in selections["spearman"].items():
             contenders = len(selections["contenders"])
-            print(f"\nselections of {contenders} contenders, predicted and measured on {split}: Spearman [95 %]\n")
+            print(f"\nselections of {contenders} contenders, predicted and measured on {where}: Spearman [95 %]\n")
             print(of_selections(by_measure))
+    if (more := found("more_items")) is not None:
+        for where, rows in ({f"all tasks, {more['items']} items": more["all_tasks"]} | more["by_task"]).items():
+            print(f"\nmore items, {where}\n")
+            print(markdown(pd.DataFrame(rows)))
     if (cost := found("evaluation_cost")) is not None:
         print("\nevaluation\n")
         print(of_an_evaluation(cost))

@@ -1,7 +1,7 @@
 """Ratings by a dev set of all tasks that are tested: the same pool, warm start and direction, of another dev set.
 
-A third of the dev records, or what their number of tasks makes of it, is of each task: dev's own, and for the others test
-records that no evaluation reads, those after the first `evaluate.limit` of each.
+Of as many records as dev has for rating, each task gives the same share: dev's own from dev, the others from those test
+records that no evaluation reads, after the first `evaluate.limit` of each.
 """
 
 from itertools import chain
@@ -36,7 +36,7 @@ def dev_of_all_tasks(params: Params) -> list[Record]:
     for record in test:
         by_task.setdefault(record.source, []).append(record)
     unread = {task: records[params.evaluate.limit or len(records) :] for task, records in by_task.items() if task not in own}
-    rows = len(dev) if params.rate.dev_rows is None else params.rate.dev_rows
+    rows = len(dev[: params.rate.dev_rows])
     share = rows // (1 + len(unread))
     if any(len(records) < share for records in unread.values()):
         raise ShedError(f"every task needs {share} test records that evaluation does not read: lower evaluate.limit")
