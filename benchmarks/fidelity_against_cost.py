@@ -38,12 +38,13 @@ PLAYERS, DEV_ROWS, COALITIONS, SEEDS = 64, 48, 24, (3, 4)
 REFERENCE, REFERENCE_SEED = {"top_4_layers": 40, "default": 12}, 9
 GAMES: dict[str, dict[str, Any]] = {"top_4_layers": {"depth": 4, "lr": 0.004}, "default": {}}
 MOST = {"top_4_layers": 64, "default": 16}
-MOST_OF_GRADIENTS = {"top_4_layers": 16, "default": 8}
-BUDGETS = (2, 4, 8, 16, 32, 64)
+MOST_OF_GRADIENTS = {"top_4_layers": 16, "default": 12}
+BUDGETS = (2, 4, 8, 12, 16, 32, 64)
 PLAYED_AT_DEFAULT = ("regression", "removal_of_4")
-OF_GRADIENTS = ("metagradient", "metagradient_banzhaf", "in_run")
+OF_GRADIENTS = ("metagradient", "metagradient_redrawn", "metagradient_banzhaf", "in_run")
 ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
     "metagradient": lambda seed, fte: Metagradient(seed, check=False),
+    "metagradient_redrawn": lambda seed, fte: Metagradient(seed, check=False, redraw=True),
     "metagradient_banzhaf": lambda seed, fte: Metagradient(seed, check=False, weighting="banzhaf"),
     "in_run": lambda seed, fte: InRun(),
     "regression": lambda seed, fte: Regression(seed),

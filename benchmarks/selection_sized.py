@@ -1,6 +1,6 @@
 """Do scores predict what halves as large as a selection are worth, or only halves of a few records? An audit by size.
 
-Usage, after `make repro`: python -m benchmarks.selection_sized. Writes benchmarks/selection_sized.json; 20 minutes at first.
+Usage, after `make repro`: python -m benchmarks.selection_sized. Writes benchmarks/selection_sized.json; a quarter of an hour.
 
 The audit's halves have one record of each of 16 clusters, and the final tuning 200: which scores predict may depend on that. So
 halves of the default's clusters are tuned as the final model is, with 1 and with 12 random members of each cluster: 16 and

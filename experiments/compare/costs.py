@@ -11,11 +11,10 @@ from shed.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLE
 from shed.files import read_json
 
 NOTHING = {"fte": 0.0, "seconds": 0.0}
-READ = ("rds", "ifd")  # these rest on the untuned model's reading of the pool
 
 
 def costs(methods: Iterable[str]) -> pd.DataFrame:
-    """`method`, `fte` and `seconds`; embedding and clustering the pool, which take half a minute, are not among them."""
+    """`method`, `fte` and `seconds`; embedding and clustering the pool are not among them."""
     score, signals = read_json("metrics/score.json"), read_json("experiments/compare/signals.json")
     all_tasks = read_json("experiments/compare/ratings_of_all_tasks.json")
     ratings = {"fte": score["ratings_fte"], "seconds": score["ratings_seconds"]}
@@ -28,8 +27,8 @@ def costs(methods: Iterable[str]) -> pd.DataFrame:
 
     def cost(method: str) -> dict[str, float]:
         if method in signals:
-            parts = [signals[method], signals["reading"]] if method in READ else [signals[method]]
-            return {unit: sum(part[unit] for part in parts) for unit in NOTHING}
+            of_signal: dict[str, float] = signals[method]
+            return of_signal
         method = method.removesuffix(BY_SOURCE)
         if method.endswith(ON_ALL_TASKS):
             return of_all_tasks

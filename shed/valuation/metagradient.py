@@ -94,15 +94,8 @@ class Metagradient:
 
 
 def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ...]:
-    """A note if gradients at a coalition and near it disagree: utility is then no smooth function of weights.
-
-    The near weighting takes NUDGE off every second player that is in.
-    """
-    at = coalition.astype(np.float64)
-    near = at.copy()
-    near[np.flatnonzero(coalition)[::2]] -= NUDGE
-    one, other = _marginals(game, np.stack([at, near]), (0, 0))[:, : len(game.owner)]
-    cosine = float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    """A note if gradients at a coalition and near it disagree: utility is then no smooth function of weights."""
+    cosine = gradient_cosine(game, coalition)
     if cosine >= SMOOTH:
         return ()
     return (
@@ -110,6 +103,15 @@ def smoothness(game: DifferentiableGame, coalition: np.ndarray) -> tuple[str, ..
         "records' weights, and these scores say little; lower score.tuning.lr, raise score.tuning.batch_size, or take fewer "
         "steps (epochs)",
     )
+
+
+def gradient_cosine(game: DifferentiableGame, coalition: np.ndarray) -> float:
+    """The cosine of the records' gradients at a coalition (P,) and at a weighting that takes NUDGE off every second member."""
+    at = coalition.astype(np.float64)
+    near = at.copy()
+    near[np.flatnonzero(coalition)[::2]] -= NUDGE
+    one, other = _marginals(game, np.stack([at, near]), (0, 0))[:, : len(game.owner)]
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
 
 
 def _by_player(game: DifferentiableGame, records: np.ndarray) -> np.ndarray:
