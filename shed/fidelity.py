@@ -5,10 +5,9 @@ Out: predicted and measured utilities, and the linear datamodelling score (LDS, 
 Spearman correlation, with a bootstrap interval.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 from math import comb
 
 import numpy as np
@@ -41,12 +40,12 @@ class Measured:
     draws_agree: float | None = None
 
 
-def half_coalitions(players: int, count: int, seed: int) -> np.ndarray:
-    """(count, players) bool: random halves, each another one; fewer, if there are not so many. More add to fewer."""
+def half_coalitions(players: int, most: int, seed: int) -> np.ndarray:
+    """(most, players) bool: random halves, each another one; fewer, if there are not so many. More add to fewer."""
     size = players // 2
     found: dict[bytes, np.ndarray] = {}
-    for draw in itertools.count():
-        if len(found) == min(count, comb(players, size)):
+    for draw in count():
+        if len(found) == min(most, comb(players, size)):
             break
         half = np.zeros(players, dtype=bool)
         half[np.random.default_rng([seed, draw]).permutation(players)[:size]] = True

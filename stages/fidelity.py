@@ -1,6 +1,7 @@
 """Fidelity: what scores predict for unseen half coalitions, against what is measured, in the scoring and the target regime."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,14 @@ from stages.proxy_game import game_of, scoring_game
 
 
 def run(params: Params) -> None:
+    report, points = audit(params)
+    for regime in ("scoring", "target"):
+        write_table(f"metrics/plots/fidelity_{regime}.csv", points.get(regime, points["scoring"][:0]))
+    write_json("metrics/fidelity.json", report)
+
+
+def audit(params: Params) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """The LDS of each way of scoring in each regime, and by regime the utilities that Shapley scores predict."""
     settings = params.fidelity
     clusters = pd.read_parquet("data/clusters.parquet")
     scores = pd.read_parquet("data/scores.parquet").sort_values("cluster", ignore_index=True)
@@ -50,33 +59,27 @@ def run(params: Params) -> None:
     if len(ratings):
         of_proxies = ratings[clusters["id"].iloc[places]].to_numpy()
         audited["rating"] = np.bincount(clusters["cluster"].iloc[places], weights=of_proxies)
-    points = {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}
-    write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
-    write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
     certainty = scores["shapley_sign_certainty"].to_numpy()
     between = reliability(scores["shapley_of_one_half"].to_numpy(), scores["shapley_of_other_half"].to_numpy())
     asked = {"scoring": len(halves), "target": len(halves[: settings.target_coalitions or 0])}
     utilities = {"scoring": params.score.utility, "target": settings.target_utility}
-    write_json(
-        "metrics/fidelity.json",
-        {
-            regime: {
-                "coalitions": len(found.utilities),
-                "diverged": asked[regime] - len(found.utilities),
-                "utility": utilities[regime],
-                "unit": UNITS[utilities[regime]],
-                "draws_agree": found.draws_agree,
-                "utility_std": float(found.utilities.std(ddof=1)),
-                **{name: lds(found, values, settings.seed) for name, values in audited.items()},
-                "random": chance(found, settings.seed),
-            }
-            for regime, found in measured.items()
+    report = {
+        regime: {
+            "coalitions": len(found.utilities),
+            "diverged": asked[regime] - len(found.utilities),
+            "utility": utilities[regime],
+            "unit": UNITS[utilities[regime]],
+            "draws_agree": found.draws_agree,
+            "utility_std": float(found.utilities.std(ddof=1)),
+            **{name: lds(found, values, settings.seed) for name, values in audited.items()},
+            "random": chance(found, settings.seed),
         }
-        | {
-            "rank_reliability": None if np.isnan(between) else between,
-            "certain_signs": None if np.isnan(certainty).any() else float((certainty > SURE).mean()),
-        },
-    )
+        for regime, found in measured.items()
+    } | {
+        "rank_reliability": None if np.isnan(between) else between,
+        "certain_signs": None if np.isnan(certainty).any() else float((certainty > SURE).mean()),
+    }
+    return report, {regime: predictions(found, audited["shapley"], v_none) for regime, found in measured.items()}
 
 
 def target_regime(params: Params) -> Regime:

@@ -13,8 +13,8 @@ from shed.errors import ShedError
 from shed.valuation.estimate import Estimate
 from shed.valuation.game import Game
 
-FAILURES = (ValueError, ZeroDivisionError, np.linalg.LinAlgError)
-MOST_REHEARSED = 512
+FAILURES = (ValueError, ZeroDivisionError, np.linalg.LinAlgError)  # how shapiq's classes meet a budget that is too small
+MOST_REHEARSED = 512  # evaluations up to which a budget that is enough is looked for
 
 
 @dataclass(frozen=True)

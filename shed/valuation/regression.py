@@ -33,7 +33,8 @@ class Regression:
     """Score players by ridge regression on coalitions: none, all, and pairs of complements.
 
     Pair i depends on the seed and on i alone, so that more evaluations add to fewer. Standard errors are those of residuals
-    by pair, each corrected for its leverage (HC3), at the chosen penalty, and what that may have shrunk away (see `_Problem`).
+    by pair, each corrected for its leverage (HC3), at the chosen penalty, and what that may have shrunk away: see
+    `_Problem.stderr`.
 
     Attributes:
         weighting: `shapley`, or `banzhaf`, whose scores do not sum to v(all) − v(none).
