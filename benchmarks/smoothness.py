@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy_against_cost import DEV_ROWS, PLAYERS, PROXIES, REGIMES, SGD
+from benchmarks.accuracy_against_cost import DEV_ROWS, PLAYERS, PROXIES, REGIMES
 from benchmarks.games import pool_game, scoring_regime
 from shed.files import write_json
 from shed.valuation.budget import Budget, MeteredGame, spend
@@ -22,7 +22,6 @@ from shed.valuation.metagradient import SMOOTH, Metagradient, gradient_cosine
 SEEDS = range(3)
 GAMES: dict[str, dict[str, Any]] = {
     **REGIMES,
-    "harsher": SGD | {"epochs": 3, "lr": 0.3},
     "frozen_adam": {"batch_size": 4},
     "adamw": {"batch_size": 4, "optimizer": "adamw"},
 }

@@ -1,6 +1,7 @@
 """Which selection wins: gains over random rows, paired by seed and by item, with intervals and corrected p-values.
 
-In: for each run (method, fraction, seed) its evaluated items. Out: a row for each method and fraction.
+In: for each run (method, fraction, seed) its evaluated items. Out: a row for each method and fraction; also by task, and
+against the whole pool.
 """
 
 import hashlib
@@ -70,6 +71,40 @@ def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.Da
         if f"{measure}_p" in table:
             table[f"{measure}_p_holm"] = table.groupby("fraction")[f"{measure}_p"].transform(holm)
     return table.sort_values(["fraction", "loss"], ignore_index=True)
+
+
+def compare_by_task(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
+    """As `compare`, of each of the split's tasks by itself, with a column `task` before the others.
+
+    p-values are corrected for the number of methods within a task.
+    """
+    tasks = sorted(task for task in items["task"].unique() if task.startswith(f"{split}_"))
+    tables = [compare(items[items["task"] == task], split, reference, seed) for task in tasks]
+    named = [task.removeprefix(f"{split}_") for task in tasks]
+    return pd.concat(tables, keys=named, names=["task"]).reset_index("task").reset_index(drop=True)
+
+
+def compare_with_all(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
+    """As `compare`, of each method at each of its fractions with the `reference` at its own, the whole pool.
+
+    Of the reference's seeds; a method that was not run with all of them at a fraction is left out there. p-values are corrected
+    for the number of rows. Empty without runs of the reference.
+    """
+    whole = items[items["method"] == reference]
+    seeds = set(whole["seed"])
+    if not seeds:
+        return pd.DataFrame(columns=["fraction", "method", "seeds"])
+    parts: dict[str, tuple[str, float]] = {}
+    paired = [whole]
+    for (method, fraction), runs in items[items["method"] != reference].groupby(["method", "fraction"]):
+        if seeds <= set(runs["seed"]):
+            name = f"{method}-{fraction}"
+            parts[name] = str(method), runs["fraction"].iloc[0]
+            paired.append(runs[runs["seed"].isin(seeds)].assign(method=name))
+    table = compare(pd.concat(paired).assign(fraction=1.0), split, reference, seed)
+    table = table[table["method"] != reference].reset_index(drop=True)
+    named = table["method"].map(parts)
+    return table.assign(method=named.str[0], fraction=named.str[1]).sort_values(["method", "fraction"], ignore_index=True)
 
 
 def fingerprint(table: pd.DataFrame, columns: list[str]) -> str:

@@ -21,8 +21,8 @@ from stages.proxy_game import game_of, scoring_game
 
 def run(params: Params) -> None:
     report, points = audit(params)
-    for regime in ("scoring", "target"):
-        write_table(f"metrics/plots/fidelity_{regime}.csv", points.get(regime, points["scoring"][:0]))
+    write_table("metrics/plots/fidelity_scoring.csv", points["scoring"])
+    write_table("metrics/plots/fidelity_target.csv", points.get("target", points["scoring"][:0]))
     write_json("metrics/fidelity.json", report)
 
 

@@ -52,7 +52,8 @@ def of_this_pool(published: dict[str, Any], clusters: pd.DataFrame, scores: pd.D
     """The published comparison, if it is of the present pool."""
     if published["pool"] != fingerprint(clusters, ["id"]):
         return None
-    return Comparison(pd.DataFrame(published["test"]), published["scores"] == fingerprint(scores, ["cluster", "score"]))
+    test, by_task, with_all = (pd.DataFrame(published[name]) for name in ("test", "by_task", "with_all"))
+    return Comparison(test, by_task, with_all, published["scores"] == fingerprint(scores, ["cluster", "score"]))
 
 
 if __name__ == "__main__":

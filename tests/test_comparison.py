@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shed.comparison import compare, holm
+from shed.comparison import compare, compare_by_task, compare_with_all, holm
 from shed.errors import ShedError
 
 
@@ -82,3 +82,22 @@ def test_a_task_without_options_counts_for_the_loss_alone() -> None:
     none = compare(items.assign(correct=np.nan, choice_nats=np.nan), "test", "random", 0)
     assert "accuracy" not in none
     assert "loss_gain" in none
+
+
+def test_a_task_that_is_lost_shows_by_itself() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    lost = (items["method"] == "better") & (items["task"] == "test_b")
+    items.loc[lost, "nats"] += 0.5
+    table = compare_by_task(items, "test", "random", seed=0).set_index(["task", "method"])
+    assert table.loc[("a", "better"), "loss_gain_low"] > 0 > table.loc[("b", "better"), "loss_gain_high"]
+
+
+def test_shares_are_compared_with_the_whole_pool_under_its_seeds() -> None:
+    whole = runs({"full": 0.0}, seeds=2).assign(fraction=1.0)
+    some = runs({"top": -0.3, "random": 0.3}, seeds=5)
+    fewer = runs({"top": 0.3}, seeds=1).assign(fraction=0.05)
+    table = compare_with_all(pd.concat([some, fewer, whole]), "test", "full", seed=0).set_index(["method", "fraction"])
+    assert list(table.index) == [("random", 0.1), ("top", 0.1)]
+    assert list(table["seeds"]) == [2, 2]
+    assert table.loc[("top", 0.1), "loss_gain_low"] > 0 > table.loc[("random", 0.1), "loss_gain_high"]
+    assert compare_with_all(some, "test", "full", seed=0).empty

@@ -114,29 +114,32 @@ def findings(comparison: Comparison | None = None) -> Findings:
     )
 
 
+GAINS = pd.DataFrame(
+    {
+        "fraction": [0.1, 0.1],
+        "method": ["qocs", "random"],
+        "seeds": [5, 5],
+        "loss": [5.4, 5.6],
+        "loss_gain": [0.2, np.nan],
+        "loss_gain_low": [0.1, np.nan],
+        "loss_gain_high": [0.3, np.nan],
+        "loss_p_holm": [0.01, np.nan],
+        "choice_loss": [1.41, 1.45],
+        "choice_loss_gain": [0.04, np.nan],
+        "choice_loss_gain_low": [0.01, np.nan],
+        "choice_loss_gain_high": [0.07, np.nan],
+        "choice_loss_p_holm": [0.02, np.nan],
+        "accuracy": [0.33, 0.32],
+        "accuracy_gain": [0.01, np.nan],
+        "accuracy_gain_low": [-0.01, np.nan],
+        "accuracy_gain_high": [0.03, np.nan],
+        "accuracy_p_holm": [0.4, np.nan],
+    }
+)
 COMPARED = Comparison(
-    pd.DataFrame(
-        {
-            "fraction": [0.1, 0.1],
-            "method": ["qocs", "random"],
-            "seeds": [5, 5],
-            "loss": [5.4, 5.6],
-            "loss_gain": [0.2, np.nan],
-            "loss_gain_low": [0.1, np.nan],
-            "loss_gain_high": [0.3, np.nan],
-            "loss_p_holm": [0.01, np.nan],
-            "choice_loss": [1.41, 1.45],
-            "choice_loss_gain": [0.04, np.nan],
-            "choice_loss_gain_low": [0.01, np.nan],
-            "choice_loss_gain_high": [0.07, np.nan],
-            "choice_loss_p_holm": [0.02, np.nan],
-            "accuracy": [0.33, 0.32],
-            "accuracy_gain": [0.01, np.nan],
-            "accuracy_gain_low": [-0.01, np.nan],
-            "accuracy_gain_high": [0.03, np.nan],
-            "accuracy_p_holm": [0.4, np.nan],
-        }
-    ),
+    GAINS,
+    pd.concat([GAINS.assign(task="commonsenseqa"), GAINS.assign(task="mmlu", loss_gain=[-0.4, np.nan])]),
+    GAINS[:1].assign(method="top", fraction=0.05, loss_gain=[0.7]),
     is_current=False,
 )
 
@@ -174,6 +177,18 @@ def test_a_comparison_of_other_scores_says_so_and_none_says_how_to_make_one() ->
     assert row is not None
     assert "+0.200 p 0.010 [+0.100, +0.300]" in " ".join(re.sub("<[^>]*>", " ", row[1]).split())
     assert "with other scores of the same pool" in page
+
+
+def test_a_comparison_is_told_by_task_and_against_the_whole_pool() -> None:
+    page = render(findings(COMPARED))
+    tables = {
+        label: re.sub("<[^>]*>", " ", body)
+        for label, body in re.findall(r'aria-label="([^"]+)"><table>(.*?)</table>', page, re.DOTALL)
+    }
+    by_task = tables["Gains on each task"].split()
+    assert by_task.index("+0.200") < by_task.index("-0.400")
+    assert "random" not in by_task
+    assert "+0.700" in tables["Comparison with the whole pool"]
 
 
 def test_pictures_are_described_and_headings_nest() -> None:

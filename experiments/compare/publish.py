@@ -9,15 +9,18 @@ from shed.comparison import fingerprint
 from shed.errors import ShedError
 from shed.files import write_json
 
+TABLES = ("test", "by_task", "with_all")
+
 
 def main() -> None:
     clusters, scores = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/scores.parquet")
     try:
-        test = pd.read_csv("experiments/compare/test.csv")
+        tables = {name: pd.read_csv(f"experiments/compare/{name}.csv") for name in TABLES}
     except FileNotFoundError as error:
-        raise ShedError("experiments/compare/test.csv: no such file; run python -m experiments.compare.table first") from error
+        raise ShedError(f"{error.filename}: no such file; run python -m experiments.compare.table first") from error
     published = {"pool": fingerprint(clusters, ["id"]), "scores": fingerprint(scores, ["cluster", "score"])}
-    write_json("data/comparison.json", {**published, "test": json.loads(test.to_json(orient="records"))})
+    found = {name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}
+    write_json("data/comparison.json", {**published, **found})
 
 
 if __name__ == "__main__":

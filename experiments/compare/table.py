@@ -1,4 +1,7 @@
-"""Table: every method against random rows of the same number, on dev and on test, from the items of all runs, and its cost."""
+"""Table: every method against random rows of the same number, on dev, on test and on each test task, from all runs' items.
+
+Also the methods of the curve against the whole pool, at each share, and what each method costs.
+"""
 
 from collections.abc import Hashable
 from typing import Any
@@ -7,7 +10,7 @@ import pandas as pd
 
 from experiments.compare.costs import costs
 from experiments.compare.settings import load_settings, runs
-from shed.comparison import MEASURES, compare
+from shed.comparison import MEASURES, compare, compare_by_task, compare_with_all
 from shed.files import write_table
 from shed.params import Params
 from stages import main
@@ -26,6 +29,16 @@ def run(_: Params) -> None:
         write_table(f"experiments/compare/{split}.csv", table)
         print(f"\n{split}: means over seeds ± their deviation; gains over random rows of the same number [95 %], p by Holm\n")
         print(markdown(table))
+    tasks = compare_by_task(items, "test", "random", settings.bootstrap_seed)
+    write_table("experiments/compare/by_task.csv", tasks)
+    for task, table in tasks.groupby("task"):
+        print(f"\n{task} alone\n")
+        print(markdown(table))
+    of_curve = {contender.rsplit("-", 1)[0] for contender in settings.curve.methods}
+    whole = compare_with_all(items[items["method"].isin(of_curve)], "test", "full", settings.bootstrap_seed)
+    write_table("experiments/compare/with_all.csv", whole)
+    print("\nagainst tuning on the whole pool\n")
+    print(markdown(whole))
     of_methods = costs(one.method for one in runs(settings)).sort_values(["fte", "seconds"], ignore_index=True)
     write_table("experiments/compare/costs.csv", of_methods)
     print("\nwhat it costs to know which rows to take\n")

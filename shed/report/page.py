@@ -4,7 +4,7 @@ Text from records is escaped (Jinja's autoescape), never markup. A number that s
 the key in `data-metric`, so that a test, or a reader, can compare them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,18 @@ EXAMPLE_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Comparison:
-    """Gains over random rows on test (a `table` of `shed.comparison.compare`), and whether they are of the present scores."""
+    """What was published of this pool, on test.
+
+    Attributes:
+        table: gains over random rows, by `shed.comparison.compare`.
+        by_task: the same of each task, by `compare_by_task`.
+        with_all: gains over tuning on the whole pool, by `compare_with_all`.
+        is_current: whether they are of the present scores.
+    """
 
     table: pd.DataFrame
+    by_task: pd.DataFrame
+    with_all: pd.DataFrame
     is_current: bool
 
 
@@ -82,6 +91,8 @@ def render(findings: Findings) -> str:
         pictures=pictures,
         rows=_cluster_rows(findings),
         comparison=[] if findings.comparison is None else findings.comparison.table.to_dict("records"),
+        by_task=_by_task(findings),
+        with_all=[] if findings.comparison is None else findings.comparison.with_all.to_dict("records"),
         measures=[] if findings.comparison is None else [one for one in MEASURES if one in findings.comparison.table],
         comparison_is_current=findings.comparison is not None and findings.comparison.is_current,
         params=findings.params,
@@ -131,6 +142,16 @@ def _gains(findings: Findings) -> pd.DataFrame:
     known = findings.comparison.table.dropna(subset=["loss_gain"])
     of_most = known[known["fraction"] == known["fraction"].mode().iloc[0]] if len(known) else known
     return of_most.sort_values("loss_gain", ascending=False)
+
+
+def _by_task(findings: Findings) -> dict[str, list[dict[Hashable, Any]]]:
+    """For each of these methods at this share, best first, its gains on each task, in the tasks' order."""
+    gains = _gains(findings)
+    if findings.comparison is None or not len(gains):
+        return {}
+    tasks = findings.comparison.by_task
+    tasks = tasks[tasks["fraction"] == gains["fraction"].iloc[0]]
+    return {method: tasks[tasks["method"] == method].to_dict("records") for method in gains["method"]}
 
 
 def _placed(findings: Findings) -> pd.DataFrame:
