@@ -1,7 +1,7 @@
-"""The runs of benchmarks that tune models: rows are tuned on and the model is evaluated on test, once.
+"""The runs of benchmarks that tune models: rows are tuned on and the model is evaluated, once.
 
-In: params, a model, rows and a seed. Out: evaluated items, which are kept in .shed/runs, so that a benchmark that was stopped
-goes on.
+In: params, a model, rows, a seed and a split's records. Out: evaluated items, which are kept in .shed/runs, so that a benchmark
+that was stopped goes on.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from shed.files import read_json, write_table
 from shed.finetuning import TuningSettings, finetune
 from shed.params import Params
 from shed.proxy_game import code_digest
-from shed.records import read_records
+from shed.records import Record, read_records
 
 KEPT = Path(".shed/runs")
 CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finetuning, models, packed_lm, prompts)]
@@ -25,14 +25,18 @@ CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finet
 
 def test_items(params: Params, model: str, ids: list[str] | None, seed: int) -> pd.DataFrame:
     """The test items of a model that was tuned on these pool records, as the final model is; None: of the untuned one."""
-    test = read_records("data/prepared/test.jsonl")
+    return items(params, model, ids, seed, "test", read_records("data/prepared/test.jsonl"))
+
+
+def items(params: Params, model: str, ids: list[str] | None, seed: int, split: str, asked_of: list[Record]) -> pd.DataFrame:
+    """The items of other records, up to `evaluate.limit` of each task."""
     known = [
         params.finetune.model_dump(),
         params.evaluate.model_dump(),
         params.model.model_dump(),
         read_json("data/model.json"),
     ]
-    asked = [CODE, model, ids, seed, *known, [record.id for record in test]]
+    asked = [CODE, model, ids, seed, *known, [record.id for record in asked_of]]
     path = KEPT / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.parquet"
     if path.exists():
         return pd.read_parquet(path)
@@ -45,7 +49,7 @@ def test_items(params: Params, model: str, ids: list[str] | None, seed: int) -> 
             settings = TuningSettings(**params.finetune.model_dump() | {"seed": seed})
             finetune([pool[id] for id in ids], model, form, max_tokens, settings, adapter, "tuning")
         limit, batch_size = params.evaluate.limit, params.evaluate.batch_size
-        items = evaluate(model, adapter, {"test": test}, form, max_tokens, limit, batch_size, [])
+        found = evaluate(model, adapter, {split: asked_of}, form, max_tokens, limit, batch_size, [])
     KEPT.mkdir(parents=True, exist_ok=True)
-    write_table(path, items)
-    return items
+    write_table(path, found)
+    return found
