@@ -17,8 +17,8 @@ from scipy.stats import zscore
 from benchmarks.runs import items
 from shed.comparison import compare
 from shed.files import write_json
-from shed.params import load_params
-from shed.records import read_records
+from shed.params import Params, load_params
+from shed.records import Record, read_records
 from shed.sampling import budget
 from shed.valuation.estimate import rank_correlation
 from stages.rate import rate_as_asked
@@ -44,6 +44,7 @@ def main() -> None:
     default, dev_loss = ratings["choice loss, the default"], ratings["dev loss"]
     ratings["choice loss, two starts"] = default + ratings["choice loss, another start"]
     ratings["choice loss and dev loss, in units of their deviations"] = zscore(default) + zscore(dev_loss)
+    ratings["choice loss, given the better half"] = given_the_better_half(params, pool, rated_by, default)
     ratings["in-run effects on dev loss"] = pd.read_parquet("experiments/compare/signals.parquet")["in_run"].to_numpy()
     ids = np.array([record.id for record in pool])
     rows = budget(len(ids), params.sample.fraction, params.sample.rows)
@@ -66,6 +67,23 @@ def main() -> None:
     }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
+
+
+def given_the_better_half(params: Params, pool: list[Record], dev: list[Record], ratings: np.ndarray) -> np.ndarray:
+    """Ratings whose warm start is the better half of a selection, which keeps its place above all others.
+
+    `rate` draws the rows of its warm start by its seed, so the pool is arranged for it to draw these.
+    """
+    half = budget(len(pool), params.sample.fraction, params.sample.rows) // 2
+    best_first = np.argsort(-ratings, kind="stable")
+    drawn = np.random.default_rng(params.rate.seed).permutation(len(pool))
+    arranged = np.empty(len(pool), dtype=int)
+    arranged[drawn] = best_first
+    asked = params.model_copy(update={"rate": params.rate.model_copy(update={"warm_rows": half})})
+    found = np.empty(len(pool))
+    found[arranged] = rate_as_asked(asked, [pool[i] for i in arranged], dev).ratings
+    found[best_first[:half]] += np.ptp(found)
+    return found
 
 
 if __name__ == "__main__":
