@@ -19,7 +19,7 @@ from shed.valuation.game import DifferentiableGame, Run, Weighting
 
 GOLDEN = (5**0.5 - 1) / 2
 NUDGE = 0.1
-SMOOTH = 0.9  # least cosine between the gradients of two close weightings
+SMOOTH = 0.95  # least cosine between the gradients of two close weightings
 ONE_PAIR = (
     "one pair of runs: standard errors of Shapley scores are half the root mean square difference between its runs, which "
     "overstates them where utility is smooth; raise score.budget for errors over pairs"
