@@ -5,13 +5,13 @@ half an hour the first time.
 
 The games are exact: all 256 coalitions are tuned and measured, with SGD, in the mild one for two epochs and in the harsh
 one for three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared
-with the exact ones. null is a budget that does not cover an estimator's first estimate. `metagradient_redrawn` has initial
-weights and batches of its own in every run, as the pipeline's default has, so that it estimates the mean of many such games,
-of which this is one.
+with the exact ones. null is a budget that does not cover an estimator's first estimate, or buys equal scores for all; shapiq's
+take as many evaluations as it covers. `metagradient_redrawn` has initial weights and batches of its own in every run, as the
+pipeline's default has, so that it estimates the mean of many such games, of which this is one.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any
 
@@ -22,7 +22,7 @@ from benchmarks.games import pool_game, scoring_regime
 from shed.errors import ShedError
 from shed.files import write_json
 from shed.valuation.approximator import Approximator
-from shed.valuation.budget import Budget, spend
+from shed.valuation.budget import Budget, Outcome, spend
 from shed.valuation.estimate import Estimator, rank_correlation
 from shed.valuation.exact import Exact
 from shed.valuation.in_run import InRun
@@ -35,21 +35,20 @@ from shed.valuation.removal import Removal
 PLAYERS, PROXIES, DEV_ROWS = 8, 1, 16
 SGD: dict[str, Any] = {"optimizer": "sgd", "batch_size": 4}
 REGIMES = {"mild": SGD | {"lr": 0.04}, "harsh": SGD | {"epochs": 3, "lr": 0.15}}
-BUDGETS = [2, 4, 6, 8, 16, 32, 64]
+BUDGETS = [2, 4, 6, 8, 11, 16, 32, 64]
 MOST = {"metagradient_redrawn": 16}  # the default's budget is 11
 SEEDS = range(3)
-ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
-    "metagradient": lambda seed, fte: Metagradient(seed, check=False),
-    "metagradient_redrawn": lambda seed, fte: Metagradient(seed, check=False, redraw=True),
-    "in_run": lambda seed, fte: InRun(),
-    "regression": lambda seed, fte: Regression(seed),
-    "regression_on_in_run": lambda seed, fte: Regression(seed, surrogate=InRun()),
-    "regression_on_metagradient": lambda seed, fte: Regression(seed, surrogate=Metagradient(seed, check=False)),
-    "permutation": lambda seed, fte: Permutation(seed),
-    "removal": lambda seed, fte: Removal(n=1, k=1000, seed=seed),
-    "shapiq_KernelSHAP": lambda seed, fte: Approximator("KernelSHAP", int(1.4 * fte), seed),
-    "shapiq_SVARM": lambda seed, fte: Approximator("SVARM", int(1.4 * fte), seed),
+ESTIMATORS: dict[str, Callable[[int], Estimator]] = {
+    "metagradient": lambda seed: Metagradient(seed, check=False),
+    "metagradient_redrawn": lambda seed: Metagradient(seed, check=False, redraw=True),
+    "in_run": lambda seed: InRun(),
+    "regression": lambda seed: Regression(seed),
+    "regression_on_in_run": lambda seed: Regression(seed, surrogate=InRun()),
+    "regression_on_metagradient": lambda seed: Regression(seed, surrogate=Metagradient(seed, check=False)),
+    "permutation": lambda seed: Permutation(seed),
+    "removal": lambda seed: Removal(n=1, k=1000, seed=seed),
 }
+SHAPIQ = ("KernelSHAP", "SVARM")
 
 
 def main() -> None:
@@ -68,7 +67,7 @@ def main() -> None:
                         for fte in BUDGETS
                         if fte <= MOST.get(estimator, BUDGETS[-1])
                     }
-                    for estimator in ESTIMATORS
+                    for estimator in (*ESTIMATORS, *SHAPIQ)
                 },
             }
             write_json("benchmarks/accuracy_against_cost.json", result)
@@ -79,14 +78,27 @@ def compare(game: LedgeredGame, estimator: str, fte: int, exact: np.ndarray) -> 
     """Medians over seeds of the Spearman and Pearson correlation with exact scores and of the FTE that were used."""
     found = []
     for seed in SEEDS:
-        try:
-            outcome = spend(ESTIMATORS[estimator](seed, fte), game, Budget(fte=fte), on_divergence="skip")
-        except ShedError:
+        outcome = played(game, estimator, seed, fte)
+        if outcome is None or not np.ptp(outcome.estimate.scores):
             return None
         scores = outcome.estimate.scores
         found.append((rank_correlation(scores, exact), float(pearsonr(scores, exact).statistic), outcome.cost.fte))
     spearman, pearson, used = (median(values) for values in zip(*found, strict=True))
     return {"spearman": spearman, "pearson": pearson, "fte": used}
+
+
+def played(game: LedgeredGame, estimator: str, seed: int, fte: int) -> Outcome | None:
+    """What the budget buys; an approximator of shapiq has to be told how many evaluations, so the most are looked for."""
+    if estimator in ESTIMATORS:
+        tries: Iterable[Estimator] = [ESTIMATORS[estimator](seed)]
+    else:
+        tries = (Approximator(estimator, evaluations, seed) for evaluations in range(2 * fte, 1, -1))
+    for one in tries:
+        try:
+            return spend(one, game, Budget(fte=fte), on_divergence="skip")
+        except ShedError:
+            continue
+    return None
 
 
 if __name__ == "__main__":

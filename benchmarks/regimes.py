@@ -5,8 +5,8 @@ Usage, after `make repro`: python -m benchmarks.regimes. Writes benchmarks/regim
 The default pool's proxies are scored by one pair of metagradient runs in each of several regimes, the default's and others that
 differ from it in one thing, and in the default's by one pair and by two, with the same initial weights and batches and redrawn.
 Scores are audited by the same unseen halves in their own regime and in the target regime under several seeds, of initial
-weights and batches, since nobody knows which the final tuning will have. A prediction can hardly agree with one of them more
-than they do with each other, but it can with their mean.
+weights and batches, since nobody knows which the final tuning will have. True scores would agree with one of them by about the
+root of what these agree with each other, and with their mean by more.
 """
 
 import json

@@ -59,7 +59,7 @@ def main() -> None:
             drawn = np.random.default_rng(seed).permutation(ids)[:rows].tolist()
             for name, own in {"random": drawn, **chosen}.items():
                 items.append(test_items(params, model, own, seed).assign(method=name, fraction=0.1, seed=seed))
-        table = compare(pd.concat(items), "test", "random", seed=1)
+        table = compare(pd.concat(items), "test", "random")
         result["tuned"][target] = {"untuned": untuned, "selections": json.loads(table.to_json(orient="records"))}
         write_json(RESULT, result)
     print(json.dumps(result, indent=2))

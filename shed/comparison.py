@@ -5,18 +5,23 @@ against the whole pool.
 """
 
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from shed.errors import ShedError
+from shed.params import Params
+from shed.records import Record
 
 Measure = Literal["loss", "choice_loss", "accuracy"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+FEWEST_SEEDS = 3  # of two, a spread is hardly known: an effect of nothing would be called one in 12 of 100 comparisons
 VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct"}
-DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,15 @@ class _Runs:
     task: np.ndarray
 
 
-def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
+def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """Compare each method with the reference at the same fraction.
 
     A measure is the mean over those of the split's tasks that have it: loss in nats per response token, choice loss in nats per
     question (the cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's
     accuracy minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an
-    item with itself. Intervals are of a bootstrap over seeds and, within each task, over items. p-values are two-sided, of the
-    same draws, and corrected by Holm for the number of methods at that fraction and measure.
+    item with itself. Intervals and two-sided p-values are of Student's t: the variance is that between seeds plus that between
+    items within each task, and its degrees of freedom are few where seeds are (Welch–Satterthwaite). p-values are corrected by
+    Holm for the number of methods at that fraction and measure. Runs of fewer than three seeds have gains alone.
 
     Args:
         items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`.
@@ -64,7 +70,7 @@ def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.Da
                 row |= {measure: by_seed.mean(), f"{measure}_std": by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan}
                 own = _runs(methods[reference], measure) if reference in methods and method != reference else None
                 if own is not None:
-                    row |= _gain(found, own, measure, seed)
+                    row |= _gain(found, own, measure)
             rows.append(row)
     table = pd.DataFrame(rows)
     for measure in MEASURES:
@@ -73,18 +79,20 @@ def compare(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.Da
     return table.sort_values(["fraction", "loss"], ignore_index=True)
 
 
-def compare_by_task(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
+def compare_by_task(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """As `compare`, of each of the split's tasks by itself, with a column `task` before the others.
 
     p-values are corrected for the number of methods within a task.
     """
     tasks = sorted(task for task in items["task"].unique() if task.startswith(f"{split}_"))
-    tables = [compare(items[items["task"] == task], split, reference, seed) for task in tasks]
+    if not tasks:
+        return pd.DataFrame(columns=["task", "fraction", "method", "seeds"])
+    tables = [compare(items[items["task"] == task], split, reference) for task in tasks]
     named = [task.removeprefix(f"{split}_") for task in tasks]
     return pd.concat(tables, keys=named, names=["task"]).reset_index("task").reset_index(drop=True)
 
 
-def compare_with_all(items: pd.DataFrame, split: str, reference: str, seed: int) -> pd.DataFrame:
+def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """As `compare`, of each method at each of its fractions with the `reference` at its own, the whole pool.
 
     Of the reference's seeds; a method that was not run with all of them at a fraction is left out there. p-values are corrected
@@ -101,15 +109,29 @@ def compare_with_all(items: pd.DataFrame, split: str, reference: str, seed: int)
             name = f"{method}-{fraction}"
             parts[name] = str(method), runs["fraction"].iloc[0]
             paired.append(runs[runs["seed"].isin(seeds)].assign(method=name))
-    table = compare(pd.concat(paired).assign(fraction=1.0), split, reference, seed)
+    table = compare(pd.concat(paired).assign(fraction=1.0), split, reference)
     table = table[table["method"] != reference].reset_index(drop=True)
     named = table["method"].map(parts)
     return table.assign(method=named.str[0], fraction=named.str[1]).sort_values(["method", "fraction"], ignore_index=True)
 
 
-def fingerprint(table: pd.DataFrame, columns: list[str]) -> str:
-    """16 hex digits of these columns' text: tells whether a comparison is of this pool (ids), and of these scores."""
-    return hashlib.sha256(table[columns].to_csv(index=False, float_format="%.6g").encode()).hexdigest()[:16]
+def conditions(params: Params, clusters: pd.DataFrame, scores: pd.DataFrame, test: Sequence[Record]) -> dict[str, str]:
+    """What a comparison rests on, each part by a digest: `pool`, `scores`, `test_records`, and `settings` of
+    tuning and evaluation.
+
+    Not among them is the seed of the final tuning, of which a comparison has its own.
+    """
+    settings = [params.model.model_dump(), params.finetune.model_dump(exclude={"seed"}), params.evaluate.model_dump()]
+    return {
+        "pool": _digest(clusters["id"].to_csv(index=False)),
+        "scores": _digest(scores[["cluster", "score"]].to_csv(index=False, float_format="%.6g")),
+        "test_records": _digest("\n".join(record.id for record in test)),
+        "settings": _digest(json.dumps(settings, sort_keys=True)),
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def holm(p: pd.Series) -> pd.Series:
@@ -129,33 +151,40 @@ def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs | None:
     return _Runs(runs[VALUES[measure]].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())
 
 
-def _measure(values: np.ndarray, of: _Runs, weights: np.ndarray | None = None) -> np.ndarray:
-    """(B,) means over tasks of the values (B, I) for each unit of size, items counted by `weights` (B, I)."""
-    weights = np.ones_like(values) if weights is None else weights
-    by_task = [
-        (values[:, own] * weights[:, own]).sum(axis=1) / (of.size[own] * weights[:, own]).sum(axis=1)
-        for own in (of.task == task for task in np.unique(of.task))
-    ]
+def _measure(values: np.ndarray, of: _Runs) -> np.ndarray:
+    """(S,) means over tasks of the values (S, I) for each unit of size."""
+    by_task = [values[:, own].sum(axis=1) / of.size[own].sum() for own in _tasks(of)]
     return np.asarray(np.mean(by_task, axis=0))
 
 
-def _gain(found: _Runs, reference: _Runs, measure: Measure, seed: int) -> dict[str, float]:
+def _tasks(of: _Runs) -> list[np.ndarray]:
+    """(I,) bool for each task: its items."""
+    return [of.task == task for task in np.unique(of.task)]
+
+
+def _gain(found: _Runs, reference: _Runs, measure: Measure) -> dict[str, float]:
     sign = 1.0 if measure == "accuracy" else -1.0
     difference = sign * (found.values - reference.values)
-    rng = np.random.default_rng(seed)
-    seeds = len(difference)
-    drawn_seeds = max(1, seeds - 1)  # one fewer: few seeds, drawn in full number, would spread too little
-    chosen = rng.multinomial(drawn_seeds, np.full(seeds, 1 / seeds), size=DRAWS) / drawn_seeds
-    weights = np.empty((DRAWS, len(found.size)))
-    for task in np.unique(found.task):
-        own = np.flatnonzero(found.task == task)
-        weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=DRAWS)
-    drawn = _measure(chosen @ difference, found, weights)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    by_seed, by_item = _measure(difference, found), difference.mean(axis=0)
+    seeds, gain = len(by_seed), float(by_seed.mean())
+    if seeds < FEWEST_SEEDS:
+        return {f"{measure}_gain": gain, **{f"{measure}_{what}": np.nan for what in ("gain_low", "gain_high", "p")}}
+    parts = [(by_seed.var(ddof=1) / seeds, seeds - 1)]  # variances and their degrees of freedom
+    tasks = _tasks(found)
+    for own in tasks:  # a mean for each unit of size is a ratio, whose error is that of its residuals
+        size, count = found.size[own], int(own.sum())
+        residuals = by_item[own] - by_item[own].sum() / size.sum() * size
+        if count > 1:
+            parts.append((count / (count - 1) * np.square(residuals / size.sum()).sum() / len(tasks) ** 2, count - 1))
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return {f"{measure}_gain{end}": gain for end in ("", "_low", "_high")} | {f"{measure}_p": float(gain == 0)}
+    dof = variance**2 / sum(part**2 / own for part, own in parts)
+    error = float(np.sqrt(variance))
+    reach = float(student.ppf(0.975, dof)) * error
     return {
-        f"{measure}_gain": float(_measure(difference.mean(axis=0, keepdims=True), found)[0]),
-        f"{measure}_gain_low": float(low),
-        f"{measure}_gain_high": float(high),
-        f"{measure}_p": min(1.0, 2 * (tail + 1) / (DRAWS + 1)),
+        f"{measure}_gain": gain,
+        f"{measure}_gain_low": gain - reach,
+        f"{measure}_gain_high": gain + reach,
+        f"{measure}_p": 2 * float(student.sf(abs(gain) / error, dof)),
     }

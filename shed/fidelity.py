@@ -31,13 +31,15 @@ class Measured:
     Attributes:
         coalitions: (m, P) bool.
         utilities: (m,) means over draws of initial weights and batches.
-        draws_agree: mean Spearman correlation between the utilities of two draws, which no prediction of one draw can exceed by
-            much; None for one draw, or where it is not defined.
+        draws_agree: mean Spearman correlation between the utilities of two draws; None for one draw, or where not defined.
+        ceiling: about the LDS that true scores would have, whose predictions are without a draw's noise: the root of the
+            reliability of the mean over draws (Spearman-Brown of `draws_agree`); None as that is, and where it is not above 0.
     """
 
     coalitions: np.ndarray
     utilities: np.ndarray
     draws_agree: float | None = None
+    ceiling: float | None = None
 
 
 def half_coalitions(players: int, most: int, seed: int) -> np.ndarray:
@@ -72,7 +74,8 @@ def mean_over_draws(coalitions: np.ndarray, draws: Sequence[np.ndarray], regime:
     utilities = utilities[:, finite]
     pairs = [rank_correlation(one, other) for one, other in combinations(utilities, 2)]
     agree = float(np.mean(pairs)) if pairs and not np.isnan(pairs).any() else None
-    return Measured(coalitions[finite], utilities.mean(axis=0), agree)
+    stepped_up = len(draws) * agree / (1 + (len(draws) - 1) * agree) if agree is not None and agree > 0 else None
+    return Measured(coalitions[finite], utilities.mean(axis=0), agree, None if stepped_up is None else stepped_up**0.5)
 
 
 def predictions(measured: Measured, scores: np.ndarray, v_none: float) -> pd.DataFrame:

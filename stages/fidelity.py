@@ -70,6 +70,7 @@ def audit(params: Params) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             "utility": utilities[regime],
             "unit": UNITS[utilities[regime]],
             "draws_agree": found.draws_agree,
+            "ceiling": found.ceiling,
             "utility_std": float(found.utilities.std(ddof=1)),
             **{name: lds(found, values, settings.seed) for name, values in audited.items()},
             "random": chance(found, settings.seed),

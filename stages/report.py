@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from shed.comparison import fingerprint
+from shed.comparison import conditions
 from shed.files import read_array, read_json, write_text
 from shed.params import Params, describe
 from shed.records import read_records
@@ -42,18 +42,21 @@ def run(params: Params) -> None:
             "scoring": pd.read_csv("metrics/plots/fidelity_scoring.csv"),
             "target": pd.read_csv("metrics/plots/fidelity_target.csv"),
         },
-        comparison=of_this_pool(read_json("data/comparison.json"), clusters, scores),
+        comparison=of_this_pool(
+            read_json("data/comparison.json"),
+            conditions(params, clusters, scores, read_records("data/prepared/test.jsonl")),
+        ),
         params=list(describe(params)),
     )
     write_text("reports/index.html", render(findings))
 
 
-def of_this_pool(published: dict[str, Any], clusters: pd.DataFrame, scores: pd.DataFrame) -> Comparison | None:
-    """The published comparison, if it is of the present pool."""
-    if published["pool"] != fingerprint(clusters, ["id"]):
+def of_this_pool(published: dict[str, Any], present: dict[str, str]) -> Comparison | None:
+    """The published comparison, if it is of the present pool; it is current, if all else that it rests on is as it was."""
+    if published["pool"] != present["pool"]:
         return None
     test, by_task, with_all = (pd.DataFrame(published[name]) for name in ("test", "by_task", "with_all"))
-    return Comparison(test, by_task, with_all, published["scores"] == fingerprint(scores, ["cluster", "score"]))
+    return Comparison(test, by_task, with_all, is_current=present.items() <= published.items())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from table_game import Kept, TableGame, games, last, play
 from shed.errors import ShedError
 from shed.valuation.approximator import Approximator
 from shed.valuation.budget import Budget, spend
+from shed.valuation.estimate import average
 from shed.valuation.game import Evaluation, Run
 from shed.valuation.in_run import InRun
 from shed.valuation.metagradient import Metagradient
@@ -185,3 +186,10 @@ def test_shares_of_records_sum_to_their_players(seed: int) -> None:
     estimate = spend(Metagradient(seed, check=False), SmoothGame(), Budget(evaluations=8)).estimate
     assert estimate.records is not None
     np.testing.assert_allclose(np.bincount([0, 0, 1, 1, 2, 2], weights=estimate.records), estimate.scores)
+
+
+def test_the_error_of_an_uneven_mean_is_as_large_as_the_mean_spreads() -> None:
+    repetitions = np.random.default_rng(0).standard_normal((2, 20_000))
+    for counts in ((1.0, 1.0), (2.0, 32 / 6), (2.0, 32 / 26)):
+        estimate = average(repetitions, 0.0, 0.0, np.outer(counts, np.ones(20_000)))
+        assert np.sqrt(np.square(estimate.stderr).mean()) == pytest.approx(estimate.scores.std(), rel=0.02)

@@ -74,6 +74,8 @@ def test_draws_are_meaned_and_say_how_far_they_agree() -> None:
     assert one.draws_agree is None
     assert mean.draws_agree is not None
     assert 0.3 < mean.draws_agree < 0.8
+    assert one.ceiling is None
+    assert mean.ceiling == pytest.approx(lds(mean, TRUE, 0)["lds"], abs=0.05)
     assert lds(mean, TRUE, 0)["lds"] > lds(one, TRUE, 0)["lds"]  # type: ignore[operator]
 
 

@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shed.comparison import conditions
+from shed.params import Params, load_params
 from shed.records import Record, single_turn
 from shed.report.page import Comparison, Findings, render
+from stages.report import of_this_pool
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 JUDGED = {
@@ -176,7 +179,26 @@ def test_a_comparison_of_other_scores_says_so_and_none_says_how_to_make_one() ->
     row = re.search(r'<th scope="row">qocs</th>(.*?)</tr>', page, re.DOTALL)
     assert row is not None
     assert "+0.200 p 0.010 [+0.100, +0.300]" in " ".join(re.sub("<[^>]*>", " ", row[1]).split())
-    assert "with other scores of the same pool" in page
+    assert "with other scores, test records or settings than this page is of" in page
+
+
+def test_a_comparison_is_current_as_long_as_what_it_rests_on_is(project_root: Path) -> None:
+    params, told = load_params(project_root / "params.yaml"), findings()
+
+    def now(params: Params = params, scores: pd.DataFrame = told.scores) -> dict[str, str]:
+        return conditions(params, told.clusters, scores, told.pool[:3])
+
+    published = now() | {"test": [], "by_task": [], "with_all": []}
+    tuning = params.finetune
+    other_seed, other_lr = (tuning.model_copy(update=change) for change in ({"seed": 99}, {"lr": 0.5}))
+    same = of_this_pool(published, now(params.model_copy(update={"finetune": other_seed})))
+    assert same is not None
+    assert same.is_current
+    for changed in (now(params.model_copy(update={"finetune": other_lr})), now(scores=told.scores.assign(score=0.0))):
+        other = of_this_pool(published, changed)
+        assert other is not None
+        assert not other.is_current
+    assert of_this_pool(published, now() | {"pool": "another"}) is None
 
 
 def test_a_comparison_is_told_by_task_and_against_the_whole_pool() -> None:

@@ -5,9 +5,11 @@ import sys
 
 import pandas as pd
 
-from shed.comparison import fingerprint
+from shed.comparison import conditions
 from shed.errors import ShedError
 from shed.files import write_json
+from shed.params import load_params
+from shed.records import read_records
 
 TABLES = ("test", "by_task", "with_all")
 
@@ -18,7 +20,7 @@ def main() -> None:
         tables = {name: pd.read_csv(f"experiments/compare/{name}.csv") for name in TABLES}
     except FileNotFoundError as error:
         raise ShedError(f"{error.filename}: no such file; run python -m experiments.compare.table first") from error
-    published = {"pool": fingerprint(clusters, ["id"]), "scores": fingerprint(scores, ["cluster", "score"])}
+    published = conditions(load_params(), clusters, scores, read_records("data/prepared/test.jsonl"))
     found = {name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}
     write_json("data/comparison.json", {**published, **found})
 

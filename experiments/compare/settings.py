@@ -22,7 +22,6 @@ class Group(Section):
 class Settings(Section):
     contenders: Group = Field(description="all methods at one budget, under enough seeds to tell them apart")
     curve: Group = Field(description="some of them at other budgets")
-    bootstrap_seed: Seed = Field(description="seed of intervals and p-values")
 
     @model_validator(mode="after")
     def groups_are_apart(self) -> Self:

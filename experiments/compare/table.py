@@ -1,6 +1,6 @@
 """Table: every method against random rows of the same number, on dev, on test and on each test task, from all runs' items.
 
-Also the methods of the curve against the whole pool, at each share, and what each method costs.
+Also the contenders against `top`, the default, the methods of the curve against the whole pool, and what each method costs.
 """
 
 from collections.abc import Hashable
@@ -25,20 +25,26 @@ def run(_: Params) -> None:
         for one in runs(settings)
     )
     for split in ("dev", "test"):
-        table = compare(items, split, "random", settings.bootstrap_seed)
+        table = compare(items, split, "random")
         write_table(f"experiments/compare/{split}.csv", table)
         print(f"\n{split}: means over seeds ± their deviation; gains over random rows of the same number [95 %], p by Holm\n")
         print(markdown(table))
-    tasks = compare_by_task(items, "test", "random", settings.bootstrap_seed)
+    tasks = compare_by_task(items, "test", "random")
     write_table("experiments/compare/by_task.csv", tasks)
     for task, table in tasks.groupby("task"):
         print(f"\n{task} alone\n")
         print(markdown(table))
+    shares = {float(contender.rsplit("-", 1)[1]) for contender in settings.contenders.methods}
     of_curve = {contender.rsplit("-", 1)[0] for contender in settings.curve.methods}
-    whole = compare_with_all(items[items["method"].isin(of_curve)], "test", "full", settings.bootstrap_seed)
+    whole = compare_with_all(items[items["method"].isin(of_curve)], "test", "full")
     write_table("experiments/compare/with_all.csv", whole)
     print("\nagainst tuning on the whole pool\n")
     print(markdown(whole))
+    with_top = compare(items[items["fraction"].isin(shares)], "test", "top")
+    with_top = with_top[with_top["loss_gain"].notna()].reset_index(drop=True)
+    write_table("experiments/compare/with_top.csv", with_top)
+    print("\nagainst top, the default, at the same share\n")
+    print(markdown(with_top))
     of_methods = costs(one.method for one in runs(settings)).sort_values(["fte", "seconds"], ignore_index=True)
     write_table("experiments/compare/costs.csv", of_methods)
     print("\nwhat it costs to know which rows to take\n")
@@ -47,12 +53,13 @@ def run(_: Params) -> None:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for docs/results.md."""
-    named = [measure.replace("_", " ") for measure in MEASURES]
+    """The table for docs/results.md, of the measures that it has."""
+    measures = [measure for measure in MEASURES if measure in table]
+    named = [measure.replace("_", " ") for measure in measures]
     head = ["share", "method", "seeds", *(cell for name in named for cell in (name, f"gain in {name}", "p"))]
     rows = [
         [f"{row['fraction']:.0%}", f"`{row['method']}`", f"{row['seeds']}"]
-        + [cell for measure in MEASURES for cell in _cells(row, measure)]
+        + [cell for measure in measures for cell in _cells(row, measure)]
         for row in table.to_dict("records")
     ]
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
@@ -60,11 +67,15 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def _cells(row: dict[Hashable, Any], measure: str) -> list[str]:
+    if pd.isna(row[measure]):
+        return ["", "", ""]
     mean = f"{row[measure]:.3f}" + ("" if pd.isna(row[f"{measure}_std"]) else f" ± {row[f'{measure}_std']:.3f}")
-    if pd.isna(row.get(f"{measure}_gain")):
+    gain, low, high, p = (row.get(f"{measure}_{what}") for what in ("gain", "gain_low", "gain_high", "p_holm"))
+    if pd.isna(gain):
         return [mean, "", ""]
-    gain, low, high = (row[f"{measure}_gain{end}"] for end in ("", "_low", "_high"))
-    return [mean, f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]", f"{row[f'{measure}_p_holm']:.4f}"]
+    if pd.isna(p):
+        return [mean, f"{gain:+.3f}", ""]
+    return [mean, f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]", f"{p:.4f}" if p >= 0.0001 else "< 0.0001"]
 
 
 if __name__ == "__main__":

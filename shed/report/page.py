@@ -28,7 +28,7 @@ class Comparison:
         table: gains over random rows, by `shed.comparison.compare`.
         by_task: the same of each task, by `compare_by_task`.
         with_all: gains over tuning on the whole pool, by `compare_with_all`.
-        is_current: whether they are of the present scores.
+        is_current: whether they are of the present scores, test records and settings.
     """
 
     table: pd.DataFrame

@@ -63,7 +63,8 @@ def average(
     """The mean of (k, P) independent repetitions, without those that hold NaN (their tuning diverged).
 
     Args:
-        weights: (k, P) what each repetition counts for each player; None: all alike. Standard errors are those of a ratio.
+        weights: (k, P) what each repetition counts for each player; None: all alike. Repetitions are taken to spread alike
+            whatever they count, so that an uneven mean has the larger error.
 
     Raises:
         ValueError: every repetition holds NaN.
@@ -77,8 +78,9 @@ def average(
     mean = weighted_mean(repetitions, counts)
     if k == 1:
         return Estimate(mean, np.full(players, np.nan), v_none, v_all)
-    spread = np.square(counts * (repetitions - mean)).sum(axis=0)
-    stderr = np.sqrt(k / (k - 1) * spread) / counts.sum(axis=0)
+    total, squares = counts.sum(axis=0), np.square(counts).sum(axis=0)
+    variance = (counts * np.square(repetitions - mean)).sum(axis=0) / (total - squares / total)
+    stderr = np.sqrt(variance * squares) / total
     halves = np.stack([weighted_mean(repetitions[half::2], counts[half::2]) for half in (0, 1)])
     return Estimate(mean, stderr, v_none, v_all, halves, dof=k - 1)
 

@@ -54,11 +54,11 @@ class Metagradient:
         players = game.players
         ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
         v_none, v_all = (float(value) for value in game.value(ends))
-        notes = smoothness(game, self._coalition(players, 0)) if self.check else ()
+        notes = smoothness(game, self.coalition(players, 0)) if self.check else ()
         records, bystanders = [], []  # marginals, means over each pair
         scores, weights = np.empty((0, players)), np.empty((0, players))
         for pair in count():
-            one = self._coalition(players, pair)
+            one = self.coalition(players, pair)
             draws = (2 * pair, 2 * pair + 1) if self.redraw else (0, 0)
             runs = _marginals(game, np.stack([one, ~one]).astype(np.float64), draws)
             if not np.isfinite(runs).all():
@@ -85,7 +85,8 @@ class Metagradient:
                 )
             yield estimate
 
-    def _coalition(self, players: int, pair: int) -> np.ndarray:
+    def coalition(self, players: int, pair: int) -> np.ndarray:
+        """(players,) bool: who is in, in the first run of a pair; the others are in the second."""
         share = 0.5 if self.weighting == "banzhaf" else (1.0 - GOLDEN * pair % 1.0) / 2
         size = round(share * players)
         mask = np.zeros(players, dtype=bool)
