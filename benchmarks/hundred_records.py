@@ -6,6 +6,8 @@ A hundred records of the default pool in eight clusters. The truth is the exact 
 records are tuned on: 256 coalitions of about fifty records, by LoRA in the top four layers. Compared with it are exact values
 of the proxies alone, one for each cluster and two; the paper's removal; metagradient on the proxies; the mean marginal of a
 cluster's other records, which metagradient tells without tuning on them; and metagradient on all records.
+
+Eight proxies in batches of eight are two steps, where all records have 26: proxies are played in small batches, too, with 24.
 """
 
 import json
@@ -27,13 +29,19 @@ from shed.valuation.removal import Removal
 
 RESULT = "benchmarks/hundred_records.json"
 RECORDS, PLAYERS, DEV_ROWS, SEED = 100, 8, 16, 1
-REGIME = {"depth": 4, "lr": 0.004}
-WAYS: dict[str, tuple[int, Estimator, Budget]] = {
-    "exact on one proxy a cluster": (1, Exact(), Budget()),
-    "exact on two proxies a cluster": (2, Exact(), Budget()),
-    "removal on one proxy a cluster": (1, Removal(n=1, k=10, seed=SEED), Budget()),
-    "metagradient on one proxy a cluster": (1, Metagradient(SEED, check=False), Budget(evaluations=4)),
-    "metagradient on all records": (RECORDS, Metagradient(SEED, check=False), Budget(evaluations=4)),
+REGIME: dict[str, Any] = {"depth": 4, "lr": 0.004}
+EXACT, REMOVAL, PAIRS = Exact(), Removal(n=1, k=10, seed=SEED), Metagradient(SEED, check=False)
+FEW, MANY = Budget(evaluations=4), Budget()
+ONE_AT_A_TIME, TWO_AT_A_TIME = {"batch_size": 1, "epochs": 3}, {"batch_size": 2, "epochs": 3}
+WAYS: dict[str, tuple[int, dict[str, int], Estimator, Budget]] = {
+    "exact on one proxy a cluster, 2 steps": (1, {}, EXACT, MANY),
+    "exact on one proxy a cluster, 24 steps": (1, ONE_AT_A_TIME, EXACT, MANY),
+    "exact on two proxies a cluster, 4 steps": (2, {}, EXACT, MANY),
+    "exact on two proxies a cluster, 24 steps": (2, TWO_AT_A_TIME, EXACT, MANY),
+    "removal on one proxy a cluster, 24 steps": (1, ONE_AT_A_TIME, REMOVAL, MANY),
+    "metagradient on one proxy a cluster, 24 steps": (1, ONE_AT_A_TIME, PAIRS, FEW),
+    "metagradient on two proxies a cluster, 24 steps": (2, TWO_AT_A_TIME, PAIRS, FEW),
+    "metagradient on all records": (RECORDS, {}, PAIRS, FEW),
 }
 
 
@@ -43,15 +51,17 @@ def main() -> None:
     records, embeddings = [pool[i] for i in chosen], read_array("data/embeddings.npy")[chosen]
     sizes = np.bincount(cluster(embeddings, PLAYERS, "kmeans", 1, SEED).labels)
 
-    def played(proxies: int, estimator: Estimator, budget: Budget) -> tuple[Estimate, Cost, np.ndarray]:
+    def played(
+        proxies: int, changes: dict[str, int], estimator: Estimator, budget: Budget
+    ) -> tuple[Estimate, Cost, np.ndarray]:
         """An estimate, its cost, and the cluster of each record that did not play."""
         found = cluster(embeddings, PLAYERS, "kmeans", proxies, SEED)
         table = pd.DataFrame({"cluster": found.labels, "proxy": found.proxies, "bystander": ~found.proxies})
-        with game_of(records, table, DEV_ROWS, scoring_regime(**REGIME)) as game:
+        with game_of(records, table, DEV_ROWS, scoring_regime(**REGIME, **changes)) as game:
             outcome = spend(estimator, game.play, budget)
             return outcome.estimate, outcome.cost, game.bystander_owner
 
-    truth, cost, _ = played(RECORDS, Exact(), Budget())
+    truth, cost, _ = played(RECORDS, {}, EXACT, MANY)
     result: dict[str, Any] = {
         "records": RECORDS,
         "sizes": sizes.tolist(),
@@ -62,8 +72,8 @@ def main() -> None:
         "fte": cost.fte,
         "ways": {},
     }
-    for name, (proxies, estimator, budget) in WAYS.items():
-        estimate, cost, aside = played(proxies, estimator, budget)
+    for name, (proxies, changes, estimator, budget) in WAYS.items():
+        estimate, cost, aside = played(proxies, changes, estimator, budget)
         of_a_record = estimate.scores / np.minimum(proxies, sizes)
         spent = {"evaluations": cost.evaluations, "fte": cost.fte, "v_all": estimate.v_all}
         result["ways"][name] = compared(of_a_record, truth.scores, sizes) | spent

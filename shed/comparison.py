@@ -6,7 +6,8 @@ against the whole pool.
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -115,8 +116,8 @@ def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.Data
     return table.assign(method=named.str[0], fraction=named.str[1]).sort_values(["method", "fraction"], ignore_index=True)
 
 
-def conditions(params: Params, clusters: pd.DataFrame, scores: pd.DataFrame, test: Sequence[Record]) -> dict[str, str]:
-    """What a comparison rests on, each part by a digest: `pool`, `scores`, `test_records`, and `settings` of
+def conditions(params: Params, clusters: pd.DataFrame, test: Sequence[Record]) -> dict[str, str]:
+    """What a comparison rests on beside the scores, each part by a digest: `pool`, `test_records`, and `settings` of
     tuning and evaluation.
 
     Not among them is the seed of the final tuning, of which a comparison has its own.
@@ -124,10 +125,17 @@ def conditions(params: Params, clusters: pd.DataFrame, scores: pd.DataFrame, tes
     settings = [params.model.model_dump(), params.finetune.model_dump(exclude={"seed"}), params.evaluate.model_dump()]
     return {
         "pool": _digest(clusters["id"].to_csv(index=False)),
-        "scores": _digest(scores[["cluster", "score"]].to_csv(index=False, float_format="%.6g")),
         "test_records": _digest("\n".join(record.id for record in test)),
         "settings": _digest(json.dumps(settings, sort_keys=True)),
     }
+
+
+def ranks_agree(published: Mapping[str, int], scores: pd.DataFrame) -> float:
+    """The correlation of clusters' ranks in a comparison with those in `scores`; NaN if they are of other clusters."""
+    present = scores.set_index(scores["cluster"].astype(str))["rank"]
+    if set(published) != set(present.index):
+        return math.nan
+    return float(present.corr(pd.Series(published)))
 
 
 def _digest(text: str) -> str:

@@ -5,7 +5,7 @@ later, of scores and a selection, how well they tell faults.
 """
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -60,16 +60,17 @@ def damage(
 
 
 def found_by(
-    scores: pd.Series, ratings: pd.Series, faulty: Collection[str], selected: Sequence[str]
+    scores: pd.Series, ratings: pd.Series, faulty: Collection[str], selected: Mapping[str, Sequence[str]]
 ) -> dict[str, float | None]:
-    """How scores, ratings and a selection deal with faults.
+    """How scores, ratings and selections deal with faults.
 
     Args:
         scores: of each pool record, by its id; a record has its cluster's.
         ratings: its own, by its id; NaN where nothing is rated.
+        selected: ids of the records that were selected, by what each selection is called.
 
     Returns:
-        `faulty_share_of_pool`, `faulty_share_of_selection`, and `auroc_of_scores` and `auroc_of_ratings`, the probability that
+        `faulty_share_of_` the pool and each selection, and `auroc_of_scores` and `auroc_of_ratings`, the probability that
         a sound record has a higher one than a faulty one (equal ones count half); None where there are no faults, or nothing
         else, or no ratings.
     """
@@ -83,7 +84,7 @@ def found_by(
 
     return {
         "faulty_share_of_pool": float(is_faulty.mean()),
-        "faulty_share_of_selection": sum(id in faulty for id in selected) / len(selected),
+        **{f"faulty_share_of_{name}": sum(id in faulty for id in ids) / len(ids) for name, ids in selected.items()},
         "auroc_of_scores": auroc(scores),
         "auroc_of_ratings": auroc(ratings),
     }

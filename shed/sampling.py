@@ -7,7 +7,7 @@ with the reason for each.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -89,6 +89,11 @@ def select(
     reasons = kept | {place: why[place] for place in rest}
     selection = pool.iloc[list(reasons)][["id", "source", "cluster", "score"]].reset_index(drop=True)
     return selection.assign(reason=list(reasons.values()))
+
+
+def usable(clusters: pd.DataFrame) -> list[Sampler]:
+    """The samplers that select a part of these rows; `top` is one if they are rated."""
+    return [one for one in get_args(Sampler) if one != "full" and (one != "top" or clusters["rating"].notna().all())]
 
 
 def with_text(selection: pd.DataFrame, pool: Sequence[Record]) -> list[dict[str, Any]]:

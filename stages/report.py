@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from shed.comparison import conditions
+from shed.comparison import conditions, ranks_agree
 from shed.files import read_array, read_json, write_text
 from shed.params import Params, describe
 from shed.records import read_records
@@ -44,19 +44,24 @@ def run(params: Params) -> None:
         },
         comparison=of_this_pool(
             read_json("data/comparison.json"),
-            conditions(params, clusters, scores, read_records("data/prepared/test.jsonl")),
+            conditions(params, clusters, read_records("data/prepared/test.jsonl")),
+            scores,
         ),
         params=list(describe(params)),
     )
     write_text("reports/index.html", render(findings))
 
 
-def of_this_pool(published: dict[str, Any], present: dict[str, str]) -> Comparison | None:
-    """The published comparison, if it is of the present pool; it is current, if all else that it rests on is as it was."""
+def of_this_pool(published: dict[str, Any], present: dict[str, str], scores: pd.DataFrame) -> Comparison | None:
+    """The published comparison, if it is of the present pool, with how far its scores and conditions are the present ones."""
     if published["pool"] != present["pool"]:
         return None
-    test, by_task, with_all = (pd.DataFrame(published[name]) for name in ("test", "by_task", "with_all"))
-    return Comparison(test, by_task, with_all, is_current=present.items() <= published.items())
+    tables = {name: pd.DataFrame(published[name]) for name in ("dev", "test", "by_task", "with_top", "with_all", "costs")}
+    return Comparison(
+        **tables,
+        same_settings=present.items() <= published.items(),
+        ranks_agree=ranks_agree(published["ranks"], scores),
+    )
 
 
 if __name__ == "__main__":

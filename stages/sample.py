@@ -6,7 +6,7 @@ from shed.faults import found_by
 from shed.files import write_json, write_jsonl, write_table
 from shed.params import Params
 from shed.records import read_records
-from shed.sampling import Floor, budget, composition, select, with_text
+from shed.sampling import Floor, budget, composition, select, usable, with_text
 from stages import main
 
 
@@ -18,13 +18,14 @@ def run(params: Params) -> None:
     rows = budget(len(clusters), sample.fraction, sample.rows)
     floor = None if sample.balance == "none" else Floor(sample.balance, sample.floor)
     selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed, floor)
+    faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
+    selected = {"selection": selection["id"].tolist()}
+    for sampler in usable(clusters) if faulty else ():
+        selected[sampler] = select(clusters, scores, sampler, rows, sample.f, sample.seed, floor)["id"].tolist()
     write_table("data/selection.parquet", selection)
     write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
-    faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
     by_id = clusters.set_index("id")
-    told = found_by(
-        by_id["cluster"].map(scores.set_index("cluster")["score"]), by_id["rating"], faulty, selection["id"].tolist()
-    )
+    told = found_by(by_id["cluster"].map(scores.set_index("cluster")["score"]), by_id["rating"], faulty, selected)
     write_json("metrics/sample.json", composition(selection, clusters) | told)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from shed.comparison import conditions
-from shed.params import Params, load_params
+from shed.params import load_params
 from shed.records import Record, single_turn
 from shed.report.page import Comparison, Findings, render
 from stages.report import of_this_pool
@@ -140,11 +141,17 @@ GAINS = pd.DataFrame(
     }
 )
 COMPARED = Comparison(
-    GAINS,
-    pd.concat([GAINS.assign(task="commonsenseqa"), GAINS.assign(task="mmlu", loss_gain=[-0.4, np.nan])]),
-    GAINS[:1].assign(method="top", fraction=0.05, loss_gain=[0.7]),
-    is_current=False,
+    test=GAINS,
+    dev=GAINS.assign(loss_gain=[0.9, np.nan]),
+    by_task=pd.concat([GAINS.assign(task="commonsenseqa"), GAINS.assign(task="mmlu", loss_gain=[-0.4, np.nan])]),
+    with_top=GAINS[:1].assign(loss_gain=[-0.6]),
+    with_all=GAINS[:1].assign(method="top", fraction=0.05, loss_gain=[0.7]),
+    costs=pd.DataFrame({"method": ["random", "qocs"], "fte": [0.0, 31.3], "seconds": [0.0, 181.0]}),
+    same_settings=True,
+    ranks_agree=0.5,
 )
+FAULTY = {"rows": 10, "faulty_share_of_pool": 0.5, "faulty_share_of_selection": 0.05, "faulty_share_of_random": 0.52}
+FAULTY |= {"auroc_of_scores": 0.99, "auroc_of_ratings": 0.85}
 
 
 def test_numbers_are_those_of_the_metrics_files() -> None:
@@ -179,26 +186,49 @@ def test_a_comparison_of_other_scores_says_so_and_none_says_how_to_make_one() ->
     row = re.search(r'<th scope="row">qocs</th>(.*?)</tr>', page, re.DOTALL)
     assert row is not None
     assert "+0.200 p 0.010 [+0.100, +0.300]" in " ".join(re.sub("<[^>]*>", " ", row[1]).split())
-    assert "with other scores, test records or settings than this page is of" in page
+    assert "with other scores than this page is of" in page
+    other_items = render(findings(replace(COMPARED, same_settings=False, ranks_agree=1.0)))
+    assert "with other test records or settings than this page is of" in other_items
+    elsewhere = render(findings(replace(COMPARED, ranks_agree=0.987)))
+    assert "correlates with this page's at 0.987" in elsewhere
+    assert "than this page is of" not in elsewhere
+
+
+def test_which_method_to_take_is_what_dev_says_with_what_it_costs() -> None:
+    page = " ".join(re.sub("<[^>]*>", " ", render(findings(COMPARED))).split())
+    assert "By loss the largest gain is that of qocs (+0.900 on dev, +0.200 on test; 31 FTE, 181 s)." in page
+    assert "By accuracy the" not in page
+
+
+def test_known_faults_are_told_by_sampler_and_unknown_ones_not() -> None:
+    told = findings()
+    assert "Known faults" not in render(told)
+    told.metrics["metrics/sample.json"] = FAULTY
+    page = " ".join(re.sub("<[^>]*>", " ", render(told)).split())
+    assert "50.0% of the pool's records were damaged on purpose" in page
+    assert "this run 5.0% random 52.0%" in page
 
 
 def test_a_comparison_is_current_as_long_as_what_it_rests_on_is(project_root: Path) -> None:
     params, told = load_params(project_root / "params.yaml"), findings()
 
-    def now(params: Params = params, scores: pd.DataFrame = told.scores) -> dict[str, str]:
-        return conditions(params, told.clusters, scores, told.pool[:3])
+    def now(changes: dict[str, Any]) -> dict[str, str]:
+        tuning = params.finetune.model_copy(update=changes)
+        return conditions(params.model_copy(update={"finetune": tuning}), told.clusters, told.pool[:3])
 
-    published = now() | {"test": [], "by_task": [], "with_all": []}
-    tuning = params.finetune
-    other_seed, other_lr = (tuning.model_copy(update=change) for change in ({"seed": 99}, {"lr": 0.5}))
-    same = of_this_pool(published, now(params.model_copy(update={"finetune": other_seed})))
-    assert same is not None
-    assert same.is_current
-    for changed in (now(params.model_copy(update={"finetune": other_lr})), now(scores=told.scores.assign(score=0.0))):
-        other = of_this_pool(published, changed)
-        assert other is not None
-        assert not other.is_current
-    assert of_this_pool(published, now() | {"pool": "another"}) is None
+    tables: dict[str, list[Any]] = {name: [] for name in ("dev", "test", "by_task", "with_top", "with_all", "costs")}
+    published = now({}) | tables | {"ranks": {"2": 1, "0": 2, "3": 3, "1": 4}}
+
+    def is_current(present: dict[str, str], scores: pd.DataFrame = told.scores) -> bool:
+        found = of_this_pool(published, present, scores)
+        assert found is not None
+        return found.is_current
+
+    assert is_current(now({"seed": 99}))
+    assert not is_current(now({"lr": 0.5}))
+    assert not is_current(now({}), told.scores.assign(rank=[4, 3, 2, 1]))
+    assert not is_current(now({}), told.scores[:3])
+    assert of_this_pool(published, now({}) | {"pool": "another"}, told.scores) is None
 
 
 def test_a_comparison_is_told_by_task_and_against_the_whole_pool() -> None:
@@ -211,6 +241,8 @@ def test_a_comparison_is_told_by_task_and_against_the_whole_pool() -> None:
     assert by_task.index("+0.200") < by_task.index("-0.400")
     assert "random" not in by_task
     assert "+0.700" in tables["Comparison with the whole pool"]
+    assert "-0.600" in tables["Comparison with the default"]
+    assert "31.3 FTE 181 s" in " ".join(tables["Comparison of methods"].split())
 
 
 def test_pictures_are_described_and_headings_nest() -> None:

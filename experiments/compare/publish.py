@@ -11,7 +11,7 @@ from shed.files import write_json
 from shed.params import load_params
 from shed.records import read_records
 
-TABLES = ("test", "by_task", "with_all")
+TABLES = ("dev", "test", "by_task", "with_all", "with_top", "costs")
 
 
 def main() -> None:
@@ -20,9 +20,10 @@ def main() -> None:
         tables = {name: pd.read_csv(f"experiments/compare/{name}.csv") for name in TABLES}
     except FileNotFoundError as error:
         raise ShedError(f"{error.filename}: no such file; run python -m experiments.compare.table first") from error
-    published = conditions(load_params(), clusters, scores, read_records("data/prepared/test.jsonl"))
+    published = conditions(load_params(), clusters, read_records("data/prepared/test.jsonl"))
+    ranks = scores.set_index(scores["cluster"].astype(str))["rank"].to_dict()
     found = {name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}
-    write_json("data/comparison.json", {**published, **found})
+    write_json("data/comparison.json", {**published, "ranks": ranks, **found})
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shed.advice import advise
 from shed.comparison import MEASURES
 from shed.records import Record
 from shed.report import charts
 
 Metrics = dict[str, dict[str, Any]]
+SAME_ORDER = 0.95  # of clusters by score; for the default pool those of two processors, which round differently, agree at 0.99
 EXAMPLES = 2
 EXAMPLE_CHARACTERS = 300
 
@@ -25,16 +27,27 @@ class Comparison:
     """What was published of this pool, on test.
 
     Attributes:
-        table: gains over random rows, by `shed.comparison.compare`.
-        by_task: the same of each task, by `compare_by_task`.
-        with_all: gains over tuning on the whole pool, by `compare_with_all`.
-        is_current: whether they are of the present scores, test records and settings.
+        test, dev: gains over random rows, by `shed.comparison.compare`; what decides is dev.
+        by_task: those on test of each task, by `compare_by_task`.
+        with_top: gains on test over `top`, the default.
+        with_all: gains on test over tuning on the whole pool, by `compare_with_all`.
+        costs: of selecting, `fte` and `seconds` for each `method`.
+        same_settings: whether they are of the present test records and settings of tuning and evaluation.
+        ranks_agree: how far the clusters' order that the methods went by is the present one, by `shed.comparison.ranks_agree`.
     """
 
-    table: pd.DataFrame
+    test: pd.DataFrame
+    dev: pd.DataFrame
     by_task: pd.DataFrame
+    with_top: pd.DataFrame
     with_all: pd.DataFrame
-    is_current: bool
+    costs: pd.DataFrame
+    same_settings: bool
+    ranks_agree: float
+
+    @property
+    def is_current(self) -> bool:
+        return self.same_settings and self.ranks_agree >= SAME_ORDER
 
 
 @dataclass(frozen=True)
@@ -90,13 +103,24 @@ def render(findings: Findings) -> str:
         metrics=findings.metrics,
         pictures=pictures,
         rows=_cluster_rows(findings),
-        comparison=[] if findings.comparison is None else findings.comparison.table.to_dict("records"),
+        comparison=findings.comparison and _compared(findings.comparison),
         by_task=_by_task(findings),
-        with_all=[] if findings.comparison is None else findings.comparison.with_all.to_dict("records"),
-        measures=[] if findings.comparison is None else [one for one in MEASURES if one in findings.comparison.table],
-        comparison_is_current=findings.comparison is not None and findings.comparison.is_current,
         params=findings.params,
     )
+
+
+def _compared(found: Comparison) -> dict[str, Any]:
+    """What the page tells of a comparison."""
+    return {
+        "rows": found.test.merge(found.costs, on="method", how="left").to_dict("records"),
+        "measures": [measure for measure in MEASURES if measure in found.test],
+        "advice": advise(found.dev, found.test, found.costs),
+        "with_top": found.with_top.to_dict("records"),
+        "with_all": found.with_all.to_dict("records"),
+        "same_settings": found.same_settings,
+        "is_current": found.is_current,
+        "ranks_agree": found.ranks_agree,
+    }
 
 
 def _pictures(findings: Findings) -> dict[str, str]:
@@ -137,9 +161,9 @@ def _pictures(findings: Findings) -> dict[str, str]:
 
 def _gains(findings: Findings) -> pd.DataFrame:
     """The methods at the share of the pool that most of them were run at, best first."""
-    if findings.comparison is None or "loss_gain" not in findings.comparison.table:
+    if findings.comparison is None or "loss_gain" not in findings.comparison.test:
         return pd.DataFrame()
-    known = findings.comparison.table.dropna(subset=["loss_gain"])
+    known = findings.comparison.test.dropna(subset=["loss_gain"])
     of_most = known[known["fraction"] == known["fraction"].mode().iloc[0]] if len(known) else known
     return of_most.sort_values("loss_gain", ascending=False)
 
