@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from datasets import Dataset, DatasetDict
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
@@ -108,6 +109,36 @@ def test_what_lm_eval_does_not_have_or_cannot_measure_so_is_one_line(
         run(task_file(tmp_path, dataset_path=str(tmp_path / "nothing")))
     with pytest.raises(ShedError, match="sums is not of multiple choice with one right answer"):
         run(task_file(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target="it is {{answer}}"))
+
+
+def hub(path: str, name: str, **_: object) -> DatasetDict:
+    """Stands in for the hub: questions in the columns of ARC's and MMLU's data."""
+    if path == "allenai/ai2_arc":
+        options = [{"text": ["yes", "no", "maybe"], "label": labels} for labels in (["A", "B", "C"], ["1", "2", "3"])]
+        rows = [
+            {"question": f"Is {i} odd?", "choices": options[i % 2], "answerKey": options[i % 2]["label"][1]} for i in range(6)
+        ]
+    else:
+        assert path == "cais/mmlu"
+        rows = [
+            {"question": f"{name} {i}?", "choices": ["a", "bc", "d", "e"], "answer": i % 4, "subject": name} for i in range(6)
+        ]
+    return DatasetDict({split: Dataset.from_list(rows) for split in ("train", "validation", "dev", "test")})
+
+
+@pytest.mark.slow
+def test_the_papers_tasks_by_the_names_that_lm_eval_has_for_them(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.load_dataset", hub)
+    items = evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 2, 2, ["arc_challenge", "mmlu"])
+    assert items.groupby("task").size().to_dict() == {"test_arc_challenge": 2, "test_counting": 2, "test_mmlu": 2 * 57}
+    assert items["id"].is_unique
+    assert set(items.loc[items["task"] == "test_arc_challenge", "tokens"]) == {len(" no")}  # bytes are tokens here
+    summary = summarise(items)
+    assert 0 <= summary["test_mmlu"]["accuracy"] <= 1
+    assert summary["test_arc_challenge"]["choice_loss"] > 0
+    assert headline(summary)["test_loss"] == pytest.approx(np.mean([task["loss"] for task in summary.values()]))
 
 
 def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:
