@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.compare import against
 from experiments.compare.costs import costs
-from experiments.compare.settings import PATH, Settings, runs
+from experiments.compare.items import items_of
+from experiments.compare.settings import PATH, Run, Settings, runs
 from shed.errors import ShedError
 from shed.files import write_json
 from shed.params import load
@@ -67,3 +69,25 @@ def test_a_method_costs_what_its_scores_do(tmp_path: Path, monkeypatch: pytest.M
     }
     write_json("metrics/score.json", score | {"score_is": "Shapley score"})
     assert fte()["qocs"] == 10.0
+
+
+def test_any_two_methods_can_be_compared_from_the_runs_that_were_made(
+    project_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project_root)
+    monkeypatch.setattr("sys.argv", ["against", "qocs", "qwcs"])
+    against.main()
+    dev, test = capsys.readouterr().out.split("\ntest:")
+    rows = [line.split(" | ") for line in test.splitlines() if line.startswith("| 10%")]
+    assert [row[1] for row in rows] == ["`qwcs`", "`qocs`"]
+    assert float(rows[0][4].split()[0]) == pytest.approx(float(rows[1][3].split()[0]) - float(rows[0][3].split()[0]), abs=0.002)
+    assert "gains over qocs" in dev
+    monkeypatch.setattr("sys.argv", ["against", "qocs", "qcws"])
+    with pytest.raises(ShedError, match=r"no runs of qcws at the share 0\.1; .* has random, top, qocs"):
+        against.main()
+
+
+def test_a_run_that_was_not_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ShedError, match=r"top-0\.1-9\.parquet: no such file; python -m experiments\.compare\.run top-0\.1-9"):
+        items_of([Run("top", 0.1, 9, "top-0.1-9")])

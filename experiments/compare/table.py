@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.compare.costs import costs
+from experiments.compare.items import items_of
 from experiments.compare.settings import load_settings, runs
 from shed.comparison import MEASURES, compare, compare_by_task, compare_with_all
 from shed.files import write_table
@@ -18,12 +19,7 @@ from stages import main
 
 def run(_: Params) -> None:
     settings = load_settings()
-    items = pd.concat(
-        pd.read_parquet(f"experiments/compare/runs/{one.name}.parquet").assign(
-            method=one.method, fraction=one.fraction, seed=one.seed
-        )
-        for one in runs(settings)
-    )
+    items = items_of(runs(settings))
     for split in ("dev", "test"):
         table = compare(items, split, "random")
         write_table(f"experiments/compare/{split}.csv", table)
