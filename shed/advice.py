@@ -1,59 +1,72 @@
 """Which method to take: what dev says of the methods that were compared, with what each costs.
 
 In: tables of `shed.comparison.compare` of dev and test, and costs. Out: for each measure the method that gains most over random
-rows, and the cheapest that is told from them. Dev decides; test is told beside it.
+rows, those that lie in its interval, and the cheapest that is told from random rows. Dev decides; test is told beside it.
 """
 
-from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from shed.comparison import MEASURES, Measure
+from shed.comparison import MEASURES, Measure, at_the_share_of_most
 
 LEVEL = 0.05  # of the corrected p-value
 
 
 class Choice(NamedTuple):
-    """A method, its gains over random rows, and what it costs to select by it."""
+    """A method, its gains over random rows with the interval of that on dev, and what it costs to select by it."""
 
     method: str
     dev_gain: float
+    dev_low: float
+    dev_high: float
     test_gain: float
     fte: float
     seconds: float
 
 
-class Advice(NamedTuple):
-    """By a measure at a share of the pool."""
+class Told(NamedTuple):
+    """Of the methods that are told from random rows: the best, the others in its interval, and the cheapest."""
 
-    measure: Measure
-    fraction: float
     best: Choice
+    near: list[str]
     cheapest: Choice
 
 
+class Advice(NamedTuple):
+    """By a measure at a share of the pool; `told` is None where dev tells no method from random rows."""
+
+    measure: Measure
+    fraction: float
+    told: Told | None
+
+
 def advise(dev: pd.DataFrame, test: pd.DataFrame, costs: pd.DataFrame) -> list[Advice]:
-    """One advice for each measure by which dev tells some method from random rows, at the share of most methods.
+    """One advice for each measure that dev and test have, at the share that most methods were run at.
 
     Args:
         dev, test: of the same methods and shares.
         costs: `method`, `fte`, `seconds`; a method that is not there is left out.
     """
-    if "loss_gain" not in dev:
+    compared = at_the_share_of_most(dev)
+    of_test = test.set_index(["method", "fraction"]).add_suffix("_test").reset_index()
+    both = compared.merge(of_test, on=["method", "fraction"]).merge(costs, on="method")
+    if both.empty:
         return []
-    known = dev.dropna(subset=["loss_gain"])
-    known = known[known["fraction"].isin(known["fraction"].mode()[:1])]
-    both = known.merge(test, on=["method", "fraction"], suffixes=("", "_test")).merge(costs, on="method")
-    advice = []
-    for measure in (one for one in MEASURES if f"{one}_p_holm" in both):
-        ahead = both[(both[f"{measure}_p_holm"] < LEVEL) & (both[f"{measure}_gain"] > 0)]
-        if len(ahead):
-            best = ahead.nlargest(1, f"{measure}_gain").to_dict("records")[0]
-            cheapest = ahead.nsmallest(1, ["fte", "seconds"]).to_dict("records")[0]
-            advice.append(Advice(measure, best["fraction"], _choice(best, measure), _choice(cheapest, measure)))
-    return advice
+    share = float(both["fraction"].iloc[0])
+    return [
+        Advice(measure, share, _told(both, measure))
+        for measure in MEASURES
+        if {f"{measure}_gain", f"{measure}_gain_test"} <= set(both.columns)
+    ]
 
 
-def _choice(row: dict[Hashable, Any], measure: Measure) -> Choice:
-    return Choice(row["method"], row[f"{measure}_gain"], row[f"{measure}_gain_test"], row["fte"], row["seconds"])
+def _told(both: pd.DataFrame, measure: Measure) -> Told | None:
+    ahead = both[(both[f"{measure}_p_holm"] < LEVEL) & (both[f"{measure}_gain"] > 0)]
+    if ahead.empty:
+        return None
+    columns = [f"{measure}_{what}" for what in ("gain", "gain_low", "gain_high", "gain_test")]
+    choices = [Choice(*row) for row in ahead[["method", *columns, "fte", "seconds"]].itertuples(index=False)]
+    by_gain = sorted(choices, key=lambda choice: -choice.dev_gain)
+    near = [choice.method for choice in by_gain[1:] if choice.dev_gain >= by_gain[0].dev_low]
+    return Told(by_gain[0], near, min(choices, key=lambda choice: (choice.fte, choice.seconds)))

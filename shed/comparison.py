@@ -117,16 +117,19 @@ def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.Data
 
 
 def conditions(params: Params, clusters: pd.DataFrame, test: Sequence[Record]) -> dict[str, str]:
-    """What a comparison rests on beside the scores, each part by a digest: `pool`, `test_records`, and `settings` of
-    tuning and evaluation.
+    """What a comparison rests on, each part by a digest: `pool`, `test_records`, `settings` of tuning and evaluation, and
+    `scored_by`, the settings of ratings and scores.
 
-    Not among them is the seed of the final tuning, of which a comparison has its own.
+    Not among them is the seed of the final tuning, of which a comparison has its own. Ratings and scores themselves are not,
+    either: those of two machines differ, whose processors round differently.
     """
     settings = [params.model.model_dump(), params.finetune.model_dump(exclude={"seed"}), params.evaluate.model_dump()]
+    scored_by = [params.C, *(part.model_dump() for part in (params.embed, params.cluster, params.rate, params.score))]
     return {
         "pool": _digest(clusters["id"].to_csv(index=False)),
         "test_records": _digest("\n".join(record.id for record in test)),
         "settings": _digest(json.dumps(settings, sort_keys=True)),
+        "scored_by": _digest(json.dumps(scored_by, sort_keys=True)),
     }
 
 
@@ -136,6 +139,14 @@ def ranks_agree(published: Mapping[str, int], scores: pd.DataFrame) -> float:
     if set(published) != set(present.index):
         return math.nan
     return float(present.corr(pd.Series(published)))
+
+
+def at_the_share_of_most(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a table of `compare`, the methods with gains at the share that most of them were run at; empty without gains."""
+    if "loss_gain" not in table:
+        return table[:0]
+    known = table.dropna(subset=["loss_gain"])
+    return known[known["fraction"].isin(known["fraction"].mode()[:1])]
 
 
 def _digest(text: str) -> str:

@@ -60,19 +60,24 @@ def damage(
 
 
 def found_by(
-    scores: pd.Series, ratings: pd.Series, faulty: Collection[str], selected: Mapping[str, Sequence[str]]
+    scores: pd.Series,
+    ratings: pd.Series,
+    sources: pd.Series,
+    faulty: Collection[str],
+    selected: Mapping[str, Sequence[str]],
 ) -> dict[str, float | None]:
     """How scores, ratings and selections deal with faults.
 
     Args:
         scores: of each pool record, by its id; a record has its cluster's.
         ratings: its own, by its id; NaN where nothing is rated.
+        sources: its source, by its id.
         selected: ids of the records that were selected, by what each selection is called.
 
     Returns:
-        `faulty_share_of_` the pool and each selection, and `auroc_of_scores` and `auroc_of_ratings`, the probability that
-        a sound record has a higher one than a faulty one (equal ones count half); None where there are no faults, or nothing
-        else, or no ratings.
+        `faulty_share_of_` the pool and each selection; `auroc_of_scores` and `auroc_of_ratings`, the probability that a sound
+        record has a higher one than a faulty one (equal ones count half); and `auroc_of_ratings_within_sources`, that of pairs
+        of one source, which tells faults where whole sources differ in worth. None where there are no such pairs or no ratings.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -82,11 +87,21 @@ def found_by(
     def auroc(values: pd.Series) -> float | None:
         return float(roc_auc_score(~is_faulty, values)) if mixed and values.notna().all() else None
 
+    def within(groups: pd.Series) -> float | None:
+        won, pairs = 0.0, 0
+        for _, own in ratings.groupby(groups.to_numpy()):
+            bad = own.index.isin(list(faulty))
+            count = int(bad.sum() * (~bad).sum())
+            if count and own.notna().all():
+                won, pairs = won + count * float(roc_auc_score(~bad, own)), pairs + count
+        return won / pairs if pairs else None
+
     return {
         "faulty_share_of_pool": float(is_faulty.mean()),
         **{f"faulty_share_of_{name}": sum(id in faulty for id in ids) / len(ids) for name, ids in selected.items()},
         "auroc_of_scores": auroc(scores),
         "auroc_of_ratings": auroc(ratings),
+        "auroc_of_ratings_within_sources": within(sources),
     }
 
 

@@ -16,16 +16,17 @@ def run(params: Params) -> None:
     clusters = clusters.merge(ratings, on="id", how="left", validate="one_to_one")
     sample = params.sample
     rows = budget(len(clusters), sample.fraction, sample.rows)
-    floor = None if sample.balance == "none" else Floor(sample.balance, sample.floor)
+    floor = None if sample.balance == "none" or params.sampler == "full" else Floor(sample.balance, sample.floor)
     selection = select(clusters, scores, params.sampler, rows, sample.f, sample.seed, floor)
+    write_table("data/selection.parquet", selection)
+    write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
     faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
     selected = {"selection": selection["id"].tolist()}
     for sampler in usable(clusters) if faulty else ():
         selected[sampler] = select(clusters, scores, sampler, rows, sample.f, sample.seed, floor)["id"].tolist()
-    write_table("data/selection.parquet", selection)
-    write_jsonl("data/selection.jsonl", with_text(selection, read_records("data/prepared/pool.jsonl")))
     by_id = clusters.set_index("id")
-    told = found_by(by_id["cluster"].map(scores.set_index("cluster")["score"]), by_id["rating"], faulty, selected)
+    of_cluster = by_id["cluster"].map(scores.set_index("cluster")["score"])
+    told = found_by(of_cluster, by_id["rating"], by_id["source"], faulty, selected)
     write_json("metrics/sample.json", composition(selection, clusters) | told)
 
 

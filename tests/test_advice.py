@@ -3,32 +3,43 @@
 import numpy as np
 import pandas as pd
 
-from shed.advice import Choice, advise
+from shed.advice import Choice, Told, advise
 
 DEV = pd.DataFrame(
     {
-        "fraction": [0.1, 0.1, 0.1, 0.1, 0.2],
-        "method": ["top", "cosine", "lucky", "random", "top"],
-        "loss_gain": [1.8, 1.3, 2.5, np.nan, 9.0],
-        "loss_p_holm": [0.001, 0.04, 0.2, np.nan, 0.001],
-        "accuracy_gain": [0.09, 0.01, -0.09, np.nan, 0.1],
-        "accuracy_p_holm": [0.3, 1.0, 0.001, np.nan, 0.2],
+        "fraction": [0.1, 0.1, 0.1, 0.1, 0.1, 0.2],
+        "method": ["top", "in_run", "cosine", "lucky", "random", "top"],
+        "loss_gain": [1.8, 1.7, 1.3, 2.5, np.nan, 9.0],
+        "loss_gain_low": [1.4, 1.2, 0.9, -0.5, np.nan, 8.0],
+        "loss_gain_high": [2.2, 2.2, 1.7, 5.5, np.nan, 10.0],
+        "loss_p_holm": [0.001, 0.001, 0.04, 0.2, np.nan, 0.001],
+        "accuracy_gain": [0.09, 0.02, 0.01, -0.09, np.nan, 0.1],
+        "accuracy_gain_low": -0.1,
+        "accuracy_gain_high": 0.2,
+        "accuracy_p_holm": [0.3, 0.3, 1.0, 0.001, np.nan, 0.2],
     }
 )
-TEST = DEV.assign(loss_gain=[0.5, 0.4, 3.0, np.nan, 0.6])
+TEST = DEV.assign(loss_gain=[0.5, 0.6, 0.4, 3.0, np.nan, 0.6])
 COSTS = pd.DataFrame(
-    {"method": ["top", "cosine", "lucky", "random"], "fte": [31.0, 0.0, 0.0, 0.0], "seconds": [181.0, 2, 1, 0]}
+    {"method": ["top", "in_run", "cosine", "lucky", "random"], "fte": [31.0, 28.0, 0, 0, 0], "seconds": [181.0, 211, 2, 1, 0]}
 )
 
 
 def test_the_best_and_the_cheapest_of_those_that_are_told_from_random_rows() -> None:
-    (told,) = advise(DEV, TEST, COSTS)
-    assert (told.measure, told.fraction) == ("loss", 0.1)
-    assert told.best == Choice("top", 1.8, 0.5, 31.0, 181.0)
-    assert told.cheapest == Choice("cosine", 1.3, 0.4, 0.0, 2.0)
+    by_loss, by_accuracy = advise(DEV, TEST, COSTS)
+    assert (by_loss.measure, by_loss.fraction) == ("loss", 0.1)
+    assert by_loss.told == Told(
+        Choice("top", 1.8, 1.4, 2.2, 0.5, 31.0, 181.0), ["in_run"], Choice("cosine", 1.3, 0.9, 1.7, 0.4, 0.0, 2.0)
+    )
+    assert (by_accuracy.measure, by_accuracy.told) == ("accuracy", None)
 
 
-def test_where_nothing_is_told_there_is_no_advice() -> None:
-    assert advise(DEV.assign(loss_p_holm=0.5), TEST, COSTS) == []
+def test_a_measure_that_only_dev_or_only_test_has_is_passed_over() -> None:
+    without = [name for name in DEV if not name.startswith("accuracy")]
+    assert [one.measure for one in advise(DEV, TEST[without], COSTS)] == ["loss"]
+    assert [one.measure for one in advise(DEV[without], TEST, COSTS)] == ["loss"]
+
+
+def test_where_nothing_was_compared_there_is_no_advice() -> None:
     assert advise(DEV[["fraction", "method"]], TEST, COSTS) == []
     assert advise(DEV.assign(loss_gain=np.nan), TEST, COSTS) == []

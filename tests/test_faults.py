@@ -55,13 +55,15 @@ def test_faults_that_cannot_be_are_errors(pool: list[Record]) -> None:
 def test_scores_that_tell_faults_and_scores_that_do_not() -> None:
     scores = pd.Series([0.5, 0.4, 0.1, 0.1], index=["a", "b", "c", "d"])
     ratings = pd.Series([0.5, 0.0, 0.4, 0.1], index=["a", "b", "c", "d"])
-    assert found_by(scores, ratings, {"c", "d"}, {"selection": ["a", "b"], "random": ["a", "d"]}) == {
+    sources = pd.Series(["x", "y", "x", "y"], index=["a", "b", "c", "d"])
+    assert found_by(scores, ratings, sources, {"c", "d"}, {"selection": ["a", "b"], "random": ["a", "d"]}) == {
         "faulty_share_of_pool": 0.5,
         "faulty_share_of_selection": 0.0,
         "faulty_share_of_random": 0.5,
         "auroc_of_scores": 1.0,
         "auroc_of_ratings": 0.5,
+        "auroc_of_ratings_within_sources": 0.5,
     }
-    assert found_by(scores, ratings, {"a", "c"}, {})["auroc_of_scores"] == 0.375
-    assert found_by(scores, ratings, set(), {})["auroc_of_scores"] is None
-    assert found_by(scores, ratings * float("nan"), {"a"}, {})["auroc_of_ratings"] is None
+    assert found_by(scores, ratings, sources, {"a", "c"}, {})["auroc_of_scores"] == 0.375
+    assert found_by(scores, ratings, sources, set(), {})["auroc_of_scores"] is None
+    assert found_by(scores, ratings * float("nan"), sources, {"a"}, {})["auroc_of_ratings"] is None

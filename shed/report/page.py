@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 
 from shed.advice import advise
-from shed.comparison import MEASURES
+from shed.comparison import MEASURES, at_the_share_of_most
 from shed.records import Record
 from shed.report import charts
 
 Metrics = dict[str, dict[str, Any]]
-SAME_ORDER = 0.95  # of clusters by score; for the default pool those of two processors, which round differently, agree at 0.99
 EXAMPLES = 2
 EXAMPLE_CHARACTERS = 300
 
@@ -32,7 +31,7 @@ class Comparison:
         with_top: gains on test over `top`, the default.
         with_all: gains on test over tuning on the whole pool, by `compare_with_all`.
         costs: of selecting, `fte` and `seconds` for each `method`.
-        same_settings: whether they are of the present test records and settings of tuning and evaluation.
+        same_settings: whether they are of the present test records and settings.
         ranks_agree: how far the clusters' order that the methods went by is the present one, by `shed.comparison.ranks_agree`.
     """
 
@@ -44,10 +43,6 @@ class Comparison:
     costs: pd.DataFrame
     same_settings: bool
     ranks_agree: float
-
-    @property
-    def is_current(self) -> bool:
-        return self.same_settings and self.ranks_agree >= SAME_ORDER
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,6 @@ def _compared(found: Comparison) -> dict[str, Any]:
         "with_top": found.with_top.to_dict("records"),
         "with_all": found.with_all.to_dict("records"),
         "same_settings": found.same_settings,
-        "is_current": found.is_current,
         "ranks_agree": found.ranks_agree,
     }
 
@@ -163,9 +157,7 @@ def _gains(findings: Findings) -> pd.DataFrame:
     """The methods at the share of the pool that most of them were run at, best first."""
     if findings.comparison is None or "loss_gain" not in findings.comparison.test:
         return pd.DataFrame()
-    known = findings.comparison.test.dropna(subset=["loss_gain"])
-    of_most = known[known["fraction"] == known["fraction"].mode().iloc[0]] if len(known) else known
-    return of_most.sort_values("loss_gain", ascending=False)
+    return at_the_share_of_most(findings.comparison.test).sort_values("loss_gain", ascending=False)
 
 
 def _by_task(findings: Findings) -> dict[str, list[dict[Hashable, Any]]]:
