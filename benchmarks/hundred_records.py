@@ -1,6 +1,7 @@
 """Proxies against all records, approximated against exact: what each shortcut of SHED loses, on a hundred records.
 
-Usage, after `make repro`: python -m benchmarks.hundred_records. Writes benchmarks/hundred_records.json; ten minutes at first.
+Usage, after `make repro`: python -m benchmarks.hundred_records. Writes benchmarks/hundred_records.json; a quarter of an hour at
+first.
 
 A hundred records of the default pool in eight clusters. The truth is the exact Shapley value of each cluster, all of whose
 records are tuned on: 256 coalitions of about fifty records, by LoRA in the top four layers. Compared with it are exact values
@@ -72,10 +73,18 @@ def main() -> None:
         "fte": cost.fte,
         "ways": {},
     }
+    exact_of: dict[tuple[Any, ...], np.ndarray] = {(RECORDS,): truth.scores}  # of a game: proxies, and changes of the regime
     for name, (proxies, changes, estimator, budget) in WAYS.items():
         estimate, cost, aside = played(proxies, changes, estimator, budget)
+        own = exact_of.setdefault((proxies, *changes.items()), estimate.scores)
         of_a_record = estimate.scores / np.minimum(proxies, sizes)
-        spent = {"evaluations": cost.evaluations, "fte": cost.fte, "v_all": estimate.v_all}
+        spent = {
+            "evaluations": cost.evaluations,
+            "fte": cost.fte,
+            "v_all": estimate.v_all,
+            "spearman_with_its_game": rank_correlation(estimate.scores, own),
+            "pearson_with_its_game": float(pearsonr(estimate.scores, own).statistic),
+        }
         result["ways"][name] = compared(of_a_record, truth.scores, sizes) | spent
         if estimate.bystanders is not None and len(aside):
             others = np.bincount(aside, weights=estimate.bystanders, minlength=PLAYERS)

@@ -4,8 +4,8 @@ Usage, after `make repro`: python -m benchmarks.sweep. Writes benchmarks/sweep.j
 
 Clusters are scored as the paper does, by removal of groups of n from all C, twice, in LoRA of the top four layers. How good the
 scores are is their LDS over unseen halves of the same game; how good a selection of a tenth is, the mean rating of its rows.
-Beside them stand metagradient's scores of the same game, what clusters' mean ratings reach, and random rows. A selection is
-drawn under five seeds.
+Beside them stand metagradient's scores of the same game, what clusters' mean ratings reach, and the mean of all rows, which
+random ones have. A selection is drawn under five seeds.
 """
 
 import json

@@ -133,8 +133,11 @@ def of_sweep(scored: list[dict[str, Any]]) -> str:
 
 
 def of_hundred(ways: dict[str, dict[str, float]]) -> str:
-    """A row for each way to estimate: correlations with exact values, by record and of whole clusters, and the cost."""
-    measures = ("spearman_by_record", "pearson_by_record", "spearman_of_clusters", "pearson_of_clusters")
+    """A row for each way to estimate: correlations with exact values, of records, clusters and its own game; v; cost."""
+    measures = (
+        *("spearman_by_record", "pearson_by_record", "spearman_of_clusters", "pearson_of_clusters"),
+        *("spearman_with_its_game", "pearson_with_its_game", "v_all"),
+    )
     rows = [
         [name, *(f"{own[measure]:.2f}" for measure in measures), f"{own['evaluations']:.0f}", f"{own['fte']:.1f}"]
         for name, own in ways.items()
