@@ -1,7 +1,7 @@
 """By what should records be rated? Selections by ratings of several makes, on dev records that no rating was made for.
 
 Usage, after `make repro` and `dvc --cd experiments/compare repro`: python -m benchmarks.ratings. Writes
-benchmarks/ratings.json; half an hour the first time.
+benchmarks/ratings.json; forty minutes the first time.
 
 Ratings are of the first `rate.dev_rows` records of dev; models are evaluated on all others, so that neither they nor test have
 been chosen by. The tenth with the highest ratings is tuned on under several seeds, and compared with random rows.
