@@ -369,6 +369,19 @@ def describe(section: BaseModel, prefix: str = "") -> Iterator[Line]:
             yield Line(prefix + name, "null" if value is None else str(value), str(field.description))
 
 
+def check_files(params: Params) -> None:
+    """Refuse records and questions that are not there, in words, before DVC does in its own.
+
+    Raises:
+        ShedError: the first of them.
+    """
+    data = params.data
+    named = {"data.pool": data.pool, "data.dev": data.dev, "data.test": data.test, "judge.questions": params.judge.questions}
+    for key, path in named.items():
+        if not Path(path).is_file():
+            raise ShedError(f"{key} is {path!r}; there is no such file here")
+
+
 def main() -> None:
     """`python -m shed.params [FILE]`"""
     parser = argparse.ArgumentParser(
@@ -376,10 +389,11 @@ def main() -> None:
     )
     parser.add_argument("file", nargs="?", default="params.yaml", help="the file (default: params.yaml)")
     try:
-        lines = describe(load_params(parser.parse_args().file))
+        params = load_params(parser.parse_args().file)
+        check_files(params)
     except ShedError as error:
         sys.exit(f"shed: error: {error}")
-    print("\n".join(f"{line.name:<28} {line.value:<32} {line.meaning}" for line in lines))
+    print("\n".join(f"{line.name:<28} {line.value:<32} {line.meaning}" for line in describe(params)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shed.errors import ShedError
-from shed.params import load_params
+from shed.params import load_params, main
 
 
 def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
@@ -86,3 +86,16 @@ def test_the_paper_profile_holds_the_papers_settings(project_root: Path) -> None
     assert (paper.C, paper.score.k, paper.score.n) == (3000, 10, 60)
     assert (paper.finetune.r, paper.finetune.alpha, paper.finetune.epochs, paper.finetune.lr) == (128, 256, 3, 3e-4)
     assert paper.cluster.proxies_per_cluster == 1
+
+
+def test_records_that_are_not_there_are_one_line(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = changed(project_root, tmp_path, "data/pool.yaml", "my_pool.jsonl")
+    monkeypatch.setattr("sys.argv", ["shed.params", str(path)])
+    monkeypatch.chdir(project_root)
+    with pytest.raises(SystemExit, match=r"^shed: error: data\.pool is 'my_pool\.jsonl'; there is no such file here$"):
+        main()
+    monkeypatch.setattr("sys.argv", ["shed.params"])
+    main()
+    assert "how rows are selected" in capsys.readouterr().out
