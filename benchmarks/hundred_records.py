@@ -73,7 +73,7 @@ def main() -> None:
         "fte": cost.fte,
         "ways": {},
     }
-    exact_of: dict[tuple[Any, ...], np.ndarray] = {(RECORDS,): truth.scores}  # of a game: proxies, and changes of the regime
+    exact_of: dict[tuple[Any, ...], np.ndarray] = {(RECORDS,): truth.scores}  # of a game; its exact way comes first
     for name, (proxies, changes, estimator, budget) in WAYS.items():
         estimate, cost, aside = played(proxies, changes, estimator, budget)
         own = exact_of.setdefault((proxies, *changes.items()), estimate.scores)

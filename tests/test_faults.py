@@ -65,5 +65,8 @@ def test_scores_that_tell_faults_and_scores_that_do_not() -> None:
         "auroc_of_ratings_within_sources": 0.5,
     }
     assert found_by(scores, ratings, sources, {"a", "c"}, {})["auroc_of_scores"] == 0.375
+    of_one_source = found_by(scores, ratings, sources, {"d"}, {})
+    assert of_one_source["auroc_of_ratings"] == pytest.approx(2 / 3)
+    assert of_one_source["auroc_of_ratings_within_sources"] == 0.0
     assert found_by(scores, ratings, sources, set(), {})["auroc_of_scores"] is None
     assert found_by(scores, ratings * float("nan"), sources, {"a"}, {})["auroc_of_ratings"] is None
