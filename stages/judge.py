@@ -3,36 +3,37 @@
 import os
 from pathlib import Path
 
-from shed.answering import answer, read_questions
-from shed.files import write_json, write_jsonl
-from shed.judge import Endpoint, Pair, judge, summarise
+from shed.common.atomic_io import write_json, write_jsonl
+from shed.evaluation.generation import answer, read_questions
+from shed.evaluation.judge import Endpoint, Pair, judge, summarise
 from shed.params import Params
 from stages import main
+from stages.shared.model import model_spec
 
 KEPT = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "verdicts.jsonl"  # DVC_ROOT: shared by experiments in copies
 
 
 def run(params: Params) -> None:
-    settings, model = params.judge, params.model
+    settings = params.judge
     pairs, verdicts = [], []
     if settings.base_url is not None:
         questions = read_questions(settings.questions)
         against = None if settings.against is None else Path(settings.against)
         ours, theirs = (
-            answer(questions, model.name, adapter, model.prompt, model.max_tokens, settings.max_new_tokens)
+            answer(questions, model_spec(params), adapter, settings.max_new_tokens)
             for adapter in (Path("data/adapter"), against)
         )
         pairs = [Pair(str(i), *texts) for i, texts in enumerate(zip(questions, ours, theirs, strict=True), start=1)]
         endpoint = Endpoint(settings.base_url, str(settings.model), os.environ.get("SHED_JUDGE_KEY"))
         verdicts = judge(pairs, endpoint, KEPT)
-    said = {(verdict.id, verdict.ours_first): verdict for verdict in verdicts}
+    by_order = {(verdict.id, verdict.ours_first): verdict for verdict in verdicts}
     rows = [
         {
             "question": pair.question,
             "ours": pair.ours,
             "theirs": pair.theirs,
             **{
-                f"{what}_{order}": getattr(said[pair.id, first], what)
+                f"{what}_{order}": getattr(by_order[pair.id, first], what)
                 for order, first in (("ours_first", True), ("theirs_first", False))
                 for what in ("winner", "reply")
             },

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from shed.faults import damage
-from shed.files import write_json, write_jsonl, write_table
+from shed.common.atomic_io import write_json, write_jsonl, write_table
+from shed.data.faults import damage
+from shed.data.preparation import prepare
+from shed.data.recipes import read_split
 from shed.params import Params
-from shed.preparation import prepare
-from shed.sources import read_split
 from stages import main
 
 

@@ -1,33 +1,26 @@
 """Rate: what one more of each pool record would add to a model that was tuned on random ones."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from shed.files import write_json, write_table
+from shed.common.atomic_io import write_json, write_table
+from shed.data.records import read_records
 from shed.params import Params
-from shed.rating import Rated, rate
-from shed.records import Record, read_records
-from shed.valuation.training import Regime
+from shed.valuation.ratings import rate
 from stages import main
+from stages.shared.model import model_spec
+from stages.shared.regime import scoring_regime
 
 
 def run(params: Params) -> None:
-    pool = read_records("data/prepared/pool.jsonl")
-    if not params.rate.warm_rows:
+    pool, settings = read_records("data/prepared/pool.jsonl"), params.rate
+    if not settings.warm_rows:
         write_table("data/ratings.parquet", pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)}))
         write_json("metrics/rate.json", {"rated": 0})
         return
-    rated = rate_as_asked(params, pool, read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows])
+    dev = read_records("data/prepared/dev.jsonl")[: settings.dev_rows]
+    rated = rate(pool, dev, model_spec(params), settings.utility, scoring_regime(params, settings.seed), settings.warm_rows)
     write_table("data/ratings.parquet", pd.DataFrame({"id": [record.id for record in pool], "rating": rated.ratings}))
     write_json("metrics/rate.json", rated.metrics)
-
-
-def rate_as_asked(params: Params, pool: Sequence[Record], dev: Sequence[Record]) -> Rated:
-    """Ratings of any pool by any dev set, with the model and in the regime of params."""
-    settings, model = params.rate, params.model
-    regime = Regime(**params.score.tuning.model_dump(), seed=settings.seed)
-    return rate(pool, dev, model.name, model.prompt, model.max_tokens, settings.utility, regime, settings.warm_rows)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from shed.comparison import conditions, ranks_agree
-from shed.files import read_array, read_json, write_text
+from shed.common.atomic_io import read_array, read_json, write_text
+from shed.data.records import read_records
+from shed.evaluation.comparison import conditions, ranks_agree
 from shed.params import Params, describe
-from shed.records import read_records
 from shed.report.page import Comparison, Findings, render
 from stages import main
 

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from shed.faults import found_by
-from shed.files import write_json, write_jsonl, write_table
+from shed.common.atomic_io import write_json, write_jsonl, write_table
+from shed.data.faults import fault_detection
+from shed.data.records import read_records
 from shed.params import Params
-from shed.records import read_records
-from shed.sampling import Floor, budget, composition, select, usable, with_text
+from shed.selection.sampling import Floor, budget, composition, select, usable, with_text
 from stages import main
 
 
@@ -26,8 +26,8 @@ def run(params: Params) -> None:
         selected[sampler] = select(clusters, scores, sampler, rows, sample.f, sample.seed, floor)["id"].tolist()
     by_id = clusters.set_index("id")
     of_cluster = by_id["cluster"].map(scores.set_index("cluster")["score"])
-    told = found_by(of_cluster, by_id["rating"], by_id["source"], faulty, selected)
-    write_json("metrics/sample.json", composition(selection, clusters) | told)
+    detection = fault_detection(of_cluster, by_id["rating"], by_id["source"], faulty, selected)
+    write_json("metrics/sample.json", composition(selection, clusters) | detection)
 
 
 if __name__ == "__main__":

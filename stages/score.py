@@ -5,34 +5,38 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from shed.files import read_json, write_json, write_table
+from shed.common.atomic_io import read_json, write_json, write_table
 from shed.params import Params, Score
-from shed.scoring import score_clusters
-from shed.valuation.approximator import Approximator
+from shed.selection.scoring import score_clusters
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import Estimator
-from shed.valuation.exact import Exact
-from shed.valuation.in_run import InRun
-from shed.valuation.metagradient import Metagradient
-from shed.valuation.permutation import Permutation
-from shed.valuation.regression import Regression
-from shed.valuation.removal import Removal
+from shed.valuation.estimators.exact import Exact
+from shed.valuation.estimators.in_run import InRun
+from shed.valuation.estimators.metagradient import Metagradient
+from shed.valuation.estimators.permutation import Permutation
+from shed.valuation.estimators.regression import Regression
+from shed.valuation.estimators.removal import Removal
+from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
 from stages import main
-from stages.proxy_game import scoring_game
+from stages.shared.games import scoring_game
 
 SURROGATES: dict[str, Callable[[Score], Estimator | None]] = {
     "none": lambda score: None,
     "in_run": lambda score: InRun(),
-    "metagradient": lambda score: Metagradient(score.seed, score.check_smoothness),
+    "metagradient": lambda score: Metagradient(score.seed, score.regression.check_smoothness),
 }
 ESTIMATORS: dict[str, Callable[[Score], Estimator]] = {
-    "metagradient": lambda score: Metagradient(score.seed, score.check_smoothness, score.weighting, score.redraw),
+    "metagradient": lambda score: Metagradient(
+        score.seed, score.metagradient.check_smoothness, score.metagradient.weighting, score.metagradient.redraw
+    ),
     "in_run": lambda score: InRun(),
-    "regression": lambda score: Regression(score.seed, score.weighting, SURROGATES[score.surrogate](score)),
+    "regression": lambda score: Regression(
+        score.seed, score.regression.weighting, SURROGATES[score.regression.surrogate](score)
+    ),
     "permutation": lambda score: Permutation(score.seed),
-    "removal": lambda score: Removal(score.n, score.k, score.seed),
+    "removal": lambda score: Removal(score.removal.n, score.removal.k, score.seed),
     "exact": lambda score: Exact(),
-    "shapiq": lambda score: Approximator(score.approximator, score.budget.evaluations or 0, score.seed),
+    "shapiq": lambda score: ShapiqAdapter(score.shapiq.approximator, score.budget.evaluations or 0, score.seed),
 }
 SCORE_IS = {"ratings": "mean rating", "shapley": "Shapley score"}
 
@@ -52,12 +56,12 @@ def run(params: Params) -> None:
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    told, rated = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}, read_json("metrics/rate.json")
+    metrics, rated = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}, read_json("metrics/rate.json")
     if rated["rated"]:
-        told |= {"ratings_fte": rated["token_passes"] / passes, "ratings_seconds": rated["seconds"]}
+        metrics |= {"ratings_fte": rated["token_passes"] / passes, "ratings_seconds": rated["seconds"]}
     if score.by == "ratings":
-        told["score_unit"] = rated["unit"]
-    write_json("metrics/score.json", told)
+        metrics["score_unit"] = rated["unit"]
+    write_json("metrics/score.json", metrics)
     print(f"shed: scoring ended: {scored.metrics['ended']}", file=sys.stderr)
     if scored.metrics["notes"]:
         print(f"shed: note: {scored.metrics['notes']}", file=sys.stderr)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from shed.records import Record, single_turn
+from shed.data.records import Record, single_turn
 
 settings.register_profile("shed", deadline=None, derandomize=True)
 settings.load_profile("shed")
@@ -19,7 +19,7 @@ CHAT_TEMPLATE = (
 @pytest.fixture(autouse=True)
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same numbers on every machine; stages in processes of their own take the dtype of the processor."""
-    monkeypatch.setattr("shed.models.has_fast_bfloat16", lambda: False)
+    monkeypatch.setattr("shed.models.loading.has_fast_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="session")

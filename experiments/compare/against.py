@@ -10,8 +10,8 @@ import sys
 from experiments.compare.items import items_of
 from experiments.compare.settings import PATH, load_settings, runs
 from experiments.compare.table import markdown
-from shed.comparison import compare
-from shed.errors import ShedError
+from shed.evaluation.comparison import compare
+from shed.common.errors import ShedError
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ from itertools import chain
 
 import pandas as pd
 
-from shed.errors import ShedError
-from shed.files import write_json, write_table
+from shed.common.errors import ShedError
+from shed.common.atomic_io import write_json, write_table
 from shed.params import Params
-from shed.records import Record, read_records
+from shed.data.records import Record, read_records
 from stages import main
 from stages.rate import rate_as_asked
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from shed.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
-from shed.files import read_json
+from shed.selection.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
+from shed.common.atomic_io import read_json
 
 NOTHING = {"fte": 0.0, "seconds": 0.0}
 

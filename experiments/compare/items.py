@@ -1,4 +1,4 @@
-"""The evaluated items of runs, a table for all: what `shed.comparison` compares.
+"""The evaluated items of runs, a table for all: what `shed.evaluation.comparison` compares.
 
 In: runs that were made. Out: their items, with each run's `method`, `fraction` and `seed`.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from experiments.compare.settings import Run
-from shed.errors import ShedError
+from shed.common.errors import ShedError
 
 
 def items_of(runs: Iterable[Run]) -> pd.DataFrame:

@@ -5,11 +5,11 @@ import sys
 
 import pandas as pd
 
-from shed.comparison import conditions
-from shed.errors import ShedError
-from shed.files import write_json
+from shed.evaluation.comparison import conditions
+from shed.common.errors import ShedError
+from shed.common.atomic_io import write_json
 from shed.params import load_params
-from shed.records import read_records
+from shed.data.records import read_records
 
 TABLES = ("dev", "test", "by_task", "with_all", "with_top", "costs")
 

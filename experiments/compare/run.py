@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from experiments.compare.settings import PATH
-from shed.errors import ShedError
-from shed.evaluation import evaluate
-from shed.files import write_table
-from shed.finetuning import TuningSettings, finetune
+from shed.common.errors import ShedError
+from shed.evaluation.lm_evaluation import evaluate
+from shed.common.atomic_io import write_table
+from shed.tuning.finetuning import TuningSettings, finetune
 from shed.params import Params
-from shed.records import read_records
+from shed.data.records import read_records
 from stages import main
 
 

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
-from shed.contenders import contend
-from shed.files import replacing, write_table
+from shed.selection.contenders import contend
+from shed.common.atomic_io import replacing, write_table
 from shed.params import Params
-from shed.sampling import budget
+from shed.selection.sampling import budget
 from stages import main
 
 

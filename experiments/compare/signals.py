@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
-from shed.errors import ShedError
-from shed.files import read_array, write_json, write_table
-from shed.marginals import of_all_records
+from shed.common.errors import ShedError
+from shed.common.atomic_io import read_array, write_json, write_table
+from shed.valuation.marginals import of_all_records
 from shed.params import Params
-from shed.reading import Reading, read
-from shed.records import read_records
-from shed.untuned import untuned
+from shed.selection.model_signals import Reading, read
+from shed.data.records import read_records
+from shed.selection.signals import untuned
 from shed.valuation.budget import Budget, Cost
 from shed.valuation.estimate import Estimator
-from shed.valuation.in_run import InRun
-from shed.valuation.metagradient import Metagradient
+from shed.valuation.estimators.in_run import InRun
+from shed.valuation.estimators.metagradient import Metagradient
 from stages import main
 from stages.proxy_game import scoring_game
 

@@ -11,8 +11,8 @@ import pandas as pd
 from experiments.compare.costs import costs
 from experiments.compare.items import items_of
 from experiments.compare.settings import load_settings, runs
-from shed.comparison import MEASURES, compare, compare_by_task, compare_with_all
-from shed.files import write_table
+from shed.evaluation.comparison import MEASURES, compare, compare_by_task, compare_with_all
+from shed.common.atomic_io import write_table
 from shed.params import Params
 from stages import main
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shed.advice import advise
-from shed.comparison import MEASURES, at_the_share_of_most
-from shed.records import Record
+from shed.data.records import Record
+from shed.evaluation.advice import advise
+from shed.evaluation.comparison import MEASURES, at_the_share_of_most
 from shed.report import charts
 
 Metrics = dict[str, dict[str, Any]]
@@ -26,13 +26,13 @@ class Comparison:
     """What was published of this pool, on test.
 
     Attributes:
-        test, dev: gains over random rows, by `shed.comparison.compare`; what decides is dev.
+        test, dev: gains over random rows, by `shed.evaluation.comparison.compare`; what decides is dev.
         by_task: those on test of each task, by `compare_by_task`.
         with_top: gains on test over `top`, the default.
         with_all: gains on test over tuning on the whole pool, by `compare_with_all`.
         costs: of selecting, `fte` and `seconds` for each `method`.
         same_settings: whether they are of the present test records and settings.
-        ranks_agree: how far the clusters' order that the methods went by is the present one, by `shed.comparison.ranks_agree`.
+        ranks_agree: how far the clusters' order that the methods went by is the present one, by `shed.evaluation.comparison.ranks_agree`.
     """
 
     test: pd.DataFrame

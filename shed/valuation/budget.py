@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from shed.errors import ShedError
+from shed.common.errors import DivergenceError, ShedError
 from shed.valuation.estimate import Estimate, Estimator, rank_correlation
-from shed.valuation.game import Evaluation, Run, Spent
+from shed.valuation.game import BudgetExhausted, Evaluation, Run
 
 IDLE_CALLS = 200  # calls in a row that ask for nothing new: a small game has no more coalitions to give
 ROUNDS_BEFORE_A_TARGET = 4  # spreads and halves of fewer rounds say little
 
 
-class KeptGame(Protocol):
+class PricedGame(Protocol):
     """A game that keeps its evaluations and knows their prices; see `shed.valuation.ledger.LedgeredGame`."""
 
     players: int
@@ -89,7 +89,7 @@ class Outcome:
     convergence: pd.DataFrame
 
 
-def spend(estimator: Estimator, game: KeptGame, budget: Budget, on_divergence: Literal["stop", "skip"] = "stop") -> Outcome:
+def spend(estimator: Estimator, game: PricedGame, budget: Budget, on_divergence: Literal["stop", "skip"] = "stop") -> Outcome:
     """Let an estimator play until it is done, the budget does not cover its next evaluations, or a target is reached.
 
     Args:
@@ -109,12 +109,12 @@ def spend(estimator: Estimator, game: KeptGame, budget: Budget, on_divergence: L
                     break
             else:
                 ended = "all its rounds are done"
-        except Spent as spent:
-            ended = str(spent)
+        except BudgetExhausted as exhausted:
+            ended = str(exhausted)
             if not trace and not metered.diverged:
-                raise ShedError(f"{ended}; the first estimate takes {least(estimator, game)}") from spent
+                raise ShedError(f"{ended}; the first estimate takes {least(estimator, game)}") from exhausted
     if not trace:
-        raise ShedError(f"all {metered.diverged} tunings that the scores rest on diverged; lower score.tuning.lr")
+        raise DivergenceError(f"all {metered.diverged} tunings that the scores rest on diverged")
     cost, estimate = trace[-1]
     rows = [
         {
@@ -128,7 +128,7 @@ def spend(estimator: Estimator, game: KeptGame, budget: Budget, on_divergence: L
     return Outcome(estimate, cost, ended, metered.diverged, pd.DataFrame(rows))
 
 
-def least(estimator: Estimator, game: KeptGame) -> str:
+def least(estimator: Estimator, game: PricedGame) -> str:
     """What an estimator's first estimate takes, in words: it is rehearsed, with utilities that are made up."""
     rehearsal = _Rehearsal(game)
     next(iter(estimator.rounds(rehearsal)))
@@ -139,7 +139,7 @@ def least(estimator: Estimator, game: KeptGame) -> str:
 class _Rehearsal:
     """A game of random utilities and marginals, which cost nothing; `asked` has the price of each that was asked for."""
 
-    def __init__(self, game: KeptGame) -> None:
+    def __init__(self, game: PricedGame) -> None:
         self.players, self.owner = game.players, game.owner
         self.asked: dict[str, float] = {}
         self._game, self._rng = game, np.random.default_rng(0)
@@ -154,9 +154,9 @@ class _Rehearsal:
 
 
 class MeteredGame:
-    """A game that counts what its estimator uses, shows progress, and raises `Spent` before it would exceed the budget."""
+    """A game that counts what its estimator uses, shows progress, and raises `BudgetExhausted` before it would exceed it."""
 
-    def __init__(self, game: KeptGame, budget: Budget, on_divergence: Literal["stop", "skip"] = "stop") -> None:
+    def __init__(self, game: PricedGame, budget: Budget, on_divergence: Literal["stop", "skip"] = "stop") -> None:
         self.players, self.owner = game.players, game.owner
         self.diverged = 0
         self.cost = Cost(0, 0, game.setup_fte, 0.0)
@@ -188,15 +188,15 @@ class MeteredGame:
         budget, cost = self._budget, self.cost
         self._idle = 0 if prices else self._idle + 1
         if self._idle >= IDLE_CALLS:
-            raise Spent(f"the last {IDLE_CALLS} rounds asked for nothing new ({cost.evaluations} evaluations used)")
+            raise BudgetExhausted(f"the last {IDLE_CALLS} rounds asked for nothing new ({cost.evaluations} evaluations used)")
         if not prices:
             return
         if budget.evaluations is not None and cost.evaluations + len(prices) > budget.evaluations:
-            raise Spent(f"the budget of {budget.evaluations} evaluations is spent ({cost.evaluations} used)")
+            raise BudgetExhausted(f"the budget of {budget.evaluations} evaluations is spent ({cost.evaluations} used)")
         if budget.fte is not None and cost.fte + sum(prices) > budget.fte:
-            raise Spent(f"the budget of {budget.fte:g} FTE is spent ({cost.fte:.2f} used)")
+            raise BudgetExhausted(f"the budget of {budget.fte:g} FTE is spent ({cost.fte:.2f} used)")
         if budget.minutes is not None and cost.seconds >= 60 * budget.minutes:
-            raise Spent(f"the budget of {budget.minutes:g} minutes is spent ({cost.seconds / 60:.1f} used)")
+            raise BudgetExhausted(f"the budget of {budget.minutes:g} minutes is spent ({cost.seconds / 60:.1f} used)")
 
     def _evaluate(self, asked: np.ndarray, runs: Sequence[Run | None]) -> list[Evaluation]:
         """What is asked for (m, players), each evaluation counted once, however often it is asked for."""
@@ -225,9 +225,9 @@ class MeteredGame:
             self.diverged += 1
             if self._on_divergence == "stop":
                 players = ", ".join(map(str, np.flatnonzero(weights)))
-                raise ShedError(
-                    f"tuning on the coalition of clusters {players or 'none'} diverged, so there is no result; lower "
-                    "score.tuning.lr, or set score.on_divergence: skip; what was measured stays in the ledger"
+                raise DivergenceError(
+                    f"tuning on the coalition of clusters {players or 'none'} diverged; what was measured stays in the ledger; "
+                    "leave out what diverges (on_divergence: skip)"
                 )
 
 

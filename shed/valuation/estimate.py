@@ -1,7 +1,7 @@
 """The one contract of estimators, and what every one of them returns.
 
 An estimator is a small frozen dataclass in a file of its own. It plays a game in rounds: after each round it yields a better
-`Estimate`, until it is done or the game, which counts, raises `Spent`.
+`Estimate`, until it is done or the game, which counts, raises `BudgetExhausted`.
 """
 
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ class Estimate:
         v_all: v of all players, measured. An exact solution has `scores.sum() == v_all - v_none`.
         halves: (2, P) scores of the two halves of the rounds, for the rank stability between them; None before there are two.
         records: (N,) scores of the single records, which sum to their players'; None where the estimator has none.
-        bystanders: (B,) what bystanders' scores would be; None where the estimator has none.
+        candidates: (B,) what candidates' scores would be; None where the estimator has none.
         notes: what a reader of the scores must know, a sentence each.
-        dof: degrees of freedom of a standard error, the repetitions behind it but one: of two it is hardly known.
+        dof: degrees of freedom of a standard error, the repetitions behind it but one.
     """
 
     scores: np.ndarray
@@ -36,7 +36,7 @@ class Estimate:
     v_all: float
     halves: np.ndarray | None = None
     records: np.ndarray | None = None
-    bystanders: np.ndarray | None = None
+    candidates: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     dof: float = np.inf
 

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 from filelock import FileLock, Timeout
 
-from shed.errors import ShedError
-from shed.valuation.game import RUNS_TOGETHER, TOGETHER, Evaluation, Run
+from shed.common.errors import ShedError
+from shed.valuation.game import Evaluation, Run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS games (game TEXT PRIMARY KEY, description TEXT NOT NULL);
@@ -54,6 +54,8 @@ class NamedGame(Protocol):
 
     def price(self, weights: np.ndarray, run: Run | None = None) -> float: ...
 
+    def at_once(self, run: Run | None = None) -> int: ...
+
     def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]: ...
 
 
@@ -78,20 +80,20 @@ class Ledger:
             raise ShedError(f"cannot write the ledger {self.path}: {error}") from error
 
     @contextmanager
-    def play(self, game: NamedGame, description: dict[str, Any], gradient_code: str = "") -> Iterator["LedgeredGame"]:
+    def play(self, game: NamedGame, description: dict[str, Any], candidates: str = "") -> Iterator["LedgeredGame"]:
         """The game with the ledger before it, held by this process alone until the block ends.
 
         Args:
             description: all that the utilities depend on (data, model, regime, code, versions), as JSON values; another
                 description is another game, and none of its evaluations are used.
-            gradient_code: what marginals depend on besides, a digest of the code that differentiates.
+            candidates: a digest of the records that have marginals though they play no part, which utilities do not depend on.
         """
         text = json.dumps(description, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         with _exclusive(self.path.with_name(f"{self.path.stem}-{key}.lock")), self._connection() as connection:
             with connection:
                 connection.execute("INSERT OR IGNORE INTO games VALUES (?, ?)", (key, text))
-            yield LedgeredGame(game, connection, key, gradient_code)
+            yield LedgeredGame(game, connection, key, candidates)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -130,13 +132,13 @@ class LedgeredGame:
         new: how many evaluations were measured now and not found.
     """
 
-    def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str, gradient_code: str) -> None:
+    def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str, candidates: str) -> None:
         self.players, self.owner, self.setup_fte = game.players, game.owner, game.setup_fte
         self.new = 0
         self.key = key
         self._game = game
         self._connection = connection
-        self._gradient_code = gradient_code
+        self._candidates = candidates
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         """(m, players) bool to (m,) float64; NaN where the tuning diverged."""
@@ -147,7 +149,7 @@ class LedgeredGame:
         digest = hashlib.sha256("\n".join(self._game.members(weights)).encode()).hexdigest()[:32]
         if run is None:
             return digest
-        return f"{digest}-{run.how}-{self._gradient_code}" + (f"-draw-{run.draw}" if run.draw else "")
+        return f"{digest}-{run.how}-{self._candidates}" + (f"-draw-{run.draw}" if run.draw else "")
 
     def price(self, weights: np.ndarray, run: Run | None = None) -> float:
         """The cost in FTE of evaluating weights (players,), with each record's marginal if `run` is given."""
@@ -156,13 +158,13 @@ class LedgeredGame:
     def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> Iterator[Evaluation]:
         """The evaluations of weights (m, players), in order, with marginals if `run` is given; measured as they are asked for.
 
-        Each is from the ledger, or measured and kept: TOGETHER coalitions at a time, or RUNS_TOGETHER with marginals.
+        Each is from the ledger, or measured and kept, as many at a time as the game evaluates together.
         """
         names = [self.name(one, run) for one in weights]
         missing = {name: one for name, one in zip(names, weights, strict=True) if self._find(name) is None}
         for name in names:
             if name in missing:
-                few = list(missing)[: TOGETHER if run is None else RUNS_TOGETHER]
+                few = list(missing)[: self._game.at_once(run)]
                 asked = np.stack([missing.pop(one) for one in few])
                 self._keep(few, asked, self._game.evaluate(asked, run))
             found = self._find(name)

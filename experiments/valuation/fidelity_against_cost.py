@@ -1,0 +1,123 @@
+"""Fidelity against cost: every estimator at 64 players of the default pool, over halves that none of them saw.
+
+Usage, after `make repro`: python -m experiments.valuation.fidelity_against_cost [GAME ...]. Writes experiments/valuation/fidelity_against_cost.json;
+`default` takes twenty minutes at first, `top_4_layers` three quarters of an hour.
+
+`default` is the pipeline's scoring regime, at full depth, where two black-box estimators play one seed, to 16 FTE;
+`top_4_layers` costs a fifth, and all of them play it to 64 FTE. Scores are also correlated with a reference, which is a
+metagradient of REFERENCE FTE and another seed, the mean of more pairs of runs. Medians over seeds; null is a budget that buys
+no estimate.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from scipy.stats import pearsonr
+
+from experiments.shared.games import pool_game, scoring_regime
+from shed.common.errors import ShedError
+from shed.valuation.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
+from shed.common.atomic_io import read_json, write_json
+from shed.valuation.estimators.shapiq_adapter import Approximator
+from shed.valuation.budget import Budget, spend
+from shed.valuation.estimate import Estimator, rank_correlation
+from shed.valuation.estimators.in_run import InRun
+from shed.valuation.ledger import LedgeredGame
+from shed.valuation.estimators.metagradient import Metagradient
+from shed.valuation.estimators.permutation import Permutation
+from shed.valuation.estimators.regression import Regression
+from shed.valuation.estimators.removal import Removal
+
+RESULT = "experiments/valuation/fidelity_against_cost.json"
+PLAYERS, DEV_ROWS, COALITIONS, SEEDS = 64, 48, 24, (3, 4)
+REFERENCE, REFERENCE_SEED = {"top_4_layers": 40, "default": 12}, 9
+GAMES: dict[str, dict[str, Any]] = {"top_4_layers": {"depth": 4, "lr": 0.004}, "default": {}}
+MOST = {"top_4_layers": 64, "default": 16}
+MOST_OF_GRADIENTS = {"top_4_layers": 64, "default": 12}
+MOST_REDRAWN = 16  # the default's budget is 11
+BUDGETS = (2, 4, 8, 12, 16, 32, 64)
+PLAYED_AT_DEFAULT = ("regression", "removal_of_4")
+OF_GRADIENTS = ("metagradient", "metagradient_redrawn", "metagradient_banzhaf", "in_run")
+ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
+    "metagradient": lambda seed, fte: Metagradient(seed, check=False),
+    "metagradient_redrawn": lambda seed, fte: Metagradient(seed, check=False, redraw=True),
+    "metagradient_banzhaf": lambda seed, fte: Metagradient(seed, check=False, weighting="banzhaf"),
+    "in_run": lambda seed, fte: InRun(),
+    "regression": lambda seed, fte: Regression(seed),
+    "regression_on_in_run": lambda seed, fte: Regression(seed, surrogate=InRun()),
+    "regression_on_metagradient": lambda seed, fte: Regression(seed, surrogate=Metagradient(seed, check=False)),
+    "removal_of_4": lambda seed, fte: Removal(n=4, k=1000, seed=seed),
+    "permutation": lambda seed, fte: Permutation(seed),
+    "shapiq_KernelSHAP": lambda seed, fte: Approximator("KernelSHAP", int(1.6 * fte), seed),
+}
+
+
+def main(games: list[str]) -> None:
+    result: dict[str, Any] = read_json(RESULT) if Path(RESULT).exists() else {}
+    for name in games or list(GAMES):
+        with pool_game(PLAYERS, 1, DEV_ROWS, scoring_regime(**GAMES[name])) as game:
+            halves = half_coalitions(PLAYERS, COALITIONS, seed=2)
+            measured = mean_over_draws(halves, [measure(game.play, halves, "scoring")], "scoring")
+            reference = spend(Metagradient(REFERENCE_SEED, check=False), game.play, Budget(fte=REFERENCE[name])).estimate
+            result[name] = {
+                "changes_to_the_scoring_regime": GAMES[name],
+                "players": PLAYERS,
+                "coalitions": COALITIONS,
+                "utility_std": float(measured.utilities.std(ddof=1)),
+                "v_none": reference.v_none,
+                "v_all": reference.v_all,
+                "reference": {"fte": REFERENCE[name], **lds(measured, reference.scores, seed=2)},
+                "estimators": {},
+            }
+            for estimator in ESTIMATORS:
+                by_gradients = estimator in OF_GRADIENTS
+                most = (MOST_OF_GRADIENTS if by_gradients else MOST)[name]
+                if name == "default" and not by_gradients and estimator not in PLAYED_AT_DEFAULT:
+                    continue
+                result[name]["estimators"][estimator] = {
+                    str(fte): judged(
+                        game.play,
+                        estimator,
+                        fte,
+                        SEEDS[:1] if name == "default" and not by_gradients else SEEDS,
+                        measured,
+                        reference.scores,
+                    )
+                    for fte in BUDGETS
+                    if fte <= (min(most, MOST_REDRAWN) if estimator == "metagradient_redrawn" else most)
+                }
+                write_json(RESULT, result)
+    print(json.dumps(result, indent=2))
+
+
+def judged(
+    game: LedgeredGame, estimator: str, fte: int, seeds: tuple[int, ...], measured: Measured, reference: np.ndarray
+) -> dict[str, Any] | None:
+    """Medians over seeds of LDS, its interval, the correlations with the reference, and what was used."""
+    found = []
+    for seed in seeds:
+        try:
+            outcome = spend(ESTIMATORS[estimator](seed, fte), game, Budget(fte=fte))
+        except ShedError as error:
+            print(f"{estimator}, {fte} FTE: {error}", file=sys.stderr)
+            return None
+        scores = outcome.estimate.scores
+        found.append(
+            {
+                **lds(measured, scores, seed=2),
+                "spearman": rank_correlation(scores, reference),
+                "pearson": float(pearsonr(scores, reference).statistic),
+                "evaluations": outcome.cost.evaluations,
+                "fte": outcome.cost.fte,
+            }
+        )
+    return {key: median(one[key] or 0.0 for one in found) for key in found[0]} | {"seeds": len(seeds)}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,61 @@
+"""Do scores hold for records that were not tuned on? An audit with other members in the proxies' places.
+
+Usage, after `make repro`: python -m experiments.valuation.other_members. Writes experiments/valuation/other_members.json; three minutes at first.
+
+A selection takes a cluster's records, not its proxy. So unseen half coalitions are tuned with another random member of each
+cluster in its proxy's place, for each of several draws. LDS, for each draw and for the halves' means over draws, is that of the
+clusters' scores (their records' mean rating), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.shared.games import draw_members, game_of, scoring_regime
+from shed.selection.baselines import baseline_scores
+from shed.models.embedding import embed
+from shed.valuation.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
+from shed.common.atomic_io import read_array, write_json
+from shed.params import load_params
+from shed.data.records import read_records
+
+RESULT = "experiments/valuation/other_members.json"
+DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3
+
+
+def main() -> None:
+    params = load_params()
+    score = params.score
+    clusters = pd.read_parquet("data/clusters.parquet")
+    table = pd.read_parquet("data/scores.parquet").sort_values("cluster", ignore_index=True)
+    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: score.dev_rows]
+    of_dev = embed(dev, params.embed.model, params.embed.batch_size)
+    baselines = baseline_scores(pool, dev, read_array("data/embeddings.npy"), of_dev)
+    audited: dict[str, np.ndarray] = {
+        "score": table["score"].to_numpy(),
+        "shapley of proxies": table["shapley"].to_numpy(),
+        **{str(name): pd.Series(own).groupby(clusters["cluster"]).mean().to_numpy() for name, own in baselines.items()},
+    }
+    halves = half_coalitions(params.C, HALVES, AUDIT_SEED)
+    utilities: list[np.ndarray] = []
+    for draw in DRAWS:
+        others = draw_members(clusters, 1, draw)
+        played = clusters.assign(proxy=others)
+        with game_of(pool, played, score.dev_rows, scoring_regime()) as game:
+            utilities.append(measure(game.play, halves, f"draw {draw} of {len(DRAWS)}"))
+    mean = mean_over_draws(halves, utilities, "scoring")
+    result: dict[str, Any] = {
+        "players": params.C,
+        "halves": HALVES,
+        "draws_agree": mean.draws_agree,
+        "mean_over_draws": {name: lds(mean, own, AUDIT_SEED) for name, own in audited.items()},
+        "draws": [{name: lds(Measured(halves, one), own, AUDIT_SEED) for name, own in audited.items()} for one in utilities],
+    }
+    write_json(RESULT, result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

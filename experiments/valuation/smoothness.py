@@ -1,0 +1,52 @@
+"""Does the check of smoothness tell when metagradient scores can be trusted? Games of eight real records, mild to divergent.
+
+Usage, after `make repro`: python -m experiments.valuation.smoothness. Writes experiments/valuation/smoothness.json; a quarter of an hour at first.
+
+Each game is exact, all 256 coalitions are tuned. For each of several seeds: the cosine that the check compares with its
+threshold, at the first coalition of a pair, and the rank correlation of the pair's scores with the exact Shapley values.
+"""
+
+import json
+from typing import Any
+
+from experiments.valuation.accuracy_against_cost import DEV_ROWS, PLAYERS, PROXIES, REGIMES
+from experiments.shared.games import pool_game, scoring_regime
+from shed.common.atomic_io import write_json
+from shed.valuation.budget import Budget, MeteredGame, spend
+from shed.valuation.estimate import rank_correlation
+from shed.valuation.estimators.exact import Exact
+from shed.valuation.estimators.metagradient import SMOOTH, Metagradient, gradient_cosine
+
+SEEDS = range(3)
+GAMES: dict[str, dict[str, Any]] = {
+    **REGIMES,
+    "frozen_adam": {"batch_size": 4},
+    "adamw": {"batch_size": 4, "optimizer": "adamw"},
+}
+
+
+def main() -> None:
+    result: dict[str, Any] = {"players": PLAYERS, "dev_records": DEV_ROWS, "threshold": SMOOTH, "games": {}}
+    for name, changes in GAMES.items():
+        with pool_game(PLAYERS, PROXIES, DEV_ROWS, scoring_regime(**changes)) as game:
+            exact = spend(Exact(), game.play, Budget()).estimate
+            cosines, spearman = [], []
+            for seed in SEEDS:
+                pair = Metagradient(seed, check=False)
+                with MeteredGame(game.play, Budget()) as metered:
+                    cosines.append(gradient_cosine(metered, pair.coalition(PLAYERS, 0)))
+                scores = spend(pair, game.play, Budget(fte=7)).estimate.scores
+                spearman.append(rank_correlation(scores, exact.scores))
+            result["games"][name] = {
+                "changes_to_the_scoring_regime": changes,
+                "v_none": exact.v_none,
+                "v_all": exact.v_all,
+                "cosines": cosines,
+                "spearman_with_exact": spearman,
+            }
+            write_json("experiments/valuation/smoothness.json", result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

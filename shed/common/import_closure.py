@@ -1,0 +1,100 @@
+"""What code a result rests on: the project's modules that a module imports, directly or not, and one digest of them all.
+
+In: names of modules. Out: their source files, and a digest that is blind to comments, docstrings and layout.
+
+A module that changes no output (errors, progress) says so with a line `OUTPUTS_DEPEND_ON = ()`, and is left out. One of which
+some names reach an output lists those, and counts only where one of them is imported.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MARK = "OUTPUTS_DEPEND_ON"
+
+
+def import_closure(*modules: str, root: Path = ROOT) -> list[Path]:
+    """The source files of these modules and of all that they import from below `root`, at their top or inside functions, sorted.
+
+    Raises:
+        FileNotFoundError: there is no such module below `root`.
+    """
+    found: set[Path] = set()
+    for module in modules:
+        path = _source(module, root)
+        if path is None:
+            raise FileNotFoundError(f"{module}: no such module in {root}")
+        _collect(path, root, found)
+    return sorted(found)
+
+
+@cache
+def code_digest(*modules: str, root: Path = ROOT) -> str:
+    """16 hex digits that change with the code of these modules or of any that they import; see `import_closure`."""
+    digest = hashlib.sha256()
+    for path in import_closure(*modules, root=root):
+        tree = _tree(path)
+        _drop_docstrings(tree)
+        digest.update(f"{path.relative_to(root).as_posix()}\n{ast.unparse(tree)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _collect(path: Path, root: Path, found: set[Path]) -> None:
+    if path in found:
+        return
+    found.add(path)
+    for source, names in _imports(_tree(path), root):
+        counts = _output_names(source)
+        if counts is None or counts & names:
+            _collect(source, root, found)
+
+
+def _imports(tree: ast.Module, root: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Each imported source file below the root, with the names that are taken from it; packages with code of their own, too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules = {node.module: {alias.name for alias in node.names}}
+            modules |= {f"{node.module}.{alias.name}": set() for alias in node.names}
+        elif isinstance(node, ast.Import):
+            modules = {alias.name: set() for alias in node.names}
+        else:
+            continue
+        for module, names in modules.items():
+            parts = module.split(".")
+            for depth in range(1, len(parts) + 1):
+                source = _source(".".join(parts[:depth]), root)
+                if source is not None and (source.name != "__init__.py" or _has_code(source)):
+                    yield source, names if depth == len(parts) else set()
+
+
+def _source(module: str, root: Path) -> Path | None:
+    path = root / module.replace(".", "/")
+    return next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
+
+
+def _output_names(path: Path) -> set[str] | None:
+    """The names that reach an output; None for a module that counts as a whole."""
+    for node in _tree(path).body:
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id == MARK and isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+def _has_code(path: Path) -> bool:
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in _tree(path).body)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body = node.body[1:] or [ast.Pass()]

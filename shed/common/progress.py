@@ -1,0 +1,14 @@
+"""Progress with speed and time left for anything that may take over five seconds; silent unless stderr is a terminal."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
+
+
+def track(items: Iterable[T], what: str, unit: str = "it", total: int | None = None) -> Iterator[T]:
+    """Yield `items` while a bar on stderr shows how many are done, how fast, and how long is left."""
+    return iter(tqdm(items, desc=what, unit=unit, total=total, disable=None, dynamic_ncols=True))

@@ -1,0 +1,1 @@
+"""Records: where they come from, what is kept of them, and files of them."""

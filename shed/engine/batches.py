@@ -1,0 +1,36 @@
+"""Which records are read together: the batches of a tuning, and the microbatches that go through the layers at once.
+
+In: lengths in tokens. Out: batches of indices, and `Microbatch`es.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Microbatch(NamedTuple):
+    """B records that go through the layers together, each under the LoRA weights of a coalition.
+
+    Attributes:
+        coalitions: (C,) the coalitions that have a record here.
+        rows: (B,) for each record the place of its coalition among them.
+        records: (B,) the records.
+    """
+
+    coalitions: np.ndarray
+    rows: np.ndarray
+    records: np.ndarray
+
+
+def length_batches(lengths: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
+    """Batches of similar length, each index once an epoch; ties and the order of batches are drawn anew each epoch."""
+    rng = random.Random(seed)
+    batches: list[list[int]] = []
+    for _ in range(epochs):
+        order = sorted(range(len(lengths)), key=lambda i: (lengths[i], rng.random()))
+        epoch = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        rng.shuffle(epoch)
+        batches += epoch
+    return batches

@@ -1,0 +1,168 @@
+"""Losses of records as functions of LoRA weights: the tuned layers of a model, from hidden states that were computed once.
+
+In: a model, the records that may be tuned on, the dev set. Out: each record's loss, and what each dev record adds to utility,
+as functions of flat vectors of LoRA weights, so that training and its derivative are plain functions of vectors.
+
+The layers below the LoRA weights are the same whatever was tuned: their output is kept for each record, and the vocabulary
+head runs on response positions only. Records under the LoRA weights of several coalitions go through the layers together: a
+product of few rows is slow, and the layers' own weights are everyone's. The coalitions' LoRA weights stand side by side, as one
+LoRA of as many times the rank, of which each record sees its own coalition's part.
+"""
+
+import copy
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shed.common.errors import ShedError
+from shed.engine.batches import length_batches
+from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, decoder_of, hidden_states
+from shed.engine.utility import DevSet
+from shed.models.encoding import Encoded
+from shed.models.parallel import Cores
+from shed.models.specs import LoraSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+DEV_BATCH = 12
+LAYER_TOLERANCE, ROUNDINGS = 1e-2, 16  # the share that logits may differ by: more where a dtype's own roundings are more
+
+
+class LoraLosses:
+    """Losses of records as functions of the LoRA weights (K, P) of K coalitions.
+
+    Args:
+        model: a causal language model of the Llama shape (`model.layers`, `model.norm`, `model.rotary_emb`, `lm_head`), whose
+            layers may differ in their attention as Gemma 3's do. It is changed: LoRA weights are added to its top layers.
+        members: the records that may be tuned on, N of them.
+        dev: the records that utility is measured on, and the kind of utility.
+        lora: where LoRA weights go.
+        seed: of their initial values.
+        candidates: records that are never tuned on, whose losses may be asked for as members N, N + 1, …
+
+    Attributes:
+        initial: (P,) the LoRA weights before tuning, at least float32; `redrawn` gives others.
+        cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
+        dev_batches: the dev records, batched by length, the longest first.
+
+    Raises:
+        ShedError: the model is of another shape, or has fewer layers than the depth or none of the modules.
+    """
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        members: Sequence[Encoded],
+        dev: DevSet,
+        lora: LoraSettings,
+        seed: int,
+        candidates: Sequence[Encoded] = (),
+    ) -> None:
+        self._dev_set = dev
+        decoder = decoder_of(model)
+        total = len(decoder.layers)
+        depth = total if lora.depth is None else lora.depth
+        if depth > total:
+            raise ShedError(f"LoRA weights are asked for in {depth} layers, but the model has {total}", "LoRA depth")
+        self._norm, self._head = decoder.norm, model.lm_head
+        self.cores = Cores(model.device)
+        self._of_thread = threading.local()
+        self._top = DecoderLayers(list(decoder.layers)[-depth:], decoder.rotary_emb)
+        below = DecoderLayers(list(decoder.layers)[:-depth], decoder.rotary_emb)
+        self._members = hidden_states(decoder.embed_tokens, below, [*members, *candidates], model.device)
+        self._dev = hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
+        check_window(model, [*self._members, *self._dev])
+        self._check_shape(model, members[0], self._members[0])
+        add_lora(model, lora, seed, range(total - depth, total))
+        self._top.narrow_lora()
+        self._rank = lora.r
+        named = {name: parameter for name, parameter in self._top.named_parameters() if parameter.requires_grad}
+        self._shapes = {name: parameter.shape for name, parameter in named.items()}
+        self._wide = torch.promote_types(model.dtype, torch.float32)  # small steps would be lost in a narrow dtype
+        self.initial = self._flat_lora()
+        longest = [max(len(sequence.tokens) for sequence in record) for record in dev.records]
+        widest = max(len(record) for record in dev.records)
+        batches = length_batches(longest, max(1, DEV_BATCH // widest), 1, 0)
+        self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
+
+    def redrawn(self, seed: int) -> Tensor:
+        """(P,) other LoRA weights before tuning, by PEFT's own initialisation."""
+        from peft.tuners.lora import LoraLayer
+
+        torch.manual_seed(seed)
+        for module in self._top.modules():
+            if isinstance(module, LoraLayer):
+                module.reset_lora_parameters("default", True)
+        return self._flat_lora()
+
+    def _flat_lora(self) -> Tensor:
+        found = [parameter.detach().flatten() for parameter in self._top.parameters() if parameter.requires_grad]
+        return torch.cat(found).to(self._wide)
+
+    @property
+    def matrix_sizes(self) -> list[int]:
+        """How many of the P weights each LoRA matrix has, in their order."""
+        return [shape.numel() for shape in self._shapes.values()]
+
+    def response_tokens(self, members: Sequence[int]) -> int:
+        """How many response tokens these members have together."""
+        return sum(len(self._members[i].targets) for i in members)
+
+    def member_losses(self, weights: Tensor, members: np.ndarray, coalitions: np.ndarray) -> Tensor:
+        """(B,) nats of each of these members, summed over its response tokens.
+
+        Args:
+            weights: (K, P) LoRA weights.
+            members, coalitions: (B,) int, members and for each the row of `weights` that it is under.
+        """
+        return self._losses(weights, [self._members[i] for i in members], coalitions)
+
+    def dev_terms(self, weights: Tensor, records: Sequence[int]) -> Tensor:
+        """(B,) what each of these dev records adds to the utility of LoRA weights (P,)."""
+        sequences = self._dev_set.sequences_of(records)
+        nats = self._losses(weights[None], [self._dev[i] for i in sequences], np.zeros(len(sequences), dtype=int))
+        return self._dev_set.terms(nats, records)
+
+    def _losses(self, weights: Tensor, records: Sequence[CachedStates], coalitions: np.ndarray) -> Tensor:
+        """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
+        stack = self._stack()
+        stack.see(coalitions, len(weights), self._rank, weights)
+        flat = torch.split(weights, self.matrix_sizes, dim=1)
+        parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
+        named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
+        padded = nn.utils.rnn.pad_sequence([record.hidden for record in records], batch_first=True)
+        hidden = torch.func.functional_call(stack, named, (padded,))
+        answers = [hidden[b, record.start : record.start + len(record.targets)] for b, record in enumerate(records)]
+        logits = self._head(self._norm(torch.cat(answers)))
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        nats = nn.functional.cross_entropy(wide, torch.cat([record.targets for record in records]), reduction="none")
+        return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
+
+    def _stack(self) -> DecoderLayers:
+        """The layers as modules of this thread alone: a functional call changes them in passing. Tensors are shared."""
+        if not hasattr(self._of_thread, "stack"):
+            shared = {id(tensor): tensor for tensor in (*self._top.parameters(), *self._top.buffers())}
+            self._of_thread.stack = copy.deepcopy(self._top, shared)
+        own: DecoderLayers = self._of_thread.stack
+        return own
+
+    @torch.no_grad()
+    def _check_shape(self, model: "PreTrainedModel", record: Encoded, cached: CachedStates) -> None:
+        """Refuse a model whose own forward pass is more than embeddings, layers, norm and head."""
+        own = model(torch.tensor([record.tokens], device=model.device)).logits[0, -1].float()
+        ours = self._head(self._norm(self._top(cached.hidden[None])))[0, -1].float()
+        tolerance = max(LAYER_TOLERANCE, ROUNDINGS * torch.finfo(model.dtype).eps)
+        if float((own - ours).abs().max()) > tolerance * float(own.abs().max()):
+            raise ShedError(f"{type(model).__name__} does more than embeddings, layers, norm and head; use a Llama model")
+
+
+def _side_by_side(weights: Tensor, name: str) -> Tensor:
+    """The LoRA matrices of K coalitions, (K, r, in) or (K, out, r), as one, (K r, in) or (out, K r)."""
+    if ".lora_A." in name:
+        return weights.reshape(-1, weights.shape[-1])
+    return weights.movedim(0, 1).reshape(weights.shape[1], -1)

@@ -1,0 +1,100 @@
+"""What utility means: how good a model is on the dev records; higher is better, always.
+
+In: dev records and the kind of utility. Out: a `DevSet`, the token sequences that a model must read, and the utility that
+follows from their losses, as a sum with a term for each record.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from shed.common.errors import ShedError
+from shed.data.records import Record
+from shed.models.encoding import Encoded, Encoder
+
+UtilityKind = Literal["dev_loss", "choice_loss", "accuracy"]
+UNITS: dict[UtilityKind, str] = {
+    "dev_loss": "nats per response token",
+    "choice_loss": "nats per question",
+    "accuracy": "share of questions",
+}
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """The dev records as a model reads them.
+
+    Attributes:
+        kind: `dev_loss`, −(mean nats per response token); `choice_loss`, −(mean cross-entropy over a question's options, whose
+            scores are their log-probabilities per character); `accuracy`, the share of questions whose right option scores
+            highest, lm-eval's acc_norm. Per token, options of one token would differ by many nats, and a tuning that makes
+            all of them alike would lower the cross-entropy most.
+        records: for each record the sequences that it is measured by: its own, or one for each option.
+        answers: for each record the index of the right one among them.
+        characters: for each record the lengths of these responses.
+    """
+
+    kind: UtilityKind
+    records: tuple[tuple[Encoded, ...], ...]
+    answers: tuple[int, ...]
+    characters: tuple[tuple[int, ...], ...]
+
+    @property
+    def sequences(self) -> list[Encoded]:
+        """All sequences, record by record."""
+        return [sequence for record in self.records for sequence in record]
+
+    def sequences_of(self, records: Sequence[int]) -> list[int]:
+        """The places in `sequences` of these records' sequences, record by record."""
+        starts = [0]
+        for record in self.records:
+            starts.append(starts[-1] + len(record))
+        return [place for i in records for place in range(starts[i], starts[i + 1])]
+
+    def terms(self, nats: Tensor, records: Sequence[int]) -> Tensor:
+        """(B,) what each of these records adds to utility, from the nats (S,) of all their sequences."""
+        parts = torch.split(nats, [len(self.records[i]) for i in records])
+        return torch.stack([self._term(part, i) for part, i in zip(parts, records, strict=True)])
+
+    def _term(self, nats: Tensor, record: int) -> Tensor:
+        if self.kind == "dev_loss":
+            return -nats[0] / sum(own.response_length for (own,) in self.records)
+        scores = -nats / torch.tensor(self.characters[record]).to(nats)
+        right = self.answers[record]
+        if self.kind == "choice_loss":
+            return torch.log_softmax(scores, 0)[right] / len(self.records)
+        best = (scores[right] >= scores).all() & scores.isfinite().all()
+        return torch.where(best, 1.0, 0.0).to(nats) / len(self.records) + 0 * nats.sum()  # NaN stays NaN
+
+
+def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder) -> DevSet:
+    """Encode dev records for a kind of utility.
+
+    Raises:
+        ShedError: the records hold no response token, one cannot be encoded, or `choice_loss` or `accuracy` is asked
+            of a record without options.
+    """
+    if kind != "dev_loss":
+        without = [record for record in records if not record.choices]
+        if without:
+            raise ShedError(
+                f"utility is {kind}, but {len(without)} of {len(records)} dev records have no choices, the first is "
+                f"{without[0].id} ({without[0].origin}); use dev_loss or give them choices and answer"
+            )
+    encoded, characters = [], []
+    for record in records:
+        responses = [record.response] if kind == "dev_loss" else list(record.choices)
+        variants = [
+            dataclasses.replace(record, messages=(*record.messages[:-1], (record.messages[-1][0], response)))
+            for response in responses
+        ]
+        encoded.append(tuple(encoder.encode_all(variants, end=False)))
+        characters.append(tuple(max(1, len(response)) for response in responses))
+    if not sum(sequence.response_length for sequences in encoded for sequence in sequences):
+        raise ShedError("the dev records hold no response token, so there is no utility to measure")
+    answers = tuple(0 if kind == "dev_loss" else int(record.answer or 0) for record in records)
+    return DevSet(kind, tuple(encoded), answers, tuple(characters))

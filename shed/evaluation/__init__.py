@@ -1,0 +1,1 @@
+"""Evaluation of tuned models, and what it says of selections."""

@@ -1,0 +1,209 @@
+"""Which selection wins: gains over random rows, paired by seed and by item, with intervals and corrected p-values.
+
+In: for each run (method, fraction, seed) its evaluated items. Out: a row for each method and fraction; also by task, and
+against the whole pool.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from shed.common.errors import ShedError
+from shed.data.records import Record
+from shed.params import Params
+
+Measure = Literal["loss", "choice_loss", "accuracy"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+FEWEST_SEEDS = 3  # of two, a spread is hardly known: an effect of nothing would be called one in 12 of 100 comparisons
+VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct"}
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The items of a method's runs: `values` (S, I), of S seeds; `size` (I,), tokens for the loss, else ones; `task` (I,)."""
+
+    values: np.ndarray
+    size: np.ndarray
+    task: np.ndarray
+
+
+def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
+    """Compare each method with the reference at the same fraction.
+
+    A measure is the mean over those of the split's tasks that have it: loss in nats per response token, choice loss in nats per
+    question (the cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's
+    accuracy minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an
+    item with itself. Intervals and two-sided p-values are of Student's t: the variance is that between seeds plus that between
+    items within each task, and its degrees of freedom are few where seeds are (Welch–Satterthwaite). p-values are corrected by
+    Holm for the number of methods at that fraction and measure. Runs of fewer than three seeds have gains alone.
+
+    Args:
+        items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`.
+        split: `dev` or `test`.
+
+    Returns:
+        `fraction`, `method`, `seeds`, and for each measure its mean over seeds, `_std` (over seeds), `_gain`, `_gain_low`,
+        `_gain_high` (95 %), `_p` and `_p_holm`; by fraction, best loss first. A fraction without the reference has no gains.
+
+    Raises:
+        ShedError: a method was not run with the same seeds as the reference.
+    """
+    of_split = items[items["task"].str.startswith(f"{split}_")].sort_values(["seed", "task", "id"])
+    rows = []
+    for fraction, group in of_split.groupby("fraction"):
+        methods = {str(method): runs for method, runs in group.groupby("method")}
+        for method, runs in methods.items():
+            row: dict[str, object] = {"fraction": fraction, "method": method, "seeds": runs["seed"].nunique()}
+            if reference in methods and set(runs["seed"]) != set(methods[reference]["seed"]):
+                raise ShedError(f"{method} and {reference} were run with other seeds at {fraction}: run both with the same")
+            for measure in MEASURES:
+                found = _runs(runs, measure)
+                if found is None:
+                    continue
+                by_seed = _measure(found.values, found)
+                row |= {measure: by_seed.mean(), f"{measure}_std": by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan}
+                own = _runs(methods[reference], measure) if reference in methods and method != reference else None
+                if own is not None:
+                    row |= _gain(found, own, measure)
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    for measure in MEASURES:
+        if f"{measure}_p" in table:
+            table[f"{measure}_p_holm"] = table.groupby("fraction")[f"{measure}_p"].transform(holm)
+    return table.sort_values(["fraction", "loss"], ignore_index=True)
+
+
+def compare_by_task(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
+    """As `compare`, of each of the split's tasks by itself, with a column `task` before the others.
+
+    p-values are corrected for the number of methods within a task.
+    """
+    tasks = sorted(task for task in items["task"].unique() if task.startswith(f"{split}_"))
+    if not tasks:
+        return pd.DataFrame(columns=["task", "fraction", "method", "seeds"])
+    tables = [compare(items[items["task"] == task], split, reference) for task in tasks]
+    named = [task.removeprefix(f"{split}_") for task in tasks]
+    return pd.concat(tables, keys=named, names=["task"]).reset_index("task").reset_index(drop=True)
+
+
+def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
+    """As `compare`, of each method at each of its fractions with the `reference` at its own, the whole pool.
+
+    Of the reference's seeds; a method that was not run with all of them at a fraction is left out there. p-values are corrected
+    for the number of rows. Empty without runs of the reference.
+    """
+    whole = items[items["method"] == reference]
+    seeds = set(whole["seed"])
+    if not seeds:
+        return pd.DataFrame(columns=["fraction", "method", "seeds"])
+    parts: dict[str, tuple[str, float]] = {}
+    paired = [whole]
+    for (method, fraction), runs in items[items["method"] != reference].groupby(["method", "fraction"]):
+        if seeds <= set(runs["seed"]):
+            name = f"{method}-{fraction}"
+            parts[name] = str(method), runs["fraction"].iloc[0]
+            paired.append(runs[runs["seed"].isin(seeds)].assign(method=name))
+    table = compare(pd.concat(paired).assign(fraction=1.0), split, reference)
+    table = table[table["method"] != reference].reset_index(drop=True)
+    named = table["method"].map(parts)
+    return table.assign(method=named.str[0], fraction=named.str[1]).sort_values(["method", "fraction"], ignore_index=True)
+
+
+def conditions(params: Params, clusters: pd.DataFrame, test: Sequence[Record]) -> dict[str, str]:
+    """What a comparison rests on, each part by a digest: `pool`, `test_records`, `settings` of tuning and evaluation, and
+    `scored_by`, the settings of ratings and scores.
+
+    Not among them is the seed of the final tuning, of which a comparison has its own. Ratings and scores themselves are not,
+    either: those of two machines differ, whose processors round differently.
+    """
+    settings = [params.model.model_dump(), params.finetune.model_dump(exclude={"seed"}), params.evaluate.model_dump()]
+    scored_by = [params.C, *(part.model_dump() for part in (params.embed, params.cluster, params.rate, params.score))]
+    return {
+        "pool": _digest(clusters["id"].to_csv(index=False)),
+        "test_records": _digest("\n".join(record.id for record in test)),
+        "settings": _digest(json.dumps(settings, sort_keys=True)),
+        "scored_by": _digest(json.dumps(scored_by, sort_keys=True)),
+    }
+
+
+def ranks_agree(published: Mapping[str, int], scores: pd.DataFrame) -> float:
+    """The correlation of clusters' ranks in a comparison with those in `scores`; NaN if they are of other clusters."""
+    present = scores.set_index(scores["cluster"].astype(str))["rank"]
+    if set(published) != set(present.index):
+        return math.nan
+    return float(present.corr(pd.Series(published)))
+
+
+def at_the_share_of_most(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a table of `compare`, the methods with gains at the share that most of them were run at; empty without gains."""
+    if "loss_gain" not in table:
+        return table[:0]
+    known = table.dropna(subset=["loss_gain"])
+    return known[known["fraction"].isin(known["fraction"].mode()[:1])]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """p-values corrected for their number (Holm 1979); NaN stays out of the count."""
+    known = p.dropna().sort_values()
+    corrected = (known * np.arange(len(known), 0, -1)).cummax().clip(upper=1.0)
+    return corrected.reindex(p.index)
+
+
+def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs | None:
+    """The runs' items that have the measure, as those of multiple choice have accuracy; None if none has."""
+    runs = runs[runs[VALUES[measure]].notna()]
+    if not len(runs):
+        return None
+    first = runs[runs["seed"] == runs["seed"].iloc[0]]
+    size = first["tokens"].to_numpy(dtype=float) if measure == "loss" else np.ones(len(first))
+    return _Runs(runs[VALUES[measure]].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())
+
+
+def _measure(values: np.ndarray, of: _Runs) -> np.ndarray:
+    """(S,) means over tasks of the values (S, I) for each unit of size."""
+    by_task = [values[:, own].sum(axis=1) / of.size[own].sum() for own in _tasks(of)]
+    return np.asarray(np.mean(by_task, axis=0))
+
+
+def _tasks(of: _Runs) -> list[np.ndarray]:
+    """(I,) bool for each task: its items."""
+    return [of.task == task for task in np.unique(of.task)]
+
+
+def _gain(found: _Runs, reference: _Runs, measure: Measure) -> dict[str, float]:
+    sign = 1.0 if measure == "accuracy" else -1.0
+    difference = sign * (found.values - reference.values)
+    by_seed, by_item = _measure(difference, found), difference.mean(axis=0)
+    seeds, gain = len(by_seed), float(by_seed.mean())
+    if seeds < FEWEST_SEEDS:
+        return {f"{measure}_gain": gain, **{f"{measure}_{what}": np.nan for what in ("gain_low", "gain_high", "p")}}
+    parts = [(by_seed.var(ddof=1) / seeds, seeds - 1)]  # variances and their degrees of freedom
+    tasks = _tasks(found)
+    for own in tasks:  # a mean for each unit of size is a ratio, whose error is that of its residuals
+        size, count = found.size[own], int(own.sum())
+        residuals = by_item[own] - by_item[own].sum() / size.sum() * size
+        if count > 1:
+            parts.append((count / (count - 1) * np.square(residuals / size.sum()).sum() / len(tasks) ** 2, count - 1))
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return {f"{measure}_gain{end}": gain for end in ("", "_low", "_high")} | {f"{measure}_p": float(gain == 0)}
+    dof = variance**2 / sum(part**2 / own for part, own in parts)
+    error = float(np.sqrt(variance))
+    reach = float(student.ppf(0.975, dof)) * error
+    return {
+        f"{measure}_gain": gain,
+        f"{measure}_gain_low": gain - reach,
+        f"{measure}_gain_high": gain + reach,
+        f"{measure}_p": 2 * float(student.sf(abs(gain) / error, dof)),
+    }

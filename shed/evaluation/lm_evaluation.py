@@ -1,0 +1,123 @@
+"""Evaluation through lm-eval on local task files: accuracy and loss, each with a standard error, without a hub.
+
+In: a model and the dev and test records. Out: a table with a row for each item.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from shed.data.records import Record
+from shed.evaluation.named_tasks import Item, cross_entropy, evaluate_named
+from shed.models.encoding import Encoder
+from shed.models.loading import load_language_model
+from shed.models.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from shed.evaluation.packed_lm import PackedLM
+
+
+def evaluate(
+    spec: ModelSpec,
+    adapter: Path | None,
+    splits: Mapping[str, Sequence[Record]],
+    limit: int | None,
+    batch_size: int,
+    named: Sequence[str],
+) -> pd.DataFrame:
+    """Evaluate a base model, or it with an adapter, on the first `limit` records of each source of each split.
+
+    Args:
+        named: lm-eval tasks of which `limit` items are measured, too, as of the split test; see `shed.evaluation.named_tasks`.
+
+    Returns:
+        A row for each item: `task` (split_source), `id`, `correct` (0 or 1; NaN where the record has no options; the option
+        with the highest log-likelihood per character, lm-eval's acc_norm), `nats` (of the right response), `tokens`, and
+        `choice_nats` (the cross-entropy over the options, whose scores are their log-likelihoods per character, as in the
+        utility `choice_loss`; NaN where there are none).
+    """
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    from shed.evaluation.packed_lm import PackedLM
+
+    loaded = load_language_model(spec)
+    encoder = loaded.encoder
+    lm = PackedLM(
+        pretrained=_with_adapter(loaded.model, adapter),
+        tokenizer=encoder.tokenizer,
+        batch_size=batch_size,
+        max_length=spec.max_tokens,
+    )
+    groups: dict[str, list[Record]] = {}
+    for split, records in splits.items():
+        for record in records:
+            groups.setdefault(f"{split}_{record.source}", []).append(record)
+    tasks = {name: records[:limit] for name, records in sorted(groups.items())}
+    items = [*_run(lm, tasks, encoder), *evaluate_named(lm, named, encoder, limit)]
+    return pd.DataFrame(items, columns=list(Item._fields))
+
+
+def _run(lm: "PackedLM", tasks: dict[str, list[Record]], encoder: Encoder) -> list[Item]:
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    results = simple_evaluate(
+        model=lm,
+        tasks=[_task(name, records, encoder) for name, records in tasks.items()],
+        task_manager=TaskManager(include_defaults=False),
+        bootstrap_iters=0,
+        log_samples=True,
+    )
+    rows: list[Item] = []
+    for name, samples in results["samples"].items():
+        for sample in samples:
+            document = sample["doc"]
+            nats = [-float(scored[0]) for scored in sample["filtered_resps"]]
+            right, correct, choice_nats = 0, np.nan, np.nan
+            if document["choices"]:
+                right, correct = document["answer"], float(sample["acc_norm"])
+                choice_nats = cross_entropy(nats, document["choices"], right)
+            tokens = len(encoder.response_tokens(document["response"]))
+            rows.append(Item(name, document["id"], correct, nats[right], tokens, choice_nats))
+    return rows
+
+
+def _task(name: str, records: list[Record], encoder: Encoder) -> Any:
+    """An lm-eval task over these records, from the local file for records with options, or without."""
+    from datasets import Dataset
+    from lm_eval.api.task import ConfigurableTask
+
+    file = "choice.yaml" if all(record.choices for record in records) else "response.yaml"
+    documents = Dataset.from_list(
+        [
+            {
+                "id": record.id,
+                "prompt": encoder.prompt_text(record),
+                "response": record.response,
+                "choices": list(record.choices) if file == "choice.yaml" else [],
+                "answer": record.answer if file == "choice.yaml" else None,
+            }
+            for record in records
+        ]
+    )
+    config = yaml.safe_load((files("shed.evaluation") / "tasks" / file).read_text(encoding="utf-8"))
+    config |= {"task": name, "custom_dataset": lambda: {"test": documents}, "target_delimiter": encoder.delimiter}
+    return ConfigurableTask(config=config)
+
+
+def _with_adapter(model: "PreTrainedModel", adapter: Path | None) -> "PreTrainedModel":
+    if adapter is None:
+        return model
+    import torch
+    from peft import PeftModel
+
+    tuned = PeftModel.from_pretrained(model, str(adapter))
+    # in a narrow dtype a merged weight is rounded, and small changes are lost
+    return tuned.merge_and_unload() if model.dtype == torch.float32 else tuned.get_base_model()

@@ -1,0 +1,85 @@
+"""lm-eval's own tasks, by their names (mmlu, arc_challenge) or from a task file: data and prompts are the task's.
+
+In: a model for lm-eval and names. Out: a row for each item, as for the local tasks.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+from shed.common.errors import ShedError
+from shed.models.encoding import Encoder
+
+if TYPE_CHECKING:
+    from shed.evaluation.packed_lm import PackedLM
+
+
+class Item(NamedTuple):
+    """One evaluated item; for its values see `shed.evaluation.lm_evaluation.evaluate`."""
+
+    task: str
+    id: str
+    correct: float
+    nats: float
+    tokens: int
+    choice_nats: float
+
+
+def cross_entropy(nats: Sequence[float], options: Sequence[str], right: int) -> float:
+    """In nats, over the options of a question, which are scored by their log-likelihoods per character."""
+    scores = -np.asarray(nats) / np.array([max(1, len(option)) for option in options])
+    return float(logsumexp(scores) - scores[right])
+
+
+def evaluate_named(lm: "PackedLM", names: Sequence[str], encoder: Encoder, limit: int | None) -> list[Item]:
+    """Items of tasks of multiple choice, the task being `test_` and its name.
+
+    A group (mmlu has 57 subjects) is one task here, of all its items; `limit` is for each of its parts.
+
+    Raises:
+        ShedError: no task has this name, its data cannot be loaded, or it is not of multiple choice.
+    """
+    if not names:
+        return []
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager()
+    items: list[Item] = []
+    for name in names:
+        try:
+            results = simple_evaluate(
+                model=lm,
+                tasks=[name],
+                task_manager=manager,
+                limit=limit,
+                apply_chat_template=encoder.form == "chat",
+                bootstrap_iters=0,
+                log_samples=True,
+            )
+        except KeyError as error:
+            raise ShedError(
+                f"lm-eval has no task {name!r}; `python -m lm_eval ls tasks` prints their names", "tasks"
+            ) from error
+        except OSError as error:
+            raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
+        for part, samples in results["samples"].items():
+            items += [_item(name, part, sample, encoder) for sample in samples]
+    return items
+
+
+def _item(name: str, part: str, sample: dict[str, Any], encoder: Encoder) -> Item:
+    scored = next((sample[metric] for metric in ("acc_norm", "acc") if metric in sample), None)
+    target = sample["target"]
+    if scored is None or not isinstance(target, int):
+        raise ShedError(
+            f"the task {part} is not multiple choice with one right answer, and only such tasks are measured", "tasks"
+        )
+    nats = [-float(np.ravel(response)[0]) for response in sample["filtered_resps"]]
+    options = [option for _, option in sample["arguments"]]
+    tokens = encoder.tokens(options[target])
+    task = f"test_{name.rsplit('/', 1)[-1].removesuffix('.yaml')}"
+    entropy = cross_entropy(nats, [option.strip() for option in options], target)
+    return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], len(tokens), entropy)

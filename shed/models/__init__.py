@@ -1,0 +1,1 @@
+"""Models: how they are named, loaded, and given text."""

@@ -1,0 +1,1 @@
+"""Selection: clusters, their scores, signals of single records, and the samplers that choose rows."""

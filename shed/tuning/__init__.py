@@ -1,0 +1,1 @@
+"""The final tuning on the selected rows."""

@@ -1,0 +1,210 @@
+"""The final tuning: LoRA with peft and transformers' Trainer on the selected rows, loss on the response alone.
+
+In: records, a model, settings. Out: an adapter folder (safetensors and a model card) and the loss of each step.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import DataCollatorForSeq2Seq, PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+
+from shed.common.atomic_io import replacing
+from shed.common.errors import DivergenceError, ShedError
+from shed.data.records import Record
+from shed.models.encoding import Encoded, cut_counts
+from shed.models.loading import load_language_model
+from shed.models.parallel import Cores
+from shed.models.specs import LoraSettings, ModelSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100  # the label that no loss is computed of
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """LoRA on every layer, and AdamW with a linear rise and fall of the learning rate, whose peak is `lr`."""
+
+    lora: LoraSettings
+    lr: float
+    warmup_ratio: float
+    batch_size: int
+    epochs: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What tuning yields.
+
+    Attributes:
+        losses: `step` and `loss`, in nats per response token.
+        metrics: counts and totals, flat.
+    """
+
+    losses: pd.DataFrame
+    metrics: dict[str, float | int]
+
+
+def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettings, adapter: Path, about: str) -> TuningResult:
+    """Tune and save the adapter; `about` says in the model card how its rows were selected.
+
+    Raises:
+        ShedError: a record cannot be tuned on, no module has the given names, or the loss is NaN or infinite.
+    """
+    loaded, lora = load_language_model(model), settings.lora
+    encoded = loaded.encoder.encode_all(records, end=True)
+    torch.manual_seed(settings.seed)
+    config = LoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, target_modules=list(lora.modules), lora_dropout=0.0, task_type="CAUSAL_LM"
+    )
+    try:
+        tuned = get_peft_model(loaded.model, config)
+    except ValueError as error:
+        raise ShedError(f"the model has no linear layers named {', '.join(lora.modules)}", "LoRA modules") from error
+    steps = -(-len(encoded) // settings.batch_size) * settings.epochs
+    with TemporaryDirectory() as scratch:
+        trainer = _ResponseTrainer(
+            model=tuned,
+            args=TrainingArguments(
+                output_dir=scratch,
+                per_device_train_batch_size=settings.batch_size,
+                num_train_epochs=settings.epochs,
+                learning_rate=settings.lr,
+                warmup_steps=round(settings.warmup_ratio * steps),
+                lr_scheduler_type="linear",
+                seed=settings.seed,
+                train_sampling_strategy="group_by_length",
+                logging_steps=1,
+                logging_nan_inf_filter=False,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=not sys.stderr.isatty(),
+                remove_unused_columns=False,
+                dataloader_pin_memory=False,
+                bf16=torch.cuda.is_available(),
+            ),
+            train_dataset=[_example(one) for one in encoded],
+            data_collator=_collator(loaded.encoder.tokenizer),
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.remove_callback(ProgressCallback)
+        if sys.stderr.isatty():
+            trainer.add_callback(_QuietBar)
+        trainer.train()
+    logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+    losses = pd.DataFrame({"step": [entry["step"] for entry in logged], "loss": [entry["loss"] for entry in logged]})
+    broken = losses.loc[~np.isfinite(losses["loss"]), "step"]
+    if len(broken):
+        raise DivergenceError(f"the loss is not finite from step {broken.min()} on")
+    saved = tuned.peft_config["default"]  # as it will be read on any machine: no path, no order that changes by run
+    saved.base_model_name_or_path, saved.target_modules = model.name, sorted(lora.modules)
+    with replacing(adapter) as temporary:
+        tuned.save_pretrained(temporary, save_embedding_layers=False)
+        (temporary / "README.md").write_text(_card(model.name, about, settings, len(records)), encoding="utf-8")
+    tokens = sum(len(one.tokens) for one in encoded)
+    return TuningResult(
+        losses,
+        {
+            "rows": len(records),
+            "steps": len(losses),
+            "tokens": tokens,
+            "response_tokens": sum(one.response_length for one in encoded),
+            "trainable_parameters": sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+            "loss_first": float(losses["loss"].iloc[0]),
+            "loss_last": float(losses["loss"].tail(max(1, len(losses) // 10)).mean()),
+            **cut_counts(encoded, model.max_tokens),
+        },
+    )
+
+
+class _QuietBar(ProgressCallback):  # type: ignore[misc]
+    """The progress bar without a printed line for each step; the losses go into a file."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+
+class _ResponseTrainer(Trainer):  # type: ignore[misc]
+    """The vocabulary head, as large as a quarter of a small model, runs on response positions alone; each core has a part."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cores = Cores(self.args.device)
+
+    def training_step(self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None) -> torch.Tensor:
+        if self._cores.count == 1:
+            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        lengths, answered = inputs["attention_mask"].sum(1).numpy(), inputs["labels"] != IGNORED
+
+        def part(rows: list[int]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+            own = {name: values[rows, : lengths[rows].max()] for name, values in inputs.items()}
+            loss = self.compute_loss(model, own) * (answered[rows].sum() / answered.sum())
+            return loss.detach(), torch.autograd.grad(loss, trained)
+
+        model.train()
+        rows = self._cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on short sequences
+            losses, gradients = zip(*self._cores.map(part, rows), strict=True)
+        for parameter, *parts in zip(trained, *gradients, strict=True):
+            parameter.grad = torch.stack(parts).sum(0)
+        return torch.stack(losses).sum()
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        causal = self.accelerator.unwrap_model(model).get_base_model()
+        hidden = causal.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
+        targets = inputs["labels"][:, 1:]
+        answered = targets != IGNORED
+        logits = causal.lm_head(hidden[:, :-1][answered]).float()
+        return torch.nn.functional.cross_entropy(logits, targets[answered])
+
+
+def _example(one: Encoded) -> dict[str, list[int]]:
+    return {
+        "input_ids": list(one.tokens),
+        "labels": [IGNORED] * one.prompt_length + list(one.tokens[one.prompt_length :]),
+    }
+
+
+def _collator(tokenizer: "PreTrainedTokenizerBase") -> DataCollatorForSeq2Seq:
+    """Batches padded on the right; labels are padded by IGNORED."""
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
+
+
+def _card(model: str, about: str, settings: TuningSettings, rows: int) -> str:
+    return f"""---
+base_model: {model}
+library_name: peft
+pipeline_tag: text-generation
+tags: [lora, shed, data-selection]
+---
+# A LoRA adapter for {model}
+
+Tuned by `shed` on {rows} selected rows: {about}.
+
+| setting | value |
+|---|---|
+| rank, alpha | {settings.lora.r}, {settings.lora.alpha} |
+| modules | {", ".join(settings.lora.modules)} |
+| learning rate | {settings.lr}, AdamW, linear with {settings.warmup_ratio:.0%} warm-up |
+| batch, epochs, seed | {settings.batch_size}, {settings.epochs}, {settings.seed} |
+
+Load it with `PeftModel.from_pretrained(base, folder)`, base being the model of this name; for a packaged one,
+`shed.models.loading.load_model("{model}")`. Data, params and code are in the project's `dvc.lock`.
+"""

@@ -1,0 +1,1 @@
+"""Estimators of Shapley scores, one a file, behind the contract of `shed.valuation.estimate`."""

@@ -1,0 +1,1 @@
+"""What several stages read from params and files in the same way."""

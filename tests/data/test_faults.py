@@ -1,0 +1,72 @@
+"""Records that are damaged on purpose, and whether a selection finds them."""
+
+import pandas as pd
+import pytest
+
+from shed.common.errors import ShedError
+from shed.data.faults import Fault, damage, found_by
+from shed.data.records import Record, single_turn
+
+
+@pytest.fixture
+def pool() -> list[Record]:
+    choice = [
+        single_turn(f"which is {i}", f"the number {i}", "choice", f"a {i}", [f"the number {i}", f"the letter {i}"], 0)
+        for i in range(20)
+    ]
+    return choice + [single_turn(f"say {i}", f"{i}", "short", f"b {i}") for i in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["swapped", "wrong_option", "truncated", "duplicate"])
+def test_a_share_of_the_records_is_damaged_in_its_place(pool: list[Record], kind: Fault) -> None:
+    damaged, faults = damage(pool, 0.25, [kind], ["choice"], seed=1)
+    changed = [(old, new) for old, new in zip(pool, damaged, strict=True) if old != new]
+    assert len(changed) == len(faults) == 5
+    assert {new.id for _, new in changed} == set(faults)
+    assert set(faults.values()) == {kind}
+    assert all(old.source == "choice" for old, _ in changed)
+    assert len({record.id for record in damaged}) == len(pool)
+    for old, new in changed:
+        if kind == "swapped":
+            assert new.prompt == old.prompt
+            assert new.response in {record.response for record in pool} - {old.response}
+        if kind == "wrong_option":
+            assert new.response == old.choices[1]
+        if kind == "truncated":
+            assert new.response == "the"
+        if kind == "duplicate":
+            assert new.normalised in {record.normalised for record in pool if record.source == old.source} - {old.normalised}
+
+
+def test_what_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Record]) -> None:
+    damaged, faults = damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2)
+    assert set(faults.values()) == {"swapped"}
+    assert damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2) == (damaged, faults)
+    assert damage(pool, 0.0, ["swapped"], None, seed=2) == (pool, {})
+
+
+def test_faults_that_cannot_be_are_errors(pool: list[Record]) -> None:
+    with pytest.raises(ShedError, match="the pool has no source chioce; it has choice, short"):
+        damage(pool, 0.2, ["swapped"], ["chioce"], seed=1)
+    with pytest.raises(ShedError, match=r"share is 0\.001, which damages none of 40 records"):
+        damage(pool, 0.001, ["swapped"], None, seed=1)
+
+
+def test_scores_that_tell_faults_and_scores_that_do_not() -> None:
+    scores = pd.Series([0.5, 0.4, 0.1, 0.1], index=["a", "b", "c", "d"])
+    ratings = pd.Series([0.5, 0.0, 0.4, 0.1], index=["a", "b", "c", "d"])
+    sources = pd.Series(["x", "y", "x", "y"], index=["a", "b", "c", "d"])
+    assert found_by(scores, ratings, sources, {"c", "d"}, {"selection": ["a", "b"], "random": ["a", "d"]}) == {
+        "faulty_share_of_pool": 0.5,
+        "faulty_share_of_selection": 0.0,
+        "faulty_share_of_random": 0.5,
+        "auroc_of_scores": 1.0,
+        "auroc_of_ratings": 0.5,
+        "auroc_of_ratings_within_sources": 0.5,
+    }
+    assert found_by(scores, ratings, sources, {"a", "c"}, {})["auroc_of_scores"] == 0.375
+    of_one_source = found_by(scores, ratings, sources, {"d"}, {})
+    assert of_one_source["auroc_of_ratings"] == pytest.approx(2 / 3)
+    assert of_one_source["auroc_of_ratings_within_sources"] == 0.0
+    assert found_by(scores, ratings, sources, set(), {})["auroc_of_scores"] is None
+    assert found_by(scores, ratings * float("nan"), sources, {"a"}, {})["auroc_of_ratings"] is None

@@ -1,0 +1,185 @@
+"""lm-eval's numbers, from packed questions: the same as its own model gives, and paired where two models are compared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from datasets import Dataset, DatasetDict
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+
+from shed.common.errors import ShedError
+from shed.evaluation.lm_evaluation import differences, evaluate, headline, summarise
+from shed.models.loading import load_model, load_tokenizer
+from shed.evaluation.packed_lm import PackedLM
+from shed.models.encoding import encode_all
+from shed.data.records import Record, single_turn
+from shed.engine.coalition_trainer import CoalitionTrainer, Regime
+from shed.engine.utility import dev_set
+
+
+def requests(records: list[Record]) -> list[Instance]:
+    pairs = [(f"Question: {r.prompt}\nAnswer:", f" {choice}") for r in records for choice in r.choices]
+    return [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+@pytest.mark.parametrize("max_length", [256, 20])
+def test_packed_questions_score_as_lm_eval_scores_them_one_by_one(
+    tiny_model: str, records: list[Record], batch_size: int, max_length: int
+) -> None:
+    model, tokenizer = load_model(tiny_model), load_tokenizer(tiny_model)
+    ours = PackedLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, max_length=max_length)
+    theirs = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=3, max_length=max_length)
+    got, expected = ours.loglikelihood(requests(records)), theirs.loglikelihood(requests(records), disable_tqdm=True)
+    np.testing.assert_allclose([nats for nats, _ in got], [nats for nats, _ in expected], rtol=1e-4)
+    assert [greedy for _, greedy in got] == [greedy for _, greedy in expected]
+
+
+def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: list[Record]) -> None:
+    free = [single_turn(f"say {i}", "one two", "sayings", f"o{i}") for i in range(3)]
+    items = evaluate(tiny_model, None, {"dev": records, "test": [*records[:5], *free]}, "plain", 200, 4, 2, [])
+    assert items.groupby("task").size().to_dict() == {"dev_counting": 4, "test_counting": 4, "test_sayings": 3}
+    summary = summarise(items)
+    assert summary["dev_counting"]["items"] == 4
+    assert "accuracy" not in summary["test_sayings"]
+    assert headline(summary)["test_accuracy"] == summary["test_counting"]["accuracy"]
+    assert headline(summary)["test_loss"] == pytest.approx(
+        (summary["test_counting"]["loss"] + summary["test_sayings"]["loss"]) / 2
+    )
+    tokens = items[items["task"] == "test_sayings"]["tokens"]
+    assert (tokens == len(" one two")).all()  # bytes are tokens here
+
+
+def test_the_choice_loss_of_an_evaluation_is_what_the_utility_of_that_name_measures(
+    tiny_model: str, records: list[Record]
+) -> None:
+    tokenizer, regime = load_tokenizer(tiny_model), Regime(None, 2, 4, ["q_proj"], "sgd", 0.1, 0.0, 4, 1, "constant", 0.0, 1)
+    dev = dev_set("choice_loss", records, tokenizer, "plain", 200, 512)
+    trainer = CoalitionTrainer(load_model(tiny_model), encode_all(records, tokenizer, "plain", 200, 512, end=True), dev, regime)
+    (utility,) = trainer.utilities(np.zeros((1, len(records))))
+    items = evaluate(tiny_model, None, {"dev": records}, "plain", 200, None, 4, [])
+    assert summarise(items)["dev_counting"]["choice_loss"] == pytest.approx(-utility, rel=1e-4)
+
+
+def task_file(folder: Path, **changes: str | None) -> str:
+    """A task file as lm-eval's users write them, with its data beside it."""
+    rows = [{"question": f"{i}+1?", "choices": [f"{i}", f"{i + 1}"], "answer": 1} for i in range(5)]
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    config = {
+        "task": "sums",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(folder / "rows.jsonl")}, "cache_dir": str(folder)},
+        "output_type": "multiple_choice",
+        "test_split": "test",
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": "{{choices}}",
+        "doc_to_target": "answer",
+        "metric_list": [{"metric": "acc"}],
+    }
+    path = folder / "sums.yaml"
+    path.write_text(
+        yaml.safe_dump({key: value for key, value in (config | changes).items() if value is not None}), encoding="utf-8"
+    )
+    return str(path)
+
+
+@pytest.mark.slow
+def test_a_task_of_lm_eval_stands_beside_the_local_ones(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    items = evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 4, 2, [task_file(tmp_path)])
+    sums = items[items["task"] == "test_sums"]
+    assert sums["id"].tolist() == [f"sums/{i}" for i in range(4)]
+    assert (sums["tokens"] == 2).all()  # a space and a digit: bytes are tokens here
+    assert summarise(items)["test_sums"]["items"] == 4
+
+
+@pytest.mark.slow
+def test_what_lm_eval_does_not_have_or_cannot_measure_so_is_one_line(
+    tiny_model: str, records: list[Record], tmp_path: Path
+) -> None:
+    def run(task: str) -> None:
+        evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 4, 2, [task])
+
+    with pytest.raises(ShedError, match="lm-eval has no task 'arc_chalenge'"):
+        run("arc_chalenge")
+    with pytest.raises(ShedError, match="the data of .*sums.yaml cannot be had"):
+        run(task_file(tmp_path, dataset_path=str(tmp_path / "nothing")))
+    with pytest.raises(ShedError, match="sums is not of multiple choice with one right answer"):
+        run(task_file(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target="it is {{answer}}"))
+
+
+def hub(path: str, name: str, **_: object) -> DatasetDict:
+    """Stands in for the hub: questions in the columns of ARC's and MMLU's data."""
+    if path == "allenai/ai2_arc":
+        options = [{"text": ["yes", "no", "maybe"], "label": labels} for labels in (["A", "B", "C"], ["1", "2", "3"])]
+        rows = [
+            {"question": f"Is {i} odd?", "choices": options[i % 2], "answerKey": options[i % 2]["label"][1]} for i in range(6)
+        ]
+    else:
+        assert path == "cais/mmlu"
+        rows = [
+            {"question": f"{name} {i}?", "choices": ["a", "bc", "d", "e"], "answer": i % 4, "subject": name} for i in range(6)
+        ]
+    return DatasetDict({split: Dataset.from_list(rows) for split in ("train", "validation", "dev", "test")})
+
+
+@pytest.mark.slow
+def test_the_papers_tasks_by_the_names_that_lm_eval_has_for_them(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.load_dataset", hub)
+    items = evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 2, 2, ["arc_challenge", "mmlu"])
+    assert items.groupby("task").size().to_dict() == {"test_arc_challenge": 2, "test_counting": 2, "test_mmlu": 2 * 57}
+    assert items["id"].is_unique
+    assert set(items.loc[items["task"] == "test_arc_challenge", "tokens"]) == {len(" no")}  # bytes are tokens here
+    summary = summarise(items)
+    assert 0 <= summary["test_mmlu"]["accuracy"] <= 1
+    assert summary["test_arc_challenge"]["choice_loss"] > 0
+    assert headline(summary)["test_loss"] == pytest.approx(np.mean([task["loss"] for task in summary.values()]))
+
+
+def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:
+    base = pd.DataFrame(
+        {
+            "task": "test_a",
+            "id": list("wxyz"),
+            "correct": [0.0, 1.0, 0.0, 1.0],
+            "nats": [8.0, 2.0, 6.0, 4.0],
+            "tokens": [4, 1, 3, 2],
+            "choice_nats": [1.5, 1.0, 2.0, 0.5],
+        }
+    )
+    tuned = base.assign(correct=[1.0, 1.0, 0.0, 1.0], nats=base["nats"] - base["tokens"], choice_nats=1.0).iloc[::-1]
+    assert (summarise(base)["test_a"]["loss"], summarise(base)["test_a"]["choice_loss"]) == (2.0, 1.25)
+    change = differences(tuned, base)["test_a"]
+    assert (change["accuracy"], change["loss"], change["choice_loss"]) == (0.25, -1.0, -0.25)
+    assert change["accuracy_stderr"] == pytest.approx(0.25)
+    assert change["loss_stderr"] == 0.0  # every item fell by the same, so the pairs leave no doubt
+    with pytest.raises(ValueError, match="not of the same items"):
+        differences(tuned.iloc[:3], base)
+
+
+def test_the_ratio_stderr_is_that_of_a_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 9, 300)
+    items = pd.DataFrame(
+        {"task": "test_a", "id": range(300), "correct": 1.0, "nats": tokens * rng.gamma(2.0, 1.0, 300), "tokens": tokens}
+    ).assign(choice_nats=1.0)
+    draws = [items.sample(frac=1.0, replace=True, random_state=seed) for seed in range(400)]
+    bootstrap = np.std([draw["nats"].sum() / draw["tokens"].sum() for draw in draws])
+    assert summarise(items)["test_a"]["loss_stderr"] == pytest.approx(bootstrap, rel=0.15)
+
+
+def test_an_adapter_is_what_is_evaluated(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    from shed.tuning.finetuning import TuningSettings, finetune
+
+    settings = TuningSettings(4, 8, ["q_proj", "down_proj"], 0.05, 0.0, 4, 6, 1)
+    finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "all")
+    runs = [
+        evaluate(tiny_model, adapter, {"dev": records}, "plain", 200, None, 4, []) for adapter in (None, tmp_path / "adapter")
+    ]
+    change = differences(runs[1], runs[0])["dev_counting"]
+    assert change["loss"] < -1.0

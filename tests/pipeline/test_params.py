@@ -1,0 +1,101 @@
+"""A params file is checked whole, before anything runs, and a mistake is one line."""
+
+from pathlib import Path
+
+import pytest
+
+from shed.common.errors import ShedError
+from shed.params import load_params, main
+
+
+def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "sampler: top",
+            "samplr: top",
+            "unknown key 'samplr' with value 'top'; did you mean 'sampler'? allowed here: C, sampler",
+        ),
+        (
+            "warmup_ratio: 0.1",
+            "warmup_rate: 0.1",
+            "unknown key 'finetune.warmup_rate' with value 0.1; did you mean 'warmup_ratio'?",
+        ),
+        ("sampler: top", "sampler: best", "sampler is 'best'; it must be 'top', 'qocs', 'qwcs', 'random' or 'full'"),
+        ("C: 32", "C: 1", "C is 1; it must be greater than or equal to 2"),
+        ("C: 32", "C: 32.0", "C is 32.0; it must be a valid integer"),
+        ("C: 32", "C: '32'", "C is '32'; it must be a valid integer"),
+        ("  n: 1", "  n: 33", "score.n is 33, but there are C = 32 clusters to remove; n must be at most C"),
+        ("fraction: 0.1", "fraction: 1.5", "sample.fraction is 1.5; it must be less than or equal to 1"),
+        ("fraction: 0.1", "fraction: null", "set exactly one of sample.fraction and sample.rows"),
+        ("  rows: null", "  rows: 10", "set exactly one of sample.fraction and sample.rows"),
+        ("n_proj]\n  lr: 0.001", "n_proj]\n  lr: yes", "finetune.lr is 'yes'; it must be a valid number"),
+        ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
+        ("sampler: top\n", "", "key 'sampler' is missing"),
+        ("C: 32", "C: [", "not valid YAML"),
+        ("    fte: 11.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
+        ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
+        ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
+        ("warm_rows: 100", "warm_rows: 0", "sampler top takes rows by their ratings, and rate.warm_rows is 0"),
+        (
+            "target_coalitions: 12",
+            "target_coalitions: 19",
+            "fidelity.target_coalitions is 19; it must be at most fidelity.coalitions",
+        ),
+        ("pool_rows: 2000", "pool_rows: 20", "C is 32, but data.pool_rows is 20; C must be at most that"),
+        ("seed: 7", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
+        ("kinds: [swapped, wrong_option, truncated, duplicate]", "kinds: []", "data.faults.kinds is empty; name at least 1"),
+        ("  f: 800.0", "  f: .inf", "sample.f is inf; it must be a finite number"),
+        ("method: metagradient", "method: shapiq", "score.method shapiq plans with score.budget.evaluations: set it, to 4 at"),
+    ],
+)
+def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
+    project_root: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(ShedError) as error:
+        load_params(changed(project_root, tmp_path, old, new))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_exact_scores_are_of_few_clusters(project_root: Path, tmp_path: Path) -> None:
+    path = changed(project_root, tmp_path, "method: metagradient", "method: exact")
+    with pytest.raises(ShedError, match=r"score\.method exact takes at most 12 clusters, and C is 32"):
+        load_params(path)
+
+
+def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
+    with pytest.raises(ShedError, match="Is a directory"):
+        load_params(tmp_path)
+
+
+def test_numbers_as_dvc_writes_them_are_numbers(project_root: Path, tmp_path: Path) -> None:
+    assert load_params(changed(project_root, tmp_path, "n_proj]\n  lr: 0.001", "n_proj]\n  lr: 1e-05")).finetune.lr == 1e-5
+
+
+def test_the_paper_profile_holds_the_papers_settings(project_root: Path) -> None:
+    paper = load_params(project_root / "profiles" / "paper.yaml")
+    assert (paper.C, paper.score.k, paper.score.n) == (3000, 10, 60)
+    assert (paper.finetune.r, paper.finetune.alpha, paper.finetune.epochs, paper.finetune.lr) == (128, 256, 3, 3e-4)
+    assert paper.cluster.proxies_per_cluster == 1
+
+
+def test_records_that_are_not_there_are_one_line(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = changed(project_root, tmp_path, "data/pool.yaml", "my_pool.jsonl")
+    monkeypatch.setattr("sys.argv", ["shed.params", str(path)])
+    monkeypatch.chdir(project_root)
+    with pytest.raises(SystemExit, match=r"^shed: error: data\.pool is 'my_pool\.jsonl'; there is no such file here$"):
+        main()
+    monkeypatch.setattr("sys.argv", ["shed.params"])
+    main()
+    assert "how rows are selected" in capsys.readouterr().out

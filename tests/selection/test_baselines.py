@@ -1,0 +1,27 @@
+"""Baselines rank what is like dev, or long, first."""
+
+import numpy as np
+
+from shed.selection.baselines import baseline_scores
+from shed.data.records import single_turn
+
+
+def test_each_baseline_prefers_what_it_says() -> None:
+    records = [
+        single_turn("where do whales swim", "in the wide blue ocean", "a", "1"),
+        single_turn("how is bread made", "flour", "a", "2"),
+        single_turn("who wrote the play about a prince", "a poet", "a", "3"),
+    ]
+    dev = [single_turn("what animals swim in the ocean", "whales", "d", "1"), single_turn("zzz", "qqq", "d", "2")]
+    embeddings = np.eye(3, dtype=np.float32)
+    scores = baseline_scores(records, dev, embeddings, embeddings[[1, 1]])
+    assert np.argmax(scores["bm25"]) == 0
+    assert np.argmax(scores["cosine"]) == 1
+    assert np.argmax(scores["length"]) == 0
+    assert scores["bm25"][2] < scores["bm25"][0]
+
+
+def test_queries_without_a_known_word_score_nothing() -> None:
+    records = [single_turn("bread", "flour", "a", "1"), single_turn("sea", "fish", "a", "2")]
+    dev = [single_turn("zzz", "qqq", "d", "1")]
+    assert baseline_scores(records, dev, np.eye(2), np.eye(2)[:1])["bm25"].tolist() == [0, 0]

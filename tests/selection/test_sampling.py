@@ -1,0 +1,135 @@
+"""Five samplers over the same ratings and scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shed.common.errors import ShedError
+from shed.selection.sampling import Floor, Sampler, budget, composition, select
+
+
+@pytest.fixture
+def clusters() -> pd.DataFrame:
+    """Three clusters of 10, 4 and 6 rows."""
+    labels = np.repeat([0, 1, 2], [10, 4, 6])
+    return pd.DataFrame(
+        {
+            "id": [f"r{i}" for i in range(20)],
+            "source": np.where(labels == 0, "web", "books"),
+            "cluster": labels,
+            "distance": np.linspace(1, 0, 20),
+            "rating": [(7 * i) % 20 / 100 for i in range(20)],
+        }
+    )
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    return pd.DataFrame({"cluster": [2, 0, 1], "score": [0.5, 0.1, -0.3], "rank": [1, 2, 3]})
+
+
+def picked(
+    clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows: int, f: float = 1.0, seed: int = 0
+) -> pd.DataFrame:
+    return select(clusters, scores, sampler, rows, f, seed)
+
+
+def test_qocs_takes_the_best_cluster_whole_and_of_the_next_the_rows_nearest_its_centre(
+    clusters: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    selection = picked(clusters, scores, "qocs", 8)
+    assert set(selection["id"][:6]) == {f"r{i}" for i in range(14, 20)}
+    assert selection["id"][6:].tolist() == ["r9", "r8"]
+    assert selection["reason"].iloc[0] == "cluster ranked 1, taken whole"
+    assert selection["reason"].iloc[7] == "cluster ranked 2, among its 2 rows nearest the centre"
+    assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
+
+
+def test_top_takes_the_rows_with_the_highest_ratings_whatever_their_cluster(
+    clusters: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    selection = picked(clusters, scores, "top", 4)
+    assert selection["id"].tolist() == ["r17", "r14", "r11", "r8"]
+    assert selection["cluster"].nunique() == 3
+    assert selection["reason"].iloc[1] == "rated 2 of 20, 0.18"
+    floored = select(clusters, scores, "top", 4, 1.0, 0, Floor("source", 1.0))
+    assert floored["source"].value_counts().to_dict() == {"web": 2, "books": 2}
+
+
+def test_qwcs_draws_clusters_in_proportion_to_exp_f_score(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    first = [picked(clusters, scores, "qwcs", 1, f=2.0, seed=seed)["cluster"].iloc[0] for seed in range(1500)]
+    shares = np.bincount(first, minlength=3) / len(first)
+    expected = np.exp(2.0 * np.array([0.1, -0.3, 0.5]))
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.04)
+
+
+@pytest.mark.parametrize("f", [0.0, 1.0, 1e6])
+def test_qwcs_goes_on_when_clusters_run_dry_and_never_takes_a_row_twice(
+    clusters: pd.DataFrame, scores: pd.DataFrame, f: float
+) -> None:
+    selection = picked(clusters, scores, "qwcs", 20, f)
+    assert sorted(selection["id"]) == sorted(clusters["id"])
+
+
+def test_a_sharp_qwcs_is_qocs_in_clusters(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    assert set(picked(clusters, scores, "qwcs", 6, f=1e6)["cluster"]) == {2}
+
+
+def test_random_and_full_do_not_look_at_scores(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    other = scores.assign(score=-scores["score"], rank=[3, 2, 1])
+    assert picked(clusters, scores, "random", 5)["id"].tolist() == picked(clusters, other, "random", 5)["id"].tolist()
+    assert picked(clusters, scores, "random", 5)["id"].is_unique
+    assert picked(clusters, scores, "full", 5)["id"].tolist() == clusters["id"].tolist()
+
+
+def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
+    assert budget(2000, 0.1, None) == 200
+    assert budget(2000, None, 7) == 7
+    with pytest.raises(ShedError, match=r"sample\.rows is 21, but the pool has 20 rows"):
+        budget(20, None, 21)
+    with pytest.raises(ShedError, match="which of 20 rows is none"):
+        budget(20, 0.01, None)
+
+
+@pytest.mark.parametrize("sampler", ["top", "qocs", "qwcs", "random"])
+def test_a_floor_keeps_the_best_rows_of_every_source_and_the_sampler_takes_the_rest(
+    clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler
+) -> None:
+    few = clusters.assign(source=["rare"] * 2 + ["web"] * 8 + ["books"] * 10)  # `rare` is of the second cluster, far out
+    free = select(few, scores, sampler, 9, 1e6, 0)
+    assert "rare" not in set(free["source"]) or sampler != "qocs"
+    floored = select(few, scores, sampler, 9, 1e6, 0, Floor("source", 0.7))
+    kept = floored[floored["reason"].str.contains("floor")]
+    assert kept["source"].value_counts().to_dict() == {"rare": 2, "web": 2, "books": 2}
+    assert len(floored) == 9
+    assert floored["id"].is_unique
+    rest = floored[~floored["reason"].str.contains("floor")]["id"].tolist()
+    assert rest == [id for id in select(few, scores, sampler, 20, 1e6, 0)["id"] if id not in set(kept["id"])][:3]
+
+
+def test_a_group_smaller_than_its_part_of_the_floor_gives_all_it_has(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    floored = select(clusters, scores, "qocs", 18, 1.0, 0, Floor("cluster", 1.0))
+    assert floored["cluster"].value_counts().to_dict() == {0: 8, 2: 6, 1: 4}
+
+
+def test_a_floor_of_less_than_a_row_for_each_group_is_an_error(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    with pytest.raises(ShedError, match=r"sample\.floor of 0\.1 of 8 rows is less than one for each of 3 clusters"):
+        select(clusters, scores, "qocs", 8, 1.0, 0, Floor("cluster", 0.1))
+
+
+def test_reasons_count_the_floors_rows_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    floored = select(clusters, scores, "qocs", 10, 1.0, 0, Floor("cluster", 0.7)).set_index("id")["reason"]
+    assert floored["r14"] == "cluster ranked 1, taken whole"
+    assert floored["r19"] == "one of 2 that the floor keeps of cluster 2"
+    assert floored.iloc[:6].str.contains("floor").all()
+    assert select(clusters, scores, "random", 9, 1.0, 0, Floor("cluster", 0.7))["reason"].iloc[-1] == "one of 3 random rows"
+
+
+def test_composition_counts_what_is_left_out_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    assert composition(picked(clusters, scores, "qocs", 6), clusters) == {
+        "rows": 6,
+        "clusters": 1,
+        "score_mean": pytest.approx(0.5),
+        "share_books": 1.0,
+        "share_web": 0.0,
+    }

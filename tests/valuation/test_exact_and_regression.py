@@ -1,0 +1,122 @@
+"""Exact values by subsets equal the definition by orders; regression reaches them with far fewer evaluations than removal."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from table_game import Fixed, TableGame, games, last, play
+
+from shed.common.errors import ShedError
+from shed.valuation.estimators.exact import Exact
+from shed.valuation.estimators.regression import Regression
+from shed.valuation.estimators.removal import Removal
+
+
+class NoisyGame:
+    """Forty players with additive and pairwise effects, so that the Shapley values are known, and noise that a coalition keeps."""
+
+    players = 40
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(5)
+        self._single = rng.standard_normal(self.players)
+        pair = np.triu(rng.standard_normal((self.players, self.players)), 1) / 8
+        self._pair = pair
+        self.shapley = self._single + (pair.sum(axis=0) + pair.sum(axis=1)) / 2
+        self.asked = 0
+
+    def value(self, coalitions: np.ndarray) -> np.ndarray:
+        self.asked += len(coalitions)
+        noise = [np.random.default_rng(list(np.packbits(coalition))).normal(0, 0.3) for coalition in coalitions]
+        return coalitions @ self._single + np.einsum("mi,ij,mj->m", coalitions, self._pair, coalitions) + np.array(noise)
+
+
+@given(games)
+def test_exact_is_the_mean_over_all_orders(game: TableGame) -> None:
+    np.testing.assert_allclose(last(Exact(), game).scores, game.exact(), atol=1e-9)
+
+
+def test_exact_refuses_what_would_take_for_ever() -> None:
+    game = TableGame(np.zeros(2))
+    game.players = 13
+    with pytest.raises(ShedError, match="exact takes at most 12 players, and the game has 13"):
+        last(Exact(), game)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=6), st.integers(0, 99))
+def test_regression_is_exact_on_additive_games(values: list[float], seed: int) -> None:
+    additive = TableGame(np.array([sum(v for i, v in enumerate(values) if s >> i & 1) for s in range(2 ** len(values))]))
+    np.testing.assert_allclose(last(Regression(seed), additive, 60).scores, values, atol=1e-3)
+
+
+def test_regression_converges_to_exact_values_and_keeps_their_sum() -> None:
+    game = TableGame(np.random.default_rng(1).standard_normal(64))
+    estimate = last(Regression(seed=0), game, 1202)
+    assert (np.abs(estimate.scores - last(Exact(), game).scores) < 4 * estimate.stderr).all()
+    assert estimate.stderr.max() < 0.2
+    assert estimate.scores.sum() == pytest.approx(estimate.v_all - estimate.v_none)
+
+
+def test_at_a_fifth_of_the_evaluations_regression_is_at_least_as_good_as_removal() -> None:
+    game = NoisyGame()
+    few = play(Regression(seed=0), game, 5 * game.players + 2)
+    many = play(Removal(n=1, k=26, seed=0), NoisyGame())
+    agreement = [spearmanr(outcome.estimate.scores, game.shapley).statistic for outcome in (few, many)]
+    assert many.cost.evaluations >= 4.8 * few.cost.evaluations
+    assert agreement[0] >= agreement[1] - 0.005
+    assert agreement[0] > 0.95
+
+
+@pytest.mark.parametrize("evaluations", [12, 42, 102, 202, 402])
+def test_its_standard_errors_are_of_the_size_of_its_errors(evaluations: int) -> None:
+    game = NoisyGame()
+    estimates = [last(Regression(seed), game, evaluations) for seed in range(5)]
+    errors = np.array([estimate.scores - game.shapley for estimate in estimates])
+    assert np.sqrt((errors**2).mean()) == pytest.approx(np.mean([estimate.stderr.mean() for estimate in estimates]), rel=0.5)
+
+
+def test_with_few_evaluations_it_shrinks_and_says_so() -> None:
+    estimate = last(Regression(seed=0), NoisyGame(), 42)
+    assert len(estimate.notes) == 1
+    assert estimate.notes[0].startswith(
+        "42 evaluations for 40 players are fewer than 200: scores are shrunk towards equal shares, by"
+    )
+    assert last(Regression(seed=0), NoisyGame(), 202).notes == ()
+
+
+def test_more_evaluations_add_to_fewer() -> None:
+    few, many = (TableGame(np.arange(256.0)) for _ in range(2))
+    last(Regression(seed=3), few, 20)
+    last(Regression(seed=3), many, 40)
+    assert few.asked < many.asked
+
+
+def test_the_budget_is_used_to_its_end_and_an_odd_one_is_rounded_down() -> None:
+    for evaluations in (12, 37, 64):
+        assert play(Regression(seed=0), NoisyGame(), evaluations).cost.evaluations == 2 * (evaluations // 2)
+
+
+def test_banzhaf_scores_are_mean_marginals_over_all_coalitions_of_the_others() -> None:
+    game = TableGame(np.random.default_rng(2).standard_normal(32))
+    others = [[s for s in range(32) if not s >> i & 1] for i in range(5)]
+    banzhaf = [np.mean([game.utilities[s | 1 << i] - game.utilities[s] for s in others[i]]) for i in range(5)]
+    estimates = [last(Regression(seed, weighting="banzhaf"), game, 30).scores for seed in range(20)]
+    np.testing.assert_allclose(np.mean(estimates, axis=0), banzhaf, atol=0.15)
+
+
+def test_a_surrogate_leaves_less_to_pay_for() -> None:
+    game = NoisyGame()
+    alone = last(Regression(seed=0), game, 42)
+    surrogate = Fixed(game.shapley * 3 + np.random.default_rng(1).normal(0, 1, game.players))
+    helped = last(Regression(seed=0, surrogate=surrogate), game, 42)
+    error = [np.abs(estimate.scores - game.shapley).mean() for estimate in (alone, helped)]
+    assert error[1] < 0.6 * error[0]
+    assert helped.scores.sum() == pytest.approx(helped.v_all - helped.v_none)
+    assert "shrunk towards the surrogate" in helped.notes[0]
+
+
+def test_a_surrogate_that_is_wrong_is_overruled_by_enough_evaluations() -> None:
+    game = NoisyGame()
+    wrong = Fixed(np.random.default_rng(1).standard_normal(game.players))
+    assert spearmanr(last(Regression(seed=0, surrogate=wrong), game, 402).scores, game.shapley).statistic > 0.95

@@ -1,0 +1,95 @@
+"""Ratings: what a further step on a record does to dev utility, after a warm start."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from shed.common.errors import ShedError
+from shed.models.loading import load_model, load_tokenizer
+from shed.models.encoding import encode_all
+from shed.valuation.ratings import Rated, rate
+from shed.data.records import Record, single_turn
+from shed.engine.coalition_trainer import CoalitionTrainer, Regime
+from shed.engine.utility import Kind, dev_set
+
+REGIME = Regime(
+    depth=None,
+    r=2,
+    alpha=4,
+    modules=["q_proj", "down_proj"],
+    optimizer="frozen_adam",
+    lr=0.01,
+    momentum=0.9,
+    batch_size=4,
+    epochs=2,
+    schedule="linear",
+    warmup=0.1,
+    seed=3,
+)
+
+
+def rated(model: str, pool: list[Record], dev: list[Record], utility: Kind | None = None, regime: Regime = REGIME) -> Rated:
+    return rate(pool, dev, model, "plain", 200, utility, regime, warm_rows=6)
+
+
+@pytest.mark.parametrize("utility", ["dev_loss", "choice_loss"])
+def test_a_rating_is_what_a_small_step_on_the_record_does_to_dev_utility(
+    tiny_model: str, records: list[Record], utility: Kind
+) -> None:
+    pool, dev = records[:8], records[8:]
+    ratings = rated(tiny_model, pool, dev, utility).ratings
+    tokenizer = load_tokenizer(tiny_model)
+    encoded = encode_all(pool, tokenizer, "plain", 200, 256, end=True)
+    warm = np.random.default_rng(REGIME.seed).permutation(8)[:6]
+    trainer = CoalitionTrainer(
+        load_model(tiny_model),
+        [encoded[i] for i in warm],
+        dev_set(utility, dev, tokenizer, "plain", 200, 256),
+        dataclasses.replace(REGIME, optimizer="adamw"),
+        encoded,
+    )
+    at, small = trainer.tuned.weights, 1e-4
+    effects = []
+    for i in range(8):
+        lora = at.clone().requires_grad_()
+        loss = trainer.top.member_losses(lora, np.array([6 + i]), np.array([0])).sum()
+        step = small * torch.autograd.grad(loss, lora)[0] / trainer.tuned.roots
+        effects.append(float((trainer.measure(at - step) - trainer.measure(at + step))[0]) / (2 * small))
+    tokens = np.mean([trainer.top.response_tokens(batch) for batch in trainer.batches])
+    np.testing.assert_allclose(ratings, np.array(effects) * REGIME.lr / tokens, rtol=0.1, atol=0.02 * np.abs(ratings).max())
+
+
+def test_wrong_answers_are_rated_below_right_ones(tiny_model: str, records: list[Record]) -> None:
+    wrong = [single_turn(record.prompt, "no", "counting", f"wrong {i}") for i, record in enumerate(records[6:])]
+    found = rated(tiny_model, [*records[:6], *wrong], records)
+    assert found.metrics["utility"] == "choice_loss"
+    assert found.ratings[:6].min() > found.ratings[6:].max()
+
+
+def test_a_dev_set_with_a_free_answer_is_rated_by_its_loss(tiny_model: str, records: list[Record]) -> None:
+    free = single_turn("say it", "now", "talk", "file 7")
+    found = rated(tiny_model, records[:8], [*records[8:], free])
+    assert found.metrics["utility"] == "dev_loss"
+    assert found.metrics["rated"] == 8
+    assert float(found.metrics["token_passes"]) > 0
+    with pytest.raises(ShedError, match=r"utility is choice_loss, but 1 of 5 dev records have no choices"):
+        rated(tiny_model, records[:8], [*records[8:], free], "choice_loss")
+
+
+def test_the_same_seed_gives_the_same_ratings(tiny_model: str, records: list[Record]) -> None:
+    one, again = (rated(tiny_model, records[:8], records[8:]).ratings for _ in range(2))
+    np.testing.assert_array_equal(one, again)
+
+
+def test_a_warm_start_of_nothing_or_of_one_step_is_refused(tiny_model: str, records: list[Record]) -> None:
+    with pytest.raises(ShedError, match=r"rate\.warm_rows is 0"):
+        rate(records[:8], records[8:], tiny_model, "plain", 200, None, REGIME, warm_rows=0)
+    with pytest.raises(ShedError, match=r"a single step; raise rate\.warm_rows"):
+        rate(records[:8], records[8:], tiny_model, "plain", 200, None, dataclasses.replace(REGIME, epochs=1), warm_rows=3)
+
+
+def test_a_warm_start_that_diverges_is_one_line(tiny_model: str, records: list[Record]) -> None:
+    with pytest.raises(ShedError, match=r"after the warm start .* it diverged; lower score\.tuning\.lr"):
+        rated(tiny_model, records[:8], records[8:], regime=dataclasses.replace(REGIME, lr=1e30))
