@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: repro test check lock figure benchmark clean
+.PHONY: repro test check lock docs figure benchmark clean
 
 repro: .venv/installed
 	python -m shed.params >/dev/null
@@ -17,8 +17,12 @@ check: .venv/installed
 	ruff format --check .
 	mypy
 
-figure: .venv/installed  ## docs/scores.svg from the current scores
-	python docs/draw_scores.py
+docs: .venv/installed  ## tables, numbers and pictures in README.md and docs/, from committed results
+	python -m tools.doc_tables
+
+figure: .venv/installed  ## docs/results.svg and docs/scores.svg, from committed results
+	python -m tools.draw_results
+	python -m tools.draw_scores
 
 benchmark: .venv/installed  ## benchmarks/evaluation_cost.json, on the current pipeline
 	python -m benchmarks.evaluation_cost

@@ -1,1 +1,1 @@
-"""Benchmarks: programs that print what the documents claim, with their committed JSON results."""
+"""Benchmarks of speed and memory: programs with their committed JSON results."""

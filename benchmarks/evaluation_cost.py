@@ -1,11 +1,11 @@
-"""What one evaluation of a coalition costs: the naive protocol against this engine, in one run, on the same coalitions.
+"""What one evaluation of a coalition costs: the naive protocol against this engine, on the same coalitions.
 
-Usage, after `make repro`: python -m benchmarks.evaluation_cost. Writes benchmarks/evaluation_cost.json.
+In: the pool, its clusters and dev, after `make repro`. Out: benchmarks/evaluation_cost.json. Run it by `make benchmark`.
 
 Each coalition is half of the default pipeline's proxies. The naive protocol starts a process, loads the model, tunes all
 layers and generates answers for the dev records. The engine is measured on the top four layers and at full depth, with one
-coalition at a time and with as many together as scoring and the audit have, each counting its part of their time; its
-set-up (loading, hidden states below the tuned layers) is paid once for all evaluations and given apart.
+coalition at a time and with as many together as scoring and the audit have, each counting its part of their time. The
+engine's set-up (loading, hidden states below the tuned layers) is needed once for all evaluations, and is given separately.
 """
 
 import json
@@ -22,14 +22,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from experiments.shared.games import scoring_regime
 from shed.common.atomic_io import write_json
-from shed.models.loading import has_fast_bfloat16, load_model, load_tokenizer, locate
-from shed.params import load_params
-from shed.models.encoding import encode_all, render_prompt
 from shed.data.records import Record, read_records
-from shed.valuation.game import TOGETHER
-from shed.engine.coalition_trainer import CoalitionTrainer, Regime
+from shed.engine.coalition_trainer import COALITIONS_AT_ONCE, CoalitionTrainer
 from shed.engine.utility import dev_set
+from shed.models.encoding import Encoder
+from shed.models.loading import has_fast_bfloat16, load_language_model, load_tokenizer, locate
+from shed.params import load_params
+from stages.shared.model import model_spec
 
 ROUNDS = 3
 DEPTHS = (4, None)
@@ -43,12 +44,13 @@ def main() -> None:
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     dtype = "bfloat16" if has_fast_bfloat16() else "float32"
     rng = np.random.default_rng(0)
-    rounds = [np.stack([rng.permutation(len(proxies)) < len(proxies) // 2 for _ in range(TOGETHER)]) for _ in range(ROUNDS)]
+    halves = [rng.permutation(len(proxies)) < len(proxies) // 2 for _ in range(ROUNDS * COALITIONS_AT_ONCE)]
+    rounds = np.reshape(halves, (ROUNDS, COALITIONS_AT_ONCE, -1))
     built = {depth: engine(proxies, dev, depth) for depth in DEPTHS}
     engines = {
         f"engine_depth_{depth or 'all'}{'_alone' if count == 1 else ''}": (built[depth], count)
         for depth in DEPTHS
-        for count in (TOGETHER, 1)
+        for count in (COALITIONS_AT_ONCE, 1)
     }
     seconds: dict[str, list[float]] = {name: [] for name in ("naive", *engines)}
     flops: dict[str, list[float]] = {name: [] for name in engines}
@@ -67,7 +69,7 @@ def main() -> None:
         "proxies": len(proxies),
         "dev_records": len(dev),
         "rounds": ROUNDS,
-        "coalitions_together": TOGETHER,
+        "coalitions_together": COALITIONS_AT_ONCE,
         "seconds_per_evaluation": {name: median(times) for name, times in seconds.items()},
         "times_faster_than_naive": {
             name: median(a / b for a, b in zip(seconds["naive"], seconds[name], strict=True)) for name in engines
@@ -98,14 +100,12 @@ def engine(proxies: list[Record], dev: list[Record], depth: int | None) -> Engin
     """The engine at this depth."""
     params = load_params()
     began = time.perf_counter()
-    model, tokenizer = load_model(params.model.name), load_tokenizer(params.model.name)
-    limit = model.config.max_position_embeddings
-    members = encode_all(proxies, tokenizer, params.model.prompt, params.model.max_tokens, limit, end=True)
-    measured = dev_set(params.score.utility, dev, tokenizer, params.model.prompt, params.model.max_tokens, limit)
+    loaded = load_language_model(model_spec(params))
+    model, encoder = loaded.model, loaded.encoder
+    members, measured = encoder.encode_all(proxies, end=True), dev_set(params.score.utility, dev, encoder)
     layers = [m for layer in model.model.layers[-(depth or 0) :] for m in layer.modules() if isinstance(m, torch.nn.Linear)]
     weights, head = sum(m.weight.numel() for m in layers), model.lm_head.weight.numel()
-    regime = Regime(**(params.score.tuning.model_dump() | {"depth": depth}), seed=params.score.seed)
-    trainer = CoalitionTrainer(model, members, measured, regime)
+    trainer = CoalitionTrainer(model, members, measured, scoring_regime(depth=depth))
     answers = sum(sequence.response_length for sequence in measured.sequences)
     return Engine(trainer, answers, weights, head, time.perf_counter() - began)
 
@@ -118,7 +118,7 @@ def flop(engine: Engine, coalition: np.ndarray) -> float:
     """
     trainer = engine.trainer
     tuned = trainer.regime.epochs * trainer.lengths[coalition].sum()
-    answers = trainer.regime.epochs * trainer.top.response_tokens(np.flatnonzero(coalition).tolist())
+    answers = trainer.regime.epochs * trainer.losses.response_tokens(np.flatnonzero(coalition).tolist())
     layers = engine.layer_weights * (2 * tuned + trainer.dev_length)
     return float(2 * (layers + engine.head_weights * (2 * answers + engine.dev_answers)))
 
@@ -137,13 +137,14 @@ def product_peak(dtype: torch.dtype) -> float:
 def naive(members: list[Record], dev: list[Record], dtype: str) -> float:
     """Seconds of a whole process that tunes on these members and generates answers for dev."""
     params = load_params()
-    tokenizer = load_tokenizer(params.model.name)
+    model = params.model
+    encoder = Encoder(load_tokenizer(model.name), "plain", model.max_tokens, model.max_tokens)
     task = {
-        "model": locate(params.model.name),
+        "model": locate(model.name),
         "dtype": dtype,
-        "tuning": params.score.tuning.model_dump(),
-        "members": [(render_prompt(record, "plain", tokenizer), record.response) for record in members],
-        "dev": [(render_prompt(record, "plain", tokenizer), record.response) for record in dev],
+        "tuning": params.regime.model_dump(),
+        "members": [(encoder.prompt_text(record), record.response) for record in members],
+        "dev": [(encoder.prompt_text(record), record.response) for record in dev],
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task.json"

@@ -1,45 +1,42 @@
 """Peak memory of one metagradient run through 300 steps of the packaged model at full depth.
 
-Usage, after `make repro`: python -m benchmarks.long_tuning. Writes benchmarks/long_tuning.json; it takes about ten minutes.
+In: the pool, its clusters and dev, after `make repro`. Out: benchmarks/long_tuning.json. Run it by
+`python -m benchmarks.long_tuning`; it takes about ten minutes.
 
-The 30 shortest proxies are tuned one at a time, for ten epochs. The states of 300 steps would fill more than the 1 GiB that is
-kept, so that the run is cut into segments, which are tuned again on the way back.
+The 30 shortest proxies are tuned on one at a time, for ten epochs. The states of 300 steps would take more than the 1 GiB
+that is kept, so the run is cut into segments, which are tuned again on the way back.
 """
 
 import json
 import resource
 import time
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from experiments.shared.games import scoring_regime
 from shed.common.atomic_io import write_json
-from shed.models.loading import load_model, load_tokenizer
-from shed.params import load_params
-from shed.models.encoding import encode_all
 from shed.data.records import read_records
-from shed.engine.gradients import KEPT_BYTES, metagradient
 from shed.engine.coalition_trainer import CoalitionTrainer
+from shed.engine.gradients import KEPT_BYTES, metagradient
 from shed.engine.utility import dev_set
+from shed.models.loading import load_language_model
+from shed.params import load_params
+from stages.shared.model import model_spec
 
 RECORDS, EPOCHS, DEV_ROWS = 30, 10, 16
-LR = 0.0001  # a tenth of the default's: so many steps of one record each go too far with that
+LR = 0.0001  # a tenth of the default's, with which so many steps of one record each go too far
 
 
 def main() -> None:
-    model = load_params().model
     clusters = pd.read_parquet("data/clusters.parquet")
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[:DEV_ROWS]
-    tokenizer, base = load_tokenizer(model.name), load_model(model.name)
-    limit = base.config.max_position_embeddings
+    loaded = load_language_model(model_spec(load_params()))
     proxies = [record for record, chosen in zip(pool, clusters["proxy"], strict=True) if chosen]
-    encoded = encode_all(proxies, tokenizer, model.prompt, model.max_tokens, limit, end=True)
+    encoded = loaded.encoder.encode_all(proxies, end=True)
     members = sorted(encoded, key=lambda one: len(one.tokens))[:RECORDS]
-    regime = replace(scoring_regime(), lr=LR, batch_size=1, epochs=EPOCHS)
-    measured = dev_set("dev_loss", dev, tokenizer, model.prompt, model.max_tokens, limit)
-    trainer = CoalitionTrainer(base, members, measured, regime)
+    regime = scoring_regime(lr=LR, batch_size=1, epochs=EPOCHS)
+    trainer = CoalitionTrainer(loaded.model, members, dev_set("dev_loss", dev, loaded.encoder), regime)
     began = time.perf_counter()
     (utility,), marginals = metagradient(trainer, np.ones((1, RECORDS)))
     result = {

@@ -1,7 +1,7 @@
-"""One coalition the naive way: a process that loads the model, tunes LoRA in every layer, and generates answers for dev.
+"""One coalition the naive way: a process loads the model, tunes LoRA in every layer, and generates answers for dev.
 
-Usage: python -m benchmarks.naive_evaluation FILE, where FILE is JSON with `model`, `dtype`, `tuning`, and lists of (prompt,
-response) pairs `members` and `dev`. Prints the accuracy. `benchmarks.evaluation_cost` times it.
+In: `python -m benchmarks.naive_evaluation FILE`, where FILE is JSON with `model`, `dtype`, `tuning`, and lists of (prompt,
+response) pairs `members` and `dev`. Out: the accuracy, printed. `benchmarks.evaluation_cost` times it.
 """
 
 import json

@@ -1,0 +1,1 @@
+"""Which selection wins: contenders are selected, tuned on and evaluated, and compared."""

@@ -1,7 +1,7 @@
 """Is one method better than another? Gains of methods over any reference, from the runs that were made.
 
-Usage: python -m experiments.compare.against REFERENCE METHOD [METHOD ...] [--share 0.1]. p-values are corrected for these
-methods.
+In: `python -m experiments.compare.against REFERENCE METHOD [METHOD ...] [--share 0.1]`, and the items of those methods'
+runs. Out: printed tables of dev and test; p-values are corrected for the number of these methods.
 """
 
 import argparse
@@ -10,15 +10,15 @@ import sys
 from experiments.compare.items import items_of
 from experiments.compare.settings import PATH, load_settings, runs
 from experiments.compare.table import markdown
-from shed.evaluation.comparison import compare
 from shed.common.errors import ShedError
+from shed.evaluation.comparison import compare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.compare.against", description="Gains of methods over a reference, on dev and on test."
     )
-    parser.add_argument("reference", help="the method that the others are compared with, qocs for one")
+    parser.add_argument("reference", help="the method that the others are compared with, such as qocs")
     parser.add_argument("methods", nargs="+", metavar="method", help="a method; p-values are corrected for the number of these")
     parser.add_argument("--share", type=float, default=0.1, help="of the pool (default: %(default)s)")
     asked = parser.parse_args()

@@ -1,31 +1,35 @@
-"""Ratings by a dev set of all tasks that are tested: the same pool, warm start and direction, of another dev set.
+"""Ratings by a dev set of all tested tasks: the same pool, warm start and direction, with another dev set.
 
-Of as many records as dev has for rating, each task gives the same share: dev's own from dev, the others from those test
-records that no evaluation reads, after the first `evaluate.limit` of each.
+In: the pool, dev and test records. Out: a rating for each pool record, and what rating took. The dev set has as many records as
+dev has for rating, the same share of each task: dev's own from dev, the others from the test records that no evaluation reads,
+after the first `evaluate.limit` of each.
 """
 
 from itertools import chain
 
 import pandas as pd
 
-from shed.common.errors import ShedError
 from shed.common.atomic_io import write_json, write_table
-from shed.params import Params
+from shed.common.errors import ShedError
 from shed.data.records import Record, read_records
+from shed.params import Params
+from shed.valuation.ratings import rate
 from stages import main
-from stages.rate import rate_as_asked
+from stages.shared.model import model_spec
+from stages.shared.regime import scoring_regime
 
 
 def run(params: Params) -> None:
-    pool = read_records("data/prepared/pool.jsonl")
-    rated = rate_as_asked(params, pool, dev_of_all_tasks(params))
+    pool, settings = read_records("data/prepared/pool.jsonl"), params.rate
+    regime = scoring_regime(params, settings.seed)
+    rated = rate(pool, dev_of_all_tasks(params), model_spec(params), settings.utility, regime, settings.warm_rows)
     table = pd.DataFrame({"id": [record.id for record in pool], "rating": rated.ratings})
     write_table("experiments/compare/ratings_of_all_tasks.parquet", table)
     write_json("experiments/compare/ratings_of_all_tasks.json", rated.metrics)
 
 
 def dev_of_all_tasks(params: Params) -> list[Record]:
-    """As many records as dev has for rating, of each task alike.
+    """As many records as dev has for rating, equally many of each task.
 
     Raises:
         ShedError: evaluation reads all test records, so that none are left.

@@ -1,20 +1,20 @@
-"""What it costs to know which rows to take, by each method: fine-tune equivalents and seconds of the measuring machine.
+"""What it costs to select by each method: fine-tune equivalents, and seconds on the machine that measured them.
 
-In: names of methods, and what signals, ratings and scores were measured to cost. Out: a row for each method.
+In: names of methods, and the measured costs of signals, ratings and scores. Out: a row for each method.
 """
 
 from collections.abc import Iterable
 
 import pandas as pd
 
-from shed.selection.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
 from shed.common.atomic_io import read_json
+from shed.selection.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
 
 NOTHING = {"fte": 0.0, "seconds": 0.0}
 
 
 def costs(methods: Iterable[str]) -> pd.DataFrame:
-    """`method`, `fte` and `seconds`; embedding and clustering the pool are not among them."""
+    """`method`, `fte` and `seconds`; embedding and clustering the pool are not counted."""
     score, signals = read_json("metrics/score.json"), read_json("experiments/compare/signals.json")
     all_tasks = read_json("experiments/compare/ratings_of_all_tasks.json")
     ratings = {"fte": score["ratings_fte"], "seconds": score["ratings_seconds"]}

@@ -1,4 +1,4 @@
-"""The evaluated items of runs, a table for all: what `shed.evaluation.comparison` compares.
+"""The evaluated items of runs in one table, which `shed.evaluation.comparison` compares.
 
 In: runs that were made. Out: their items, with each run's `method`, `fraction` and `seed`.
 """

@@ -1,22 +1,21 @@
-"""One run: its rows are tuned on under its seed, and the model is evaluated.
+"""One run: a model is tuned on its rows under its seed, and evaluated.
 
-Usage: python -m experiments.compare.run NAME
+In: the name of a run, `python -m experiments.compare.run NAME`, and its selection. Out: a row for each evaluated item.
 """
 
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from experiments.compare.settings import PATH
-from shed.common.errors import ShedError
-from shed.evaluation.lm_evaluation import evaluate
+from experiments.shared.runs import tuned_items
 from shed.common.atomic_io import write_table
-from shed.tuning.finetuning import TuningSettings, finetune
-from shed.params import Params
+from shed.common.errors import ShedError
 from shed.data.records import read_records
+from shed.params import Params
 from stages import main
+from stages.shared.model import model_spec
 
 
 def run(params: Params) -> None:
@@ -25,29 +24,9 @@ def run(params: Params) -> None:
     if not path.exists():
         raise ShedError(f"{path}: no such file; a run is METHOD-SHARE-SEED, of those in {PATH}")
     selection = pd.read_parquet(path)
-    pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
-    model, settings = params.model, params.finetune.model_dump() | {"seed": int(selection["seed"].iloc[0])}
-    with TemporaryDirectory() as folder:
-        adapter = Path(folder) / "adapter"
-        finetune(
-            [pool[id] for id in selection["id"]],
-            model.name,
-            model.prompt,
-            model.max_tokens,
-            TuningSettings(**settings),
-            adapter,
-            name,
-        )
-        items = evaluate(
-            model.name,
-            adapter,
-            {split: read_records(f"data/prepared/{split}.jsonl") for split in ("dev", "test")},
-            model.prompt,
-            model.max_tokens,
-            params.evaluate.limit,
-            params.evaluate.batch_size,
-            params.evaluate.tasks,
-        )
+    splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("dev", "test")}
+    ids, seed = selection["id"].tolist(), int(selection["seed"].iloc[0])
+    items = tuned_items(params, model_spec(params), ids, seed, splits, params.evaluate.tasks)
     write_table(f"experiments/compare/runs/{name}.parquet", items)
 
 

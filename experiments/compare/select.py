@@ -1,11 +1,14 @@
-"""Select: the rows of every run, in a file each, so that a run is repeated when its own rows change and not before."""
+"""Select: the rows of every run, in a file of its own, so that a run is repeated only when its own rows change.
+
+In: clusters, ratings, scores and signals. Out: a folder with a table of `id` and `seed` for each run.
+"""
 
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
-from shed.selection.contenders import contend
 from shed.common.atomic_io import replacing, write_table
 from shed.params import Params
+from shed.selection.contenders import contend
 from shed.selection.sampling import budget
 from stages import main
 

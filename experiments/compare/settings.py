@@ -1,4 +1,4 @@
-"""What is compared, from `params.yaml` beside this file, checked like the main pipeline's params.
+"""What is compared. In: `params.yaml` beside this file, checked like the main pipeline's params. Out: the runs.
 
 `python -m experiments.compare.settings` prints the name of every run.
 """
@@ -20,7 +20,7 @@ class Group(Section):
 
 
 class Settings(Section):
-    contenders: Group = Field(description="all methods at one budget, under enough seeds to tell them apart")
+    contenders: Group = Field(description="all methods at one budget, under enough seeds for intervals")
     curve: Group = Field(description="some of them at other budgets")
 
     @model_validator(mode="after")

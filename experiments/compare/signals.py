@@ -1,6 +1,8 @@
-"""Signals: for each pool record a column for each signal that a contender asks for, and what each cost, in FTE and seconds.
+"""Signals: the values by which single-row methods select, and what each method cost.
 
-`rds` and `ifd` both rest on the untuned model's reading of all records, which is made once, and counts for each.
+In: the pool, dev and the embeddings. Out: for each pool record a column for each method that is compared, and the costs in
+FTE and seconds. `rds` and `ifd` both rest on the untuned model's reading of all records, which is done once and counted for
+each.
 """
 
 import time
@@ -10,19 +12,20 @@ import numpy as np
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
-from shed.common.errors import ShedError
 from shed.common.atomic_io import read_array, write_json, write_table
-from shed.valuation.marginals import of_all_records
-from shed.params import Params
-from shed.selection.model_signals import Reading, read
+from shed.common.errors import ShedError
 from shed.data.records import read_records
-from shed.selection.signals import untuned
+from shed.params import Params
+from shed.selection.model_signals import ModelSignals, read
+from shed.selection.signals import signals as untuned_signals
 from shed.valuation.budget import Budget, Cost
 from shed.valuation.estimate import Estimator
 from shed.valuation.estimators.in_run import InRun
 from shed.valuation.estimators.metagradient import Metagradient
+from shed.valuation.marginals import of_all_records
 from stages import main
-from stages.proxy_game import scoring_game
+from stages.shared.games import scoring_game
+from stages.shared.model import model_spec
 
 READ = {"rds", "ifd"}
 
@@ -37,15 +40,15 @@ def run(params: Params) -> None:
     fte: dict[str, float] = {}
 
     @cache
-    def readings() -> tuple[Reading, Reading]:
-        model, began = params.model, time.perf_counter()
-        found = [read(records, model.name, model.prompt, model.max_tokens) for records in (pool, dev)]
+    def readings() -> tuple[ModelSignals, ModelSignals]:
+        spec, began = model_spec(params), time.perf_counter()
+        found = read(pool, spec), read(dev, spec)
         seconds["reading"] = time.perf_counter() - began
         with scoring_game(params, pd.read_parquet("data/clusters.parquet")) as game:
             fte["reading"] = sum(one.tokens for one in found) / game.token_passes
-        return found[0], found[1]
+        return found
 
-    ways = untuned(pool, dev, read_array("data/embeddings.npy"), embedder, readings, params.cluster.seed)
+    ways = untuned_signals(pool, dev, read_array("data/embeddings.npy"), embedder, readings, params.cluster.seed)
     for name in ways.keys() & asked_for:
         if name in READ:
             readings()  # timed by itself
@@ -66,11 +69,11 @@ def run(params: Params) -> None:
 
 
 def marginals(params: Params, estimator: Estimator, budget: Budget) -> tuple[np.ndarray, Cost]:
-    """Every pool record's marginal in the scoring regime (N,), and what that took, now or when it was measured."""
+    """Every pool record's marginal in the scoring regime (N,), and what it cost, now or when it was measured."""
     if params.score.utility == "accuracy":
-        raise ShedError("score.utility accuracy has no gradient, which in_run and metagradient rest on; use choice_loss")
+        raise ShedError("score.utility accuracy has no gradient, and in_run and metagradient need one; use choice_loss")
     clusters = pd.read_parquet("data/clusters.parquet")
-    with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
+    with scoring_game(params, clusters.assign(candidate=~clusters["proxy"])) as game:
         return of_all_records(game, clusters, estimator, budget)
 
 

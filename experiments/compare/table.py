@@ -1,6 +1,7 @@
-"""Table: every method against random rows of the same number, on dev, on test and on each test task, from all runs' items.
+"""Table: every method against the same number of random rows, on dev, on test and on each test task.
 
-Also the contenders against `top`, the default, the methods of the curve against the whole pool, and what each method costs.
+In: the items of all runs. Out: a CSV for each table, printed as Markdown, too. Further tables compare the contenders with
+`top`, the default, and the methods of the curve with the whole pool, and say what each method costs.
 """
 
 from collections.abc import Hashable
@@ -11,8 +12,8 @@ import pandas as pd
 from experiments.compare.costs import costs
 from experiments.compare.items import items_of
 from experiments.compare.settings import load_settings, runs
-from shed.evaluation.comparison import MEASURES, compare, compare_by_task, compare_with_all
 from shed.common.atomic_io import write_table
+from shed.evaluation.comparison import MEASURES, compare, compare_by_task, compare_with_all
 from shed.params import Params
 from stages import main
 
@@ -23,7 +24,7 @@ def run(_: Params) -> None:
     for split in ("dev", "test"):
         table = compare(items, split, "random")
         write_table(f"experiments/compare/{split}.csv", table)
-        print(f"\n{split}: means over seeds ± their deviation; gains over random rows of the same number [95 %], p by Holm\n")
+        print(f"\n{split}: means over seeds ± their standard deviation; gains over as many random rows [95 %], p by Holm\n")
         print(markdown(table))
     tasks = compare_by_task(items, "test", "random")
     write_table("experiments/compare/by_task.csv", tasks)
@@ -43,13 +44,13 @@ def run(_: Params) -> None:
     print(markdown(with_top))
     of_methods = costs(one.method for one in runs(settings)).sort_values(["fte", "seconds"], ignore_index=True)
     write_table("experiments/compare/costs.csv", of_methods)
-    print("\nwhat it costs to know which rows to take\n")
+    print("\nwhat selecting costs\n")
     print("| method | FTE | seconds |\n| --- | --- | --- |")
     print("\n".join(f"| `{row.method}` | {row.fte:.1f} | {row.seconds:.0f} |" for row in of_methods.itertuples()))
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for docs/results.md, of the measures that it has."""
+    """The table in Markdown, with the measures that it has."""
     measures = [measure for measure in MEASURES if measure in table]
     named = [measure.replace("_", " ") for measure in measures]
     head = ["share", "method", "seeds", *(cell for name in named for cell in (name, f"gain in {name}", "p"))]

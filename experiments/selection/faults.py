@@ -1,12 +1,13 @@
 """Does a selection leave damaged records out, and do ratings and scores tell them from sound ones?
 
-Usage, after `make repro`: python -m experiments.selection.faults. Writes experiments/selection/faults.json; a quarter of an hour.
+In: the default pool, its clusters and dev. Out: faults.json. `dvc --cd experiments/selection repro faults` runs it, in a
+quarter of an hour the first time.
 
 The default pool is damaged in three ways: in half of its clusters, drawn at random, every record has another's response; a
-fifth of all records is damaged by every kind of fault in turn; and all of SIQA, the source most like dev, has swapped ones.
-Each is embedded, clustered, rated and scored as by default. Reported are the share of faulty rows in what each method selects,
-the AUROC against faults of each rating of records, and of the clusters' scores against which clusters are faulty by more than
-half.
+fifth of all records is damaged by every kind of fault in turn; and in all of SIQA, the source most like dev, responses are
+swapped. Each damaged pool is embedded, clustered, rated and scored as by default. The results are the share of faulty rows
+in what each method selects, the AUROC of each rating of records against faults, and the AUROC of the clusters' scores
+against the clusters that are faulty by more than half.
 """
 
 import json
@@ -16,18 +17,20 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from shed.common.atomic_io import write_json
+from shed.data.faults import Fault, damage
+from shed.data.records import Record, read_records
+from shed.models.embedding import embed
+from shed.params import Params, load_params
 from shed.selection.cluster_scores import mean_ratings, ranked
 from shed.selection.clustering import cluster
 from shed.selection.contenders import contend
-from shed.models.embedding import embed
-from shed.data.faults import Fault, damage
-from shed.common.atomic_io import write_json
-from shed.params import Params, load_params
 from shed.selection.model_signals import read
-from shed.data.records import Record, read_records
 from shed.selection.sampling import budget
-from shed.selection.signals import untuned
-from stages.rate import rate_as_asked
+from shed.selection.signals import signals
+from shed.valuation.ratings import rate
+from stages.shared.model import model_spec
+from stages.shared.regime import scoring_regime
 
 RESULT = "experiments/selection/faults.json"
 EVERY_KIND: list[Fault] = ["swapped", "wrong_option", "truncated", "duplicate"]
@@ -66,30 +69,31 @@ def in_clusters(pool: list[Record], chosen: np.ndarray, seed: int) -> tuple[list
 def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict[str, Any]:
     """What ratings, scores and baselines make of a damaged pool."""
     embeddings = embed(pool, params.embed.model, params.embed.batch_size)
-    settings = params.cluster
-    found = cluster(embeddings, params.C, settings.method, settings.proxies_per_cluster, settings.seed)
+    own, settings = params.cluster, params.rate
+    found = cluster(embeddings, params.C, own.method, own.proxies_per_cluster, own.seed)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
-    own = rate_as_asked(params, pool, dev).ratings
+    regime = scoring_regime(params, settings.seed)
+    rating = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows).ratings
     clusters = pd.DataFrame(
         {
             "id": [record.id for record in pool],
             "source": [record.source for record in pool],
             "cluster": found.labels,
             "distance": found.distances,
-            "rating": own,
+            "rating": rating,
         }
     )
     means, _ = mean_ratings(clusters)
     scores = ranked(pd.DataFrame({"cluster": np.arange(params.C), "score": means}))
-    ratings = {"rating": own} | signals_of(pool, embeddings, params)
-    signals = pd.DataFrame({"id": clusters["id"], **ratings})
+    ratings = {"rating": rating} | signals_of(pool, embeddings, params)
+    columns = pd.DataFrame({"id": clusters["id"], **ratings})
     rows = budget(len(pool), params.sample.fraction, params.sample.rows)
     faulty = clusters["id"].isin(list(faults)).to_numpy()
     share_of_cluster = pd.Series(faulty).groupby(found.labels).mean().to_numpy()
 
     def kept(method: str) -> float:
         f, floor = params.sample.f, params.sample.floor
-        chosen = [contend(method, clusters, scores, clusters["rating"], signals, rows, f, s, floor) for s in SEEDS]
+        chosen = [contend(method, clusters, scores, clusters["rating"], columns, rows, f, s, floor) for s in SEEDS]
         return float(np.mean([np.mean([id in faults for id in ids]) for ids in chosen]))
 
     return {
@@ -97,7 +101,7 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
         "faulty_share_kept": {method: kept(method) for method in (*SAMPLERS, *ratings) if method != "rating"},
         "auroc": {name: float(roc_auc_score(~faulty, values)) for name, values in ratings.items()},
         "auroc_by_fault": {
-            kind: float(roc_auc_score(~of_kind[of_kind | ~faulty], own[of_kind | ~faulty]))
+            kind: float(roc_auc_score(~of_kind[of_kind | ~faulty], rating[of_kind | ~faulty]))
             for kind in sorted(set(faults.values()))
             for of_kind in [clusters["id"].map(faults).eq(kind).to_numpy()]
         },
@@ -113,10 +117,10 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
 
 def signals_of(pool: list[Record], embeddings: np.ndarray, params: Params) -> dict[str, np.ndarray]:
     """(N,) each baseline's signal for the pool, higher is better."""
-    model, embedder = params.model, (params.embed.model, params.embed.batch_size)
+    spec, embedder = model_spec(params), (params.embed.model, params.embed.batch_size)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
-    readings = read(pool, model.name, model.prompt, model.max_tokens), read(dev, model.name, model.prompt, model.max_tokens)
-    ways = untuned(pool, dev, embeddings, embedder, lambda: readings, params.cluster.seed)
+    readings = read(pool, spec), read(dev, spec)
+    ways = signals(pool, dev, embeddings, embedder, lambda: readings, params.cluster.seed)
     return {name: rate() for name, rate in ways.items()} | {"perplexity": -readings[0].loss}
 
 

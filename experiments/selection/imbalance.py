@@ -1,10 +1,12 @@
-"""A pool with one source ten times as large as another: what does each sampler do to the small one, and what does a floor?
+"""One source has a tenth of the others' records: how much of it does each sampler select, and how much with a floor?
 
-Usage, after `make repro`: python -m experiments.selection.imbalance. Writes experiments/selection/imbalance.json; a minute.
+In: the default pool's embeddings, clusters and ratings. Out: imbalance.json.
+`dvc --cd experiments/selection repro imbalance` runs it, in a minute.
 
-Each source in turn keeps a tenth of its records, drawn at random, and the others all of theirs. What is left is clustered anew,
-scored by the records' ratings in the default pool, and a tenth of it selected; the small source's share of the pool and of each
-selection is reported, meaned over seeds, without a floor and with the default's (`sample.floor`, by source).
+Each source in turn keeps a tenth of its records, drawn at random, and the others keep all of theirs. What is left is
+clustered anew, scored by the records' ratings in the default pool, and a tenth of it is selected. The results are the small
+source's shares of the pool and of each selection, averaged over seeds, without a floor and with the default's
+(`sample.floor`, by source).
 """
 
 import json
@@ -13,10 +15,10 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from shed.selection.cluster_scores import mean_ratings, ranked
-from shed.selection.clustering import cluster
 from shed.common.atomic_io import read_array, write_json
 from shed.params import load_params
+from shed.selection.cluster_scores import mean_ratings, ranked
+from shed.selection.clustering import cluster
 from shed.selection.sampling import Floor, Sampler, budget, select
 
 RESULT, SEEDS, TENTH = "experiments/selection/imbalance.json", (1, 2, 3, 4, 5), 0.1
@@ -50,7 +52,7 @@ def main() -> None:
 def share(
     small: str, clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows: int, f: float, floor: Floor | None
 ) -> float:
-    """The small source's share of what a sampler selects, meaned over seeds."""
+    """The small source's share of what a sampler selects, averaged over seeds."""
     chosen = [select(clusters, scores, sampler, rows, f, seed, floor) for seed in SEEDS]
     return float(np.mean([(one["source"] == small).mean() for one in chosen]))
 

@@ -1,10 +1,10 @@
-"""By what should records be rated? Selections by ratings of several makes, on dev records that no rating was made for.
+"""By what should records be rated? Selections by several kinds of ratings, on dev records that no rating used.
 
-Usage, after `make repro` and `dvc --cd experiments/compare repro`: python -m experiments.selection.ratings. Writes
-experiments/selection/ratings.json; forty minutes the first time.
+In: the pool, dev, and the comparison's signals. Out: ratings.json. `dvc --cd experiments/selection repro ratings` runs it,
+in forty minutes the first time.
 
-Ratings are of the first `rate.dev_rows` records of dev; models are evaluated on all others, so that neither they nor test have
-been chosen by. The tenth with the highest ratings is tuned on under several seeds, and compared with random rows.
+Ratings use the first `rate.dev_rows` records of dev; models are evaluated on all others, so neither they nor test played a
+part in a choice. The tenth with the highest ratings is tuned on under several seeds, and compared with random rows.
 """
 
 import json
@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import zscore
 
-from experiments.shared.runs import items
-from shed.evaluation.comparison import compare
+from experiments.shared.runs import tuned_items
 from shed.common.atomic_io import write_json
-from shed.params import Params, load_params
 from shed.data.records import Record, read_records
+from shed.evaluation.comparison import compare
+from shed.params import Params, load_params
 from shed.selection.sampling import budget
 from shed.valuation.estimate import rank_correlation
-from stages.rate import rate_as_asked
+from shed.valuation.ratings import rate
+from stages.shared.model import model_spec
+from stages.shared.regime import scoring_regime
 
 RESULT = "experiments/selection/ratings.json"
 SEEDS = (1, 2, 3)
@@ -39,8 +41,7 @@ def main() -> None:
     rated_by, others = dev[: params.rate.dev_rows], dev[params.rate.dev_rows :]
     ratings: dict[str, np.ndarray] = {}
     for name, changes in MADE.items():
-        asked = params.model_copy(update={"rate": params.rate.model_copy(update=changes)})
-        ratings[name] = rate_as_asked(asked, pool, rated_by).ratings
+        ratings[name] = rated(params, changes, pool, rated_by)
     default, dev_loss = ratings["choice loss, the default"], ratings["dev loss"]
     ratings["choice loss, two starts"] = default + ratings["choice loss, another start"]
     ratings["choice loss and dev loss, in units of their deviations"] = zscore(default) + zscore(dev_loss)
@@ -54,8 +55,8 @@ def main() -> None:
     for seed in SEEDS:
         drawn = ids[np.random.default_rng(seed).permutation(len(ids))[:rows]].tolist()
         for name, own in {"random": drawn, **chosen}.items():
-            evaluated = items(params, params.model.name, own, seed, "dev", others)
-            found.append(evaluated.assign(method=name, fraction=params.sample.fraction, seed=seed))
+            items = tuned_items(params, model_spec(params), own, seed, {"dev": others})
+            found.append(items.assign(method=name, fraction=params.sample.fraction, seed=seed))
     first = next(iter(ratings))
     result = {
         "rows": rows,
@@ -69,6 +70,13 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
+def rated(params: Params, changes: dict[str, Any], pool: list[Record], dev: list[Record]) -> np.ndarray:
+    """(N,) ratings of the pool, with changes of `rate`'s params."""
+    settings = params.rate.model_copy(update=changes)
+    regime = scoring_regime(params, settings.seed)
+    return rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows).ratings
+
+
 def given_the_better_half(params: Params, pool: list[Record], dev: list[Record], ratings: np.ndarray) -> np.ndarray:
     """Ratings whose warm start is the better half of a selection, which keeps its place above all others.
 
@@ -79,9 +87,8 @@ def given_the_better_half(params: Params, pool: list[Record], dev: list[Record],
     drawn = np.random.default_rng(params.rate.seed).permutation(len(pool))
     arranged = np.empty(len(pool), dtype=int)
     arranged[drawn] = best_first
-    asked = params.model_copy(update={"rate": params.rate.model_copy(update={"warm_rows": half})})
     found = np.empty(len(pool))
-    found[arranged] = rate_as_asked(asked, [pool[i] for i in arranged], dev).ratings
+    found[arranged] = rated(params, {"warm_rows": half}, [pool[i] for i in arranged], dev)
     found[best_first[:half]] += np.ptp(found)
     return found
 

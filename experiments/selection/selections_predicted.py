@@ -1,12 +1,12 @@
-"""Do scores tell which selection tunes the better model? Every selection of the comparison, predicted and measured.
+"""Do scores say which selection tunes the better model? Every selection of the comparison, predicted and measured.
 
-Usage, after `make repro` and `dvc --cd experiments/compare repro`: python -m experiments.selection.selections_predicted. Writes
-experiments/selection/selections_predicted.json; it takes seconds, since it reads what the comparison's runs measured.
+In: the comparison's selections, runs and tables, and the default's ratings and scores. Out: selections_predicted.json.
+`dvc --cd experiments/selection repro selections_predicted` runs it, in seconds.
 
-A contender's selections at 10 % of the pool are predicted by the mean of their rows' ratings, of their clusters' mean ratings,
-and of their clusters' Shapley scores; measured are its runs' means over seeds, on dev, on test and on each task by itself.
-Spearman over contenders, with a bootstrap interval over them. Which contender wins is not asked here, but whether the better
-predicted are the better.
+A contender's selections at 10 % of the pool are predicted by the mean of their rows' ratings, of their clusters' mean
+ratings, and of their clusters' Shapley scores. They are measured by their runs' means over seeds, on dev, on test and on
+each task by itself. The result is the Spearman correlation over contenders, with a bootstrap interval over them. The
+question is not which contender wins, but whether those predicted to be better are better.
 """
 
 import json

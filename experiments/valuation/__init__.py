@@ -1,0 +1,1 @@
+"""Studies of scores: their accuracy, their cost, and what they predict."""

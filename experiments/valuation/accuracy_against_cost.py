@@ -1,13 +1,14 @@
-"""Accuracy against cost: every estimator against exact Shapley values, on games of eight players of real records.
+"""Accuracy against cost: every estimator against exact Shapley values, in games of eight players of real records.
 
-Usage, after `make repro`: python -m experiments.valuation.accuracy_against_cost. Writes experiments/valuation/accuracy_against_cost.json; it takes
-half an hour the first time.
+In: the default pool and its embeddings. Out: accuracy_against_cost.json.
+`dvc --cd experiments/valuation repro accuracy_against_cost` runs it, in half an hour the first time.
 
-The games are exact: all 256 coalitions are tuned and measured, with SGD, in the mild one for two epochs and in the harsh
-one for three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared
-with the exact ones. null is a budget that does not cover an estimator's first estimate, or buys equal scores for all; shapiq's
-take as many evaluations as it covers. `metagradient_redrawn` has initial weights and batches of its own in every run, as the
-pipeline's default has, so that it estimates the mean of many such games, of which this is one.
+The games are exact: all 256 coalitions are tuned and measured, by SGD, in the mild game for two epochs and in the harsh one
+for three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared
+with the exact ones. null stands for a budget that does not cover an estimator's first estimate, or gives all players the
+same score; shapiq's estimators take as many evaluations as the budget covers. `metagradient_redrawn` has its own initial
+weights and batches in every run, as the pipeline's default has, so it estimates the mean of many such games, and this is
+one of them.
 """
 
 import json
@@ -19,19 +20,20 @@ import numpy as np
 from scipy.stats import pearsonr
 
 from experiments.shared.games import pool_game, scoring_regime
-from shed.common.errors import ShedError
 from shed.common.atomic_io import write_json
-from shed.valuation.estimators.shapiq_adapter import Approximator
+from shed.common.errors import ShedError
 from shed.valuation.budget import Budget, Outcome, spend
 from shed.valuation.estimate import Estimator, rank_correlation
 from shed.valuation.estimators.exact import Exact
 from shed.valuation.estimators.in_run import InRun
-from shed.valuation.ledger import LedgeredGame
 from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.estimators.permutation import Permutation
 from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
+from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
+from shed.valuation.ledger import LedgeredGame
 
+RESULT = "experiments/valuation/accuracy_against_cost.json"
 PLAYERS, PROXIES, DEV_ROWS = 8, 1, 16
 SGD: dict[str, Any] = {"optimizer": "sgd", "batch_size": 4}
 REGIMES = {"mild": SGD | {"lr": 0.04}, "harsh": SGD | {"epochs": 3, "lr": 0.15}}
@@ -70,12 +72,12 @@ def main() -> None:
                     for estimator in (*ESTIMATORS, *SHAPIQ)
                 },
             }
-            write_json("experiments/valuation/accuracy_against_cost.json", result)
+            write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 
 
 def compare(game: LedgeredGame, estimator: str, fte: int, exact: np.ndarray) -> dict[str, float] | None:
-    """Medians over seeds of the Spearman and Pearson correlation with exact scores and of the FTE that were used."""
+    """Medians over seeds of the Spearman and Pearson correlations with exact scores, and of the FTE used."""
     found = []
     for seed in SEEDS:
         outcome = played(game, estimator, seed, fte)
@@ -88,11 +90,11 @@ def compare(game: LedgeredGame, estimator: str, fte: int, exact: np.ndarray) -> 
 
 
 def played(game: LedgeredGame, estimator: str, seed: int, fte: int) -> Outcome | None:
-    """What the budget buys; an approximator of shapiq has to be told how many evaluations, so the most are looked for."""
+    """What the budget pays for; shapiq's estimators are given a number of evaluations: the largest that fits is looked for."""
     if estimator in ESTIMATORS:
         tries: Iterable[Estimator] = [ESTIMATORS[estimator](seed)]
     else:
-        tries = (Approximator(estimator, evaluations, seed) for evaluations in range(2 * fte, 1, -1))
+        tries = (ShapiqAdapter(estimator, evaluations, seed) for evaluations in range(2 * fte, 1, -1))
     for one in tries:
         try:
             return spend(one, game, Budget(fte=fte), on_divergence="skip")

@@ -1,12 +1,13 @@
-"""What clusters of records are worth knowing: do a cluster's members, and its proxy, say what another member is worth?
+"""Which clusters are worth knowing? Whether a cluster's members, and its proxy, predict the marginal of another member.
 
-Usage, after `make repro`: python -m experiments.valuation.clusterings. Writes experiments/valuation/clusterings.json; ten minutes the first time.
+In: the default pool, its embeddings and clusters. Out: clusterings.json. `dvc --cd experiments/valuation repro clusterings`
+runs it, in ten minutes the first time.
 
-One pair of metagradient runs on the default's proxies gives the marginal of every pool record (the first pair of the default's
-scores, with all records as bystanders). With these in hand any clustering can be judged without another tuning: by embeddings
-(sentence embeddings; TF-IDF, reduced to 128 dimensions; the base model's own hidden states), by method and by C. The marginals
-rest on the default's proxies, whatever the clustering. They are first order, and estimates themselves: what they say of
-clusterings is a comparison, and no clustering explains a marginal's noise.
+One pair of metagradient runs on the default's proxies gives the marginal of every pool record (the first pair of the
+default's scores, with all other records as candidates). From these any clustering can be judged without another tuning: by
+embeddings (sentence embeddings; TF-IDF, reduced to 128 dimensions; the base model's own hidden states), by method and by C.
+The marginals rest on the default's proxies, whatever the clustering. They are first order, and estimates themselves: they
+compare clusterings with each other, and no clustering explains a marginal's noise.
 """
 
 import json
@@ -19,16 +20,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from experiments.shared.games import draw_members
-from shed.selection.clustering import Method, cluster
 from shed.common.atomic_io import read_array, write_json
-from shed.valuation.marginals import of_all_records
-from shed.params import load_params
-from shed.selection.model_signals import read
 from shed.data.records import Record, read_records
+from shed.params import load_params
+from shed.selection.clustering import Method, cluster
+from shed.selection.model_signals import read
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import rank_correlation
 from shed.valuation.estimators.metagradient import Metagradient
-from stages.proxy_game import scoring_game
+from shed.valuation.marginals import of_all_records
+from stages.shared.games import scoring_game
+from stages.shared.model import model_spec
 
 RESULT = "experiments/valuation/clusterings.json"
 SIZES = (8, 16, 32, 64, 128, 256)
@@ -40,13 +42,13 @@ def main() -> None:
     params = load_params()
     pool = read_records("data/prepared/pool.jsonl")
     clusters = pd.read_parquet("data/clusters.parquet")
-    with scoring_game(params, clusters.assign(bystander=~clusters["proxy"])) as game:
+    with scoring_game(params, clusters.assign(candidate=~clusters["proxy"])) as game:
         estimator = Metagradient(params.score.seed, check=False, redraw=True)
         marginals, _ = of_all_records(game, clusters, estimator, Budget(evaluations=4))
     embeddings = {
         "all-MiniLM-L6-v2": read_array("data/embeddings.npy"),
         "TF-IDF": tf_idf(pool),
-        "hidden states": read(pool, params.model.name, params.model.prompt, params.model.max_tokens).states,
+        "hidden states": read(pool, model_spec(params)).states,
     }
     best = np.sort(marginals)[::-1][:ROWS].mean()
     result: dict[str, Any] = {
@@ -72,13 +74,13 @@ def tf_idf(pool: list[Record]) -> np.ndarray:
 
 
 def judged(embeddings: np.ndarray, marginals: np.ndarray, C: int, method: Method) -> dict[str, float]:
-    """How well a clustering tells marginals.
+    """How well a clustering predicts marginals.
 
     Returns:
         `within_cluster_distance`; `others_tell`, the rank correlation of a record's marginal with the mean of its cluster's
         other members; `proxy_tells`, that of the proxies' marginals with the mean of their clusters' other members; and
-        `selected`, the mean marginal of what QOCS selects when a cluster's score is the mean of 8 members drawn at random, a
-        mean over five draws.
+        `selected`, the mean marginal of what QOCS selects when a cluster's score is the mean of 8 members drawn at random,
+        averaged over five draws.
     """
     found = cluster(embeddings, C, method, 1, seed=1)
     sums, sizes = np.bincount(found.labels, weights=marginals), np.bincount(found.labels)

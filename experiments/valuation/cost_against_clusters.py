@@ -1,16 +1,17 @@
-"""What scores cost as C grows: FTE, seconds and LDS of one pair of metagradient runs from 16 clusters to 3,000.
+"""What scores cost as C grows: FTE, seconds and LDS of one pair of metagradient runs, from 16 clusters to 3,000.
 
-Usage, after `make repro`: python -m experiments.valuation.cost_against_clusters. Writes experiments/valuation/cost_against_clusters.json.
+In: the default pool and its embeddings, dev and test. Out: cost_against_clusters.json.
+`dvc --cd experiments/valuation repro cost_against_clusters` runs it, in nine minutes the first time.
 
-One proxy a cluster. Up to 256 clusters the packaged model is tuned on the default pool's records by SGD for one epoch. A random
-model of two narrow layers, with the packaged tokenizer, goes on to 3,000, in eight batches whatever C is, on records of the
-pool and of dev and test (which no other use is made of here), since the pool alone has too few. The paper's protocol, k = 10
-orders of removal in 50 groups, takes 500 evaluations whatever C is.
+Each cluster has one proxy. Up to 256 clusters the packaged model is tuned on the default pool's records by SGD for one
+epoch. A random model of two narrow layers, with the packaged tokenizer, continues to 3,000, in eight batches whatever C is,
+on records of the pool, of dev and of test, since the pool alone has too few (they have no other use here). The paper's
+protocol, k = 10 orders of removal in 50 groups, takes 500 evaluations whatever C is.
 """
 
 import json
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,26 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from experiments.shared.games import LEDGER, pool_game, scoring_regime
-from shed.valuation.fidelity import half_coalitions, lds, mean_over_draws, measure
 from shed.common.atomic_io import write_json
-from shed.models.loading import load_model, load_tokenizer
-from shed.params import load_params
-from shed.models.encoding import encode_all
-from shed.valuation.proxy_game import code_digest
+from shed.common.import_closure import code_digest
 from shed.data.records import read_records
-from shed.valuation import backward, top, training, utility
-from shed.valuation.budget import Budget, spend
-from shed.valuation.game import TuningGame
-from shed.valuation.ledger import Ledger, LedgeredGame
-from shed.valuation.estimators.metagradient import Metagradient
-from shed.engine.coalition_trainer import CoalitionTrainer, Regime
+from shed.engine.coalition_trainer import CoalitionTrainer
+from shed.engine.regime import Regime
 from shed.engine.utility import dev_set
+from shed.models.loading import load_language_model, load_tokenizer
+from shed.models.specs import ModelSpec
+from shed.params import load_params
+from shed.valuation.budget import Budget, spend
+from shed.valuation.estimators.metagradient import Metagradient
+from shed.valuation.fidelity import half_coalitions, lds, mean_over_draws, measure
+from shed.valuation.ledger import Ledger, LedgeredGame
+from shed.valuation.proxy_game import CODE
+from shed.valuation.tuning_game import TuningGame
 
 RESULT = "experiments/valuation/cost_against_clusters.json"
 PACKAGED_C, TINY_C = (16, 64, 256), (16, 64, 256, 1000, 3000)
 DEV_ROWS, LIMIT = 48, 512
 COALITIONS = {"packaged": 10, "tiny": 20}
-CODE = [code_digest(Path(str(module.__file__))) for module in (backward, top, training, utility)]
 
 
 def main() -> None:
@@ -50,8 +51,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tiny = make_tiny_model(Path(folder))
         for C in TINY_C:
-            regime = replace(scoring_regime(), depth=None, optimizer="sgd", lr=0.2, epochs=1, batch_size=C // 8)
-            known = {"benchmark": "clusters", "C": C, "code": CODE, **asdict(regime)}
+            regime = scoring_regime(depth=None, optimizer="sgd", lr=0.2, epochs=1, batch_size=C // 8)
+            known = {"study": "cost_against_clusters", "C": C, "code": code_digest(CODE), **asdict(regime)}
             with Ledger(LEDGER).play(tiny_game(tiny, C, regime), known) as play:
                 rows.append({"model": "random, two layers of 64"} | point(play, COALITIONS["tiny"]))
     result = {"runs": 2, "coalitions_of_the_audit": COALITIONS, "points": rows}
@@ -98,11 +99,11 @@ def tiny_game(model: str, C: int, regime: Regime) -> TuningGame:
     """C players of one record each."""
     splits = [read_records(f"data/prepared/{split}.jsonl") for split in ("pool", "test", "dev")]
     dev, records = splits[2][:DEV_ROWS], [*splits[0], *splits[1], *splits[2][DEV_ROWS:]]
-    tokenizer = load_tokenizer(model)
-    encoded = [one for one in encode_all(records, tokenizer, "plain", LIMIT, LIMIT, end=True) if len(one.tokens) < LIMIT]
+    loaded = load_language_model(ModelSpec(model, "plain", LIMIT))
+    encoded = [one for one in loaded.encoder.encode_all(records, end=True) if len(one.tokens) < LIMIT]
     chosen = np.random.default_rng(C).permutation(len(encoded))[:C]
-    measured = dev_set("dev_loss", dev, tokenizer, "plain", LIMIT, LIMIT)
-    trainer = CoalitionTrainer(load_model(model), [encoded[i] for i in chosen], measured, regime)
+    measured = dev_set("dev_loss", dev, loaded.encoder)
+    trainer = CoalitionTrainer(loaded.model, [encoded[i] for i in chosen], measured, regime)
     return TuningGame(trainer, np.arange(C).tolist(), [f"{C}-{i}" for i in chosen])
 
 

@@ -1,18 +1,17 @@
-"""Fidelity against cost: every estimator at 64 players of the default pool, over halves that none of them saw.
+"""Fidelity against cost: every estimator at 64 players of the default pool, on half coalitions that none of them saw.
 
-Usage, after `make repro`: python -m experiments.valuation.fidelity_against_cost [GAME ...]. Writes experiments/valuation/fidelity_against_cost.json;
-`default` takes twenty minutes at first, `top_4_layers` three quarters of an hour.
+In: the default pool and its embeddings. Out: fidelity_against_cost.json.
+`dvc --cd experiments/valuation repro fidelity_against_cost` runs it, in an hour the first time.
 
-`default` is the pipeline's scoring regime, at full depth, where two black-box estimators play one seed, to 16 FTE;
-`top_4_layers` costs a fifth, and all of them play it to 64 FTE. Scores are also correlated with a reference, which is a
-metagradient of REFERENCE FTE and another seed, the mean of more pairs of runs. Medians over seeds; null is a budget that buys
-no estimate.
+`default` is the pipeline's scoring regime, at full depth; there two black-box estimators play one seed, to 16 FTE.
+`top_4_layers` costs a fifth of it, and all of them play it to 64 FTE. Scores are also correlated with a reference: a
+metagradient of REFERENCE FTE and another seed, which averages more pairs of runs. Values are medians over seeds; null
+stands for a budget that does not cover a first estimate.
 """
 
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,18 +19,18 @@ import numpy as np
 from scipy.stats import pearsonr
 
 from experiments.shared.games import pool_game, scoring_regime
+from shed.common.atomic_io import write_json
 from shed.common.errors import ShedError
-from shed.valuation.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
-from shed.common.atomic_io import read_json, write_json
-from shed.valuation.estimators.shapiq_adapter import Approximator
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import Estimator, rank_correlation
 from shed.valuation.estimators.in_run import InRun
-from shed.valuation.ledger import LedgeredGame
 from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.estimators.permutation import Permutation
 from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
+from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
+from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, mean_over_draws, measure
+from shed.valuation.ledger import LedgeredGame
 
 RESULT = "experiments/valuation/fidelity_against_cost.json"
 PLAYERS, DEV_ROWS, COALITIONS, SEEDS = 64, 48, 24, (3, 4)
@@ -53,19 +52,19 @@ ESTIMATORS: dict[str, Callable[[int, int], Estimator]] = {
     "regression_on_metagradient": lambda seed, fte: Regression(seed, surrogate=Metagradient(seed, check=False)),
     "removal_of_4": lambda seed, fte: Removal(n=4, k=1000, seed=seed),
     "permutation": lambda seed, fte: Permutation(seed),
-    "shapiq_KernelSHAP": lambda seed, fte: Approximator("KernelSHAP", int(1.6 * fte), seed),
+    "shapiq_KernelSHAP": lambda seed, fte: ShapiqAdapter("KernelSHAP", int(1.6 * fte), seed),
 }
 
 
-def main(games: list[str]) -> None:
-    result: dict[str, Any] = read_json(RESULT) if Path(RESULT).exists() else {}
-    for name in games or list(GAMES):
-        with pool_game(PLAYERS, 1, DEV_ROWS, scoring_regime(**GAMES[name])) as game:
+def main() -> None:
+    result: dict[str, Any] = {}
+    for name, changes in GAMES.items():
+        with pool_game(PLAYERS, 1, DEV_ROWS, scoring_regime(**changes)) as game:
             halves = half_coalitions(PLAYERS, COALITIONS, seed=2)
             measured = mean_over_draws(halves, [measure(game.play, halves, "scoring")], "scoring")
             reference = spend(Metagradient(REFERENCE_SEED, check=False), game.play, Budget(fte=REFERENCE[name])).estimate
             result[name] = {
-                "changes_to_the_scoring_regime": GAMES[name],
+                "changes_to_the_scoring_regime": changes,
                 "players": PLAYERS,
                 "coalitions": COALITIONS,
                 "utility_std": float(measured.utilities.std(ddof=1)),
@@ -96,9 +95,9 @@ def main(games: list[str]) -> None:
 
 
 def judged(
-    game: LedgeredGame, estimator: str, fte: int, seeds: tuple[int, ...], measured: Measured, reference: np.ndarray
+    game: LedgeredGame, estimator: str, fte: int, seeds: tuple[int, ...], measured: MeasuredCoalitions, reference: np.ndarray
 ) -> dict[str, Any] | None:
-    """Medians over seeds of LDS, its interval, the correlations with the reference, and what was used."""
+    """Medians over seeds of the LDS, its interval, the correlations with the reference, and the cost."""
     found = []
     for seed in seeds:
         try:
@@ -120,4 +119,4 @@ def judged(
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

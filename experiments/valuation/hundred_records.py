@@ -1,14 +1,15 @@
-"""Proxies against all records, approximated against exact: what each shortcut of SHED loses, on a hundred records.
+"""Proxies against all records, and estimates against exact values: what each shortcut of SHED loses, on a hundred records.
 
-Usage, after `make repro`: python -m experiments.valuation.hundred_records. Writes experiments/valuation/hundred_records.json; a quarter of an hour at
-first.
+In: the default pool and its embeddings. Out: hundred_records.json. `dvc --cd experiments/valuation repro hundred_records`
+runs it, in a quarter of an hour the first time.
 
-A hundred records of the default pool in eight clusters. The truth is the exact Shapley value of each cluster, all of whose
-records are tuned on: 256 coalitions of about fifty records, by LoRA in the top four layers. Compared with it are exact values
-of the proxies alone, one for each cluster and two; the paper's removal; metagradient on the proxies; the mean marginal of a
-cluster's other records, which metagradient tells without tuning on them; and metagradient on all records.
+A hundred records of the default pool are put into eight clusters. The truth is the exact Shapley value of each cluster,
+with all its records tuned on: 256 coalitions of about fifty records, by LoRA in the top four layers. Compared with it are
+exact values of the proxies alone, one for each cluster and two; the paper's removal; metagradient on the proxies; the mean
+marginal of a cluster's other records, which metagradient gives without tuning on them; and metagradient on all records.
 
-Eight proxies in batches of eight are two steps, where all records have 26: proxies are played in small batches, too, with 24.
+Eight proxies in batches of eight are two steps, and all records take 26: proxies are also played in small batches, with 24
+steps.
 """
 
 import json
@@ -19,9 +20,9 @@ import pandas as pd
 from scipy.stats import pearsonr
 
 from experiments.shared.games import game_of, scoring_regime
-from shed.selection.clustering import cluster
 from shed.common.atomic_io import read_array, write_json
 from shed.data.records import read_records
+from shed.selection.clustering import cluster
 from shed.valuation.budget import Budget, Cost, spend
 from shed.valuation.estimate import Estimate, Estimator, rank_correlation
 from shed.valuation.estimators.exact import Exact
@@ -55,12 +56,12 @@ def main() -> None:
     def played(
         proxies: int, changes: dict[str, int], estimator: Estimator, budget: Budget
     ) -> tuple[Estimate, Cost, np.ndarray]:
-        """An estimate, its cost, and the cluster of each record that did not play."""
+        """An estimate, its cost, and the cluster of each candidate, a record that did not play."""
         found = cluster(embeddings, PLAYERS, "kmeans", proxies, SEED)
-        table = pd.DataFrame({"cluster": found.labels, "proxy": found.proxies, "bystander": ~found.proxies})
+        table = pd.DataFrame({"cluster": found.labels, "proxy": found.proxies, "candidate": ~found.proxies})
         with game_of(records, table, DEV_ROWS, scoring_regime(**REGIME, **changes)) as game:
             outcome = spend(estimator, game.play, budget)
-            return outcome.estimate, outcome.cost, game.bystander_owner
+            return outcome.estimate, outcome.cost, game.candidate_owner
 
     truth, cost, _ = played(RECORDS, {}, EXACT, MANY)
     result: dict[str, Any] = {
@@ -75,7 +76,7 @@ def main() -> None:
     }
     exact_of: dict[tuple[Any, ...], np.ndarray] = {(RECORDS,): truth.scores}  # of a game; its exact way comes first
     for name, (proxies, changes, estimator, budget) in WAYS.items():
-        estimate, cost, aside = played(proxies, changes, estimator, budget)
+        estimate, cost, owner = played(proxies, changes, estimator, budget)
         own = exact_of.setdefault((proxies, *changes.items()), estimate.scores)
         of_a_record = estimate.scores / np.minimum(proxies, sizes)
         spent = {
@@ -86,8 +87,8 @@ def main() -> None:
             "pearson_with_its_game": float(pearsonr(estimate.scores, own).statistic),
         }
         result["ways"][name] = compared(of_a_record, truth.scores, sizes) | spent
-        if estimate.bystanders is not None and len(aside):
-            others = np.bincount(aside, weights=estimate.bystanders, minlength=PLAYERS)
+        if estimate.candidates is not None and len(owner):
+            others = np.bincount(owner, weights=estimate.candidates, minlength=PLAYERS)
             of_all = (estimate.scores + others) / sizes
             result["ways"][f"{name}, with the marginals of the others"] = compared(of_all, truth.scores, sizes) | spent
         write_json(RESULT, result)

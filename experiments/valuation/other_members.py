@@ -1,10 +1,12 @@
 """Do scores hold for records that were not tuned on? An audit with other members in the proxies' places.
 
-Usage, after `make repro`: python -m experiments.valuation.other_members. Writes experiments/valuation/other_members.json; three minutes at first.
+In: the default pool, its embeddings, clusters and scores. Out: other_members.json.
+`dvc --cd experiments/valuation repro other_members` runs it, in three minutes the first time.
 
 A selection takes a cluster's records, not its proxy. So unseen half coalitions are tuned with another random member of each
-cluster in its proxy's place, for each of several draws. LDS, for each draw and for the halves' means over draws, is that of the
-clusters' scores (their records' mean rating), of the proxies' Shapley scores, and of the baselines' mean over a cluster.
+cluster in its proxy's place, for each of several draws. For each draw and for the halves' means over draws the LDS is given
+of the clusters' scores (their records' mean rating), of the proxies' Shapley scores, and of the baselines' means over a
+cluster.
 """
 
 import json
@@ -14,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from experiments.shared.games import draw_members, game_of, scoring_regime
-from shed.selection.baselines import baseline_scores
-from shed.models.embedding import embed
-from shed.valuation.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
 from shed.common.atomic_io import read_array, write_json
-from shed.params import load_params
 from shed.data.records import read_records
+from shed.models.embedding import embed
+from shed.params import load_params
+from shed.selection.baselines import baseline_scores
+from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, mean_over_draws, measure
 
 RESULT = "experiments/valuation/other_members.json"
 DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3
@@ -27,10 +29,9 @@ DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3
 
 def main() -> None:
     params = load_params()
-    score = params.score
     clusters = pd.read_parquet("data/clusters.parquet")
     table = pd.read_parquet("data/scores.parquet").sort_values("cluster", ignore_index=True)
-    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: score.dev_rows]
+    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     of_dev = embed(dev, params.embed.model, params.embed.batch_size)
     baselines = baseline_scores(pool, dev, read_array("data/embeddings.npy"), of_dev)
     audited: dict[str, np.ndarray] = {
@@ -43,15 +44,16 @@ def main() -> None:
     for draw in DRAWS:
         others = draw_members(clusters, 1, draw)
         played = clusters.assign(proxy=others)
-        with game_of(pool, played, score.dev_rows, scoring_regime()) as game:
+        with game_of(pool, played, params.score.dev_rows, scoring_regime()) as game:
             utilities.append(measure(game.play, halves, f"draw {draw} of {len(DRAWS)}"))
     mean = mean_over_draws(halves, utilities, "scoring")
+    of_draws = [MeasuredCoalitions(halves, one) for one in utilities]
     result: dict[str, Any] = {
         "players": params.C,
         "halves": HALVES,
         "draws_agree": mean.draws_agree,
         "mean_over_draws": {name: lds(mean, own, AUDIT_SEED) for name, own in audited.items()},
-        "draws": [{name: lds(Measured(halves, one), own, AUDIT_SEED) for name, own in audited.items()} for one in utilities],
+        "draws": [{name: lds(one, own, AUDIT_SEED) for name, own in audited.items()} for one in of_draws],
     }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))

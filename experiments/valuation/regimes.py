@@ -1,28 +1,28 @@
-"""How well scores of cheaper tunings predict the final one, and which difference between the two costs it.
+"""How well do scores of cheaper tunings predict the final one, and which difference between the two costs most?
 
-Usage, after `make repro`: python -m experiments.valuation.regimes. Writes experiments/valuation/regimes.json; it takes twenty minutes the first time.
+In: the default pool and its embeddings. Out: regimes.json. `dvc --cd experiments/valuation repro regimes` runs it, in
+twenty minutes the first time.
 
-The default pool's proxies are scored by one pair of metagradient runs in each of several regimes, the default's and others that
-differ from it in one thing, and in the default's by one pair and by two, with the same initial weights and batches and redrawn.
-Scores are audited by the same unseen halves in their own regime and in the target regime under several seeds, of initial
-weights and batches, since nobody knows which the final tuning will have. True scores would agree with one of them by about the
-root of what these agree with each other, and with their mean by more.
+The default pool's proxies are scored by one pair of metagradient runs in each of several regimes: the default's, and others
+that differ from it in one thing. In the default's they are scored by one pair and by two, with the same initial weights and
+batches and with redrawn ones. Scores are audited by the same unseen halves in their own regime and in the target regime
+under several seeds of initial weights and batches, since nobody knows which seed the final tuning will have. True scores
+would agree with one seed by about the root of the agreement between seeds, and with the seeds' mean by more.
 """
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from experiments.shared.games import pool_game, scoring_regime
-from shed.valuation.fidelity import Measured, half_coalitions, lds, mean_over_draws, measure
 from shed.common.atomic_io import write_json
+from shed.engine.regime import Regime
 from shed.params import load_params
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import rank_correlation
 from shed.valuation.estimators.metagradient import Metagradient
-from shed.engine.coalition_trainer import Regime
+from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, mean_over_draws, measure
 from stages.fidelity import target_regime
 
 RESULT = "experiments/valuation/regimes.json"
@@ -30,34 +30,34 @@ COALITIONS, PROXIES, DEV_ROWS, AUDIT_SEED, TARGET_SEEDS = 16, 1, 48, 2, (2, 3, 4
 
 
 def main() -> None:
-    scoring, target = scoring_regime(), target_regime(load_params())
+    params, scoring = load_params(), scoring_regime()
     tested = {
         "frozen Adam, all layers, 2 epochs": (scoring, 1, False),
-        "another seed": (replace(scoring, seed=5), 1, False),
+        "another seed": (scoring_regime(seed=5), 1, False),
         "two pairs": (scoring, 2, False),
         "one pair, redrawn": (scoring, 1, True),
         "default: two pairs, redrawn": (scoring, 2, True),
-        "another seed, one pair, redrawn": (replace(scoring, seed=5), 1, True),
-        "another seed, two pairs, redrawn": (replace(scoring, seed=5), 2, True),
-        "a third seed, two pairs, redrawn": (replace(scoring, seed=6), 2, True),
-        "SGD, lr 0.04": (replace(scoring, optimizer="sgd", lr=0.04), 1, False),
-        "SGD, lr 0.02": (replace(scoring, optimizer="sgd", lr=0.02), 1, False),
-        "1 epoch": (replace(scoring, epochs=1), 1, False),
-        "top 4 layers": (replace(scoring, depth=4), 1, False),
+        "another seed, one pair, redrawn": (scoring_regime(seed=5), 1, True),
+        "another seed, two pairs, redrawn": (scoring_regime(seed=5), 2, True),
+        "a third seed, two pairs, redrawn": (scoring_regime(seed=6), 2, True),
+        "SGD, lr 0.04": (scoring_regime(optimizer="sgd", lr=0.04), 1, False),
+        "SGD, lr 0.02": (scoring_regime(optimizer="sgd", lr=0.02), 1, False),
+        "1 epoch": (scoring_regime(epochs=1), 1, False),
+        "top 4 layers": (scoring_regime(depth=4), 1, False),
     }
-    halves = half_coalitions(load_params().C, COALITIONS, AUDIT_SEED)
-    utilities = [measured(replace(target, seed=seed), halves) for seed in TARGET_SEEDS]
-    of_targets, of_mean = [Measured(halves, own) for own in utilities], mean_over_draws(halves, utilities, "target")
+    halves = half_coalitions(params.C, COALITIONS, AUDIT_SEED)
+    utilities = [measured(target_regime(params, seed), halves) for seed in TARGET_SEEDS]
+    of_targets, of_mean = [MeasuredCoalitions(halves, own) for own in utilities], mean_over_draws(halves, utilities, "target")
     result: dict[str, Any] = {
         "coalitions": COALITIONS,
-        "players": load_params().C,
+        "players": params.C,
         "target_seeds": TARGET_SEEDS,
         "between_target_seeds": [rank_correlation(a, b) for i, a in enumerate(utilities) for b in utilities[:i]],
         "regimes": {},
     }
     for name, (regime, pairs, redraw) in tested.items():
-        own = Measured(halves, measured(regime, halves))
-        with pool_game(load_params().C, PROXIES, DEV_ROWS, regime) as game:
+        own = MeasuredCoalitions(halves, measured(regime, halves))
+        with pool_game(params.C, PROXIES, DEV_ROWS, regime) as game:
             outcome = spend(Metagradient(regime.seed, False, redraw=redraw), game.play, Budget(evaluations=2 + 2 * pairs))
         scores = outcome.estimate.scores
         result["regimes"][name] = {

@@ -1,31 +1,31 @@
-"""Do scores predict what halves as large as a selection are worth, or only halves of a few records? An audit by size.
+"""Do scores predict the utility of halves as large as a selection, or only of halves of a few records? An audit by size.
 
-Usage, after `make repro`: python -m experiments.valuation.selection_sized. Writes experiments/valuation/selection_sized.json; a quarter of an hour.
+In: the default pool, its clusters, ratings and scores. Out: selection_sized.json.
+`dvc --cd experiments/valuation repro selection_sized` runs it, in a quarter of an hour the first time.
 
-The audit's halves have one record of each of 16 clusters, and the final tuning 200: which scores predict may depend on that. So
-halves of the default's clusters are tuned as the final model is, with 1 and with 12 random members of each cluster: 16 and
-192 records. Their utility, by dev loss and by choice loss, is predicted by the proxies' Shapley scores, by the clusters' mean
-ratings, and by the mean ratings of the very members tuned on.
+The audit's halves have one record of each of 16 clusters, and the final tuning has 200 records: which scores predict may
+depend on that. So halves of the default's clusters are tuned as the final model is, with 1 and with 12 random members of
+each cluster: 16 and 192 records. Their utility, by dev loss and by choice loss, is predicted by the proxies' Shapley
+scores, by the clusters' mean ratings, and by the mean ratings of the very members that are tuned on.
 """
 
 import json
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from experiments.shared.games import draw_members, game_of
-from shed.valuation.fidelity import chance, half_coalitions, lds, mean_over_draws, measure
 from shed.common.atomic_io import write_json
-from shed.params import load_params
 from shed.data.records import read_records
-from shed.engine.utility import Kind
+from shed.engine.utility import UtilityKind
+from shed.params import load_params
+from shed.valuation.fidelity import chance, half_coalitions, lds, mean_over_draws, measure
 from stages.fidelity import target_regime
 
 RESULT = "experiments/valuation/selection_sized.json"
 MEMBERS, HALVES, DRAWS, AUDIT_SEED, DEV_ROWS = (1, 12), 12, (2,), 2, 48
-UTILITIES = tuple(kind for kind in get_args(Kind) if kind != "accuracy")
+UTILITIES = tuple(kind for kind in get_args(UtilityKind) if kind != "accuracy")
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         for utility in UTILITIES:
             draws = []
             for seed in DRAWS:
-                with game_of(pool, played, DEV_ROWS, replace(target_regime(params), seed=seed), utility) as game:
+                with game_of(pool, played, DEV_ROWS, target_regime(params, seed), utility) as game:
                     draws.append(measure(game.play, halves, f"{members} a cluster, {utility}, draw {seed}"))
             found = mean_over_draws(halves, draws, "target")
             result["audited"].append(

@@ -1,23 +1,24 @@
-"""Does the check of smoothness tell when metagradient scores can be trusted? Games of eight real records, mild to divergent.
+"""Does the check of smoothness say when metagradient scores can be trusted? Games of eight records, mild to divergent.
 
-Usage, after `make repro`: python -m experiments.valuation.smoothness. Writes experiments/valuation/smoothness.json; a quarter of an hour at first.
+In: the default pool and its embeddings. Out: smoothness.json. `dvc --cd experiments/valuation repro smoothness` runs it, in
+a quarter of an hour the first time.
 
-Each game is exact, all 256 coalitions are tuned. For each of several seeds: the cosine that the check compares with its
+Each game is exact: all 256 coalitions are tuned. For each of several seeds: the cosine that the check compares with its
 threshold, at the first coalition of a pair, and the rank correlation of the pair's scores with the exact Shapley values.
 """
 
 import json
 from typing import Any
 
-from experiments.valuation.accuracy_against_cost import DEV_ROWS, PLAYERS, PROXIES, REGIMES
 from experiments.shared.games import pool_game, scoring_regime
+from experiments.valuation.accuracy_against_cost import DEV_ROWS, PLAYERS, PROXIES, REGIMES
 from shed.common.atomic_io import write_json
 from shed.valuation.budget import Budget, MeteredGame, spend
 from shed.valuation.estimate import rank_correlation
 from shed.valuation.estimators.exact import Exact
 from shed.valuation.estimators.metagradient import SMOOTH, Metagradient, gradient_cosine
 
-SEEDS = range(3)
+RESULT, SEEDS = "experiments/valuation/smoothness.json", range(3)
 GAMES: dict[str, dict[str, Any]] = {
     **REGIMES,
     "frozen_adam": {"batch_size": 4},
@@ -44,7 +45,7 @@ def main() -> None:
                 "cosines": cosines,
                 "spearman_with_exact": spearman,
             }
-            write_json("experiments/valuation/smoothness.json", result)
+            write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 
 

@@ -1,11 +1,12 @@
-"""The paper's sweep: scores by removal over (C, n), selections by QWCS over f, on the default pool.
+"""The paper's sweep: scores by removal over (C, n), and selections by QWCS over f, on the default pool.
 
-Usage, after `make repro`: python -m experiments.valuation.sweep. Writes experiments/valuation/sweep.json; ten minutes the first time.
+In: the default pool, its embeddings, clusters and ratings. Out: sweep.json. `dvc --cd experiments/valuation repro sweep`
+runs it, in ten minutes the first time.
 
-Clusters are scored as the paper does, by removal of groups of n from all C, twice, in LoRA of the top four layers. How good the
-scores are is their LDS over unseen halves of the same game; how good a selection of a tenth is, the mean rating of its rows.
-Beside them stand metagradient's scores of the same game, what clusters' mean ratings reach, and the mean of all rows, which
-random ones have. A selection is drawn under five seeds.
+Clusters are scored as the paper does, by removal of groups of n from all C, twice, with LoRA in the top four layers. The
+scores are measured by their LDS over unseen halves of the same game, and a selection of a tenth by the mean rating of its
+rows. They are compared with metagradient's scores of the same game, with the clusters' mean ratings, and with the mean of
+all rows, which random rows have. A selection is drawn under five seeds.
 """
 
 import json
@@ -15,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 from experiments.shared.games import pool_game, scoring_regime
-from shed.selection.clustering import cluster
-from shed.valuation.fidelity import Measured, half_coalitions, lds, measure
 from shed.common.atomic_io import read_array, write_json
 from shed.params import load_params
+from shed.selection.clustering import cluster
 from shed.selection.sampling import Sampler, select
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import Estimator
 from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.estimators.removal import Removal
+from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, measure
 
 RESULT = "experiments/valuation/sweep.json"
 SIZES, GROUPS, SHARPNESS, ITERATIONS = (16, 32, 64), (1, 4), (0.0, 0.5, 1.0, 2.0, 8.0), 2
@@ -49,7 +50,7 @@ def main() -> None:
         ways: dict[str, Estimator] = {f"removal, n = {n}": Removal(n, ITERATIONS, params.score.seed) for n in GROUPS}
         ways["metagradient"] = Metagradient(params.score.seed, check=False)
         with pool_game(C, 1, DEV_ROWS, scoring_regime(**REGIME)) as game:
-            measured = Measured(halves, measure(game.play, halves, f"C = {C}"))
+            measured = MeasuredCoalitions(halves, measure(game.play, halves, f"C = {C}"))
             for name, estimator in ways.items():
                 budget = Budget(evaluations=4) if name == "metagradient" else Budget()
                 outcome = spend(estimator, game.play, budget)
@@ -64,9 +65,9 @@ def main() -> None:
 
 
 def selected(clusters: pd.DataFrame, scores: np.ndarray, ratings: np.ndarray) -> dict[str, float]:
-    """The mean rating of what QOCS selects, and QWCS at each f; scores (C,) are taken in units of their deviation.
+    """The mean rating of what QOCS selects, and QWCS at each f; scores (C,) are taken in units of their standard deviation.
 
-    f depends on the scale of scores, which here differ by what made them.
+    f depends on the scale of scores, and the kinds of scores here have different ones.
     """
     scaled = (scores - scores.mean()) / scores.std()
     table = pd.DataFrame({"cluster": np.arange(len(scores)), "score": scaled})

@@ -1,7 +1,8 @@
 """Which method to take: what dev says of the methods that were compared, with what each costs.
 
-In: tables of `shed.evaluation.comparison.compare` of dev and test, and costs. Out: for each measure the method that gains most over random
-rows, those that lie in its interval, and the cheapest that is told from random rows. Dev decides; test is told beside it.
+In: tables of `shed.evaluation.comparison.compare` of dev and test, and costs. Out: for each measure the method that gains most
+over random rows, those within its interval, and the cheapest that is significantly better than random rows. Dev decides; test
+stands beside it.
 """
 
 from typing import NamedTuple
@@ -25,20 +26,21 @@ class Choice(NamedTuple):
     seconds: float
 
 
-class Told(NamedTuple):
-    """Of the methods that are told from random rows: the best, the others in its interval, and the cheapest."""
+class Recommendation(NamedTuple):
+    """Of the methods that are significantly better than random rows: the best, the others within its interval, the cheapest."""
 
     best: Choice
-    near: list[str]
+    level: list[str]
     cheapest: Choice
 
 
 class Advice(NamedTuple):
-    """By a measure at a share of the pool; `told` is None where dev tells no method from random rows."""
+    """By a measure at a share of the pool; `recommendation` is None where on dev no method is significantly
+    better than random rows."""
 
     measure: Measure
     fraction: float
-    told: Told | None
+    recommendation: Recommendation | None
 
 
 def advise(dev: pd.DataFrame, test: pd.DataFrame, costs: pd.DataFrame) -> list[Advice]:
@@ -55,18 +57,18 @@ def advise(dev: pd.DataFrame, test: pd.DataFrame, costs: pd.DataFrame) -> list[A
         return []
     share = float(both["fraction"].iloc[0])
     return [
-        Advice(measure, share, _told(both, measure))
+        Advice(measure, share, _recommendation(both, measure))
         for measure in MEASURES
         if {f"{measure}_gain", f"{measure}_gain_test"} <= set(both.columns)
     ]
 
 
-def _told(both: pd.DataFrame, measure: Measure) -> Told | None:
+def _recommendation(both: pd.DataFrame, measure: Measure) -> Recommendation | None:
     ahead = both[(both[f"{measure}_p_holm"] < LEVEL) & (both[f"{measure}_gain"] > 0)]
     if ahead.empty:
         return None
     columns = [f"{measure}_{what}" for what in ("gain", "gain_low", "gain_high", "gain_test")]
     choices = [Choice(*row) for row in ahead[["method", *columns, "fte", "seconds"]].itertuples(index=False)]
     by_gain = sorted(choices, key=lambda choice: -choice.dev_gain)
-    near = [choice.method for choice in by_gain[1:] if choice.dev_gain >= by_gain[0].dev_low]
-    return Told(by_gain[0], near, min(choices, key=lambda choice: (choice.fte, choice.seconds)))
+    level = [choice.method for choice in by_gain[1:] if choice.dev_gain >= by_gain[0].dev_low]
+    return Recommendation(by_gain[0], level, min(choices, key=lambda choice: (choice.fte, choice.seconds)))

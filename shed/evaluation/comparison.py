@@ -4,10 +4,6 @@ In: for each run (method, fraction, seed) its evaluated items. Out: a row for ea
 against the whole pool.
 """
 
-import hashlib
-import json
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,12 +12,10 @@ import pandas as pd
 from scipy.stats import t as student
 
 from shed.common.errors import ShedError
-from shed.data.records import Record
-from shed.params import Params
 
 Measure = Literal["loss", "choice_loss", "accuracy"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-FEWEST_SEEDS = 3  # of two, a spread is hardly known: an effect of nothing would be called one in 12 of 100 comparisons
+FEWEST_SEEDS = 3  # with two, 12 of 100 comparisons without an effect would be called significant
 VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct"}
 
 
@@ -37,7 +31,7 @@ class _Runs:
 def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """Compare each method with the reference at the same fraction.
 
-    A measure is the mean over those of the split's tasks that have it: loss in nats per response token, choice loss in nats per
+    A measure is the mean over the split's tasks that have it: loss in nats per response token, choice loss in nats per
     question (the cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's
     accuracy minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an
     item with itself. Intervals and two-sided p-values are of Student's t: the variance is that between seeds plus that between
@@ -96,7 +90,7 @@ def compare_by_task(items: pd.DataFrame, split: str, reference: str) -> pd.DataF
 def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """As `compare`, of each method at each of its fractions with the `reference` at its own, the whole pool.
 
-    Of the reference's seeds; a method that was not run with all of them at a fraction is left out there. p-values are corrected
+    Seeds are the reference's; a method that was not run with all of them at a fraction is left out there. p-values are corrected
     for the number of rows. Empty without runs of the reference.
     """
     whole = items[items["method"] == reference]
@@ -116,31 +110,6 @@ def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.Data
     return table.assign(method=named.str[0], fraction=named.str[1]).sort_values(["method", "fraction"], ignore_index=True)
 
 
-def conditions(params: Params, clusters: pd.DataFrame, test: Sequence[Record]) -> dict[str, str]:
-    """What a comparison rests on, each part by a digest: `pool`, `test_records`, `settings` of tuning and evaluation, and
-    `scored_by`, the settings of ratings and scores.
-
-    Not among them is the seed of the final tuning, of which a comparison has its own. Ratings and scores themselves are not,
-    either: those of two machines differ, whose processors round differently.
-    """
-    settings = [params.model.model_dump(), params.finetune.model_dump(exclude={"seed"}), params.evaluate.model_dump()]
-    scored_by = [params.C, *(part.model_dump() for part in (params.embed, params.cluster, params.rate, params.score))]
-    return {
-        "pool": _digest(clusters["id"].to_csv(index=False)),
-        "test_records": _digest("\n".join(record.id for record in test)),
-        "settings": _digest(json.dumps(settings, sort_keys=True)),
-        "scored_by": _digest(json.dumps(scored_by, sort_keys=True)),
-    }
-
-
-def ranks_agree(published: Mapping[str, int], scores: pd.DataFrame) -> float:
-    """The correlation of clusters' ranks in a comparison with those in `scores`; NaN if they are of other clusters."""
-    present = scores.set_index(scores["cluster"].astype(str))["rank"]
-    if set(published) != set(present.index):
-        return math.nan
-    return float(present.corr(pd.Series(published)))
-
-
 def at_the_share_of_most(table: pd.DataFrame) -> pd.DataFrame:
     """Of a table of `compare`, the methods with gains at the share that most of them were run at; empty without gains."""
     if "loss_gain" not in table:
@@ -149,12 +118,11 @@ def at_the_share_of_most(table: pd.DataFrame) -> pd.DataFrame:
     return known[known["fraction"].isin(known["fraction"].mode()[:1])]
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def holm(p: pd.Series) -> pd.Series:
-    """p-values corrected for their number (Holm 1979); NaN stays out of the count."""
+    """p-values corrected for their number (Holm 1979); NaN does not count.
+
+    Own code: scipy has no Holm, and these three lines do not carry statsmodels as a dependency.
+    """
     known = p.dropna().sort_values()
     corrected = (known * np.arange(len(known), 0, -1)).cummax().clip(upper=1.0)
     return corrected.reindex(p.index)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,19 +11,19 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from shed.common.errors import ShedError
-from shed.models.loading import load_model, load_tokenizer
-from shed.models.encoding import Encoded, encode_all
 from shed.data.records import Record
-from shed.valuation.game import Run, TuningGame
-from shed.engine.lora_losses import length_batches
-from shed.engine.coalition_trainer import CoalitionTrainer, Optimizer, Regime
+from shed.engine.batches import length_batches
+from shed.engine.coalition_trainer import CoalitionTrainer
+from shed.engine.regime import Optimizer, Regime
 from shed.engine.utility import DevSet
+from shed.models.encoding import Encoded, Encoder
+from shed.models.loading import load_model, load_tokenizer
+from shed.models.specs import LoraSettings
+from shed.valuation.game import Run
+from shed.valuation.tuning_game import TuningGame
 
 REGIME = Regime(
-    depth=2,
-    r=4,
-    alpha=8,
-    modules=["q_proj", "down_proj"],
+    lora=LoraSettings(r=4, alpha=8, modules=["q_proj", "down_proj"], depth=2),
     optimizer="sgd",
     lr=0.5,
     momentum=0.9,
@@ -34,9 +35,13 @@ REGIME = Regime(
 )
 
 
+def with_lora(regime: Regime, **changes: Any) -> Regime:
+    return dataclasses.replace(regime, lora=dataclasses.replace(regime.lora, **changes))
+
+
 @pytest.fixture
 def encoded(tiny_model: str, records: list[Record]) -> list[Encoded]:
-    return encode_all(records, load_tokenizer(tiny_model), "plain", 200, 256, end=True)
+    return Encoder(load_tokenizer(tiny_model), "plain", 200, 256).encode_all(records, end=True)
 
 
 def own_loss(dev: list[Encoded]) -> DevSet:
@@ -54,8 +59,9 @@ def whole_model_utility(
     torch.manual_seed(regime.seed)
     base = load_model(tiny_model)
     total = base.config.num_hidden_layers
-    layers = list(range(total - (regime.depth or total), total))
-    config = LoraConfig(r=regime.r, lora_alpha=regime.alpha, target_modules=list(regime.modules), layers_to_transform=layers)
+    lora = regime.lora
+    layers = list(range(total - (lora.depth or total), total))
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, target_modules=list(lora.modules), layers_to_transform=layers)
     model = get_peft_model(base, config)
 
     def nats(record: Encoded) -> torch.Tensor:
@@ -105,7 +111,7 @@ def test_cached_layers_padding_and_dropped_records_change_nothing(
     tiny_model: str, encoded: list[Encoded], depth: int | None, optimizer: Optimizer
 ) -> None:
     lr, momentum = 0.5 if optimizer == "sgd" else 0.01, 0.0 if optimizer == "frozen_adam" else 0.9
-    regime = dataclasses.replace(REGIME, depth=depth, optimizer=optimizer, lr=lr, momentum=momentum)
+    regime = dataclasses.replace(with_lora(REGIME, depth=depth), optimizer=optimizer, lr=lr, momentum=momentum)
     together = np.array([[1, 0, 1, 1, 0, 0, 0.5, 1], np.zeros(8), np.eye(8)[3], [1, 1, 0, 1, 1, 1, 1, 0]])
     fast = trainer(tiny_model, encoded, regime).utilities(together)
     slow = [whole_model_utility(tiny_model, encoded[:8], encoded[8:], weights, regime) for weights in together]
@@ -121,19 +127,19 @@ def test_an_absent_record_leaves_no_trace(tiny_model: str, encoded: list[Encoded
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "frozen_adam"])
-def test_another_draw_has_other_initial_weights_and_batches_and_leaves_the_first_alone(
+def test_another_draw_has_other_initial_weights_and_batches_and_does_not_change_the_first(
     tiny_model: str, encoded: list[Encoded], optimizer: Optimizer
 ) -> None:
     one = trainer(tiny_model, encoded, dataclasses.replace(REGIME, optimizer=optimizer, lr=0.01))
     everything, nothing = np.ones((1, 8)), np.zeros((1, 8))
     before = one.utilities(everything)
-    other = one.drawn(1)
+    other = one.with_draw(1)
     found = other.utilities(everything)
     assert found != before
     assert other.batches != one.batches
     assert one.utilities(everything) == before
-    assert one.drawn(1).utilities(everything) == found
-    assert one.drawn(2).utilities(everything) != found
+    assert one.with_draw(1).utilities(everything) == found
+    assert one.with_draw(2).utilities(everything) != found
     assert other.utilities(nothing) == one.utilities(nothing)  # LoRA starts as the base model
 
 
@@ -146,7 +152,7 @@ def test_every_evaluation_starts_afresh(tiny_model: str, encoded: list[Encoded])
 
 
 @pytest.mark.parametrize("run", [None, Run("metagradient"), Run("metagradient", draw=2)])
-def test_what_diverges_spoils_none_of_those_that_are_tuned_beside_it(
+def test_a_coalition_that_diverges_does_not_spoil_those_tuned_together_with_it(
     tiny_model: str, encoded: list[Encoded], run: Run | None
 ) -> None:
     game = TuningGame(trainer(tiny_model, encoded), np.arange(8).tolist(), [str(i) for i in range(8)])
@@ -157,13 +163,13 @@ def test_what_diverges_spoils_none_of_those_that_are_tuned_beside_it(
     assert all(one.finite for one in sound)
 
 
-def test_the_set_up_of_frozen_moments_is_a_tuning_on_all_records(tiny_model: str, encoded: list[Encoded]) -> None:
+def test_the_set_up_of_frozen_moments_costs_a_tuning_on_all_records(tiny_model: str, encoded: list[Encoded]) -> None:
     assert trainer(tiny_model, encoded).setup_fte == 0.0
     one = trainer(tiny_model, encoded, dataclasses.replace(REGIME, optimizer="frozen_adam", lr=0.01))
     assert one.setup_fte + one.fine_tune_equivalents(np.zeros(8)) == pytest.approx(1.0)
 
 
-def test_the_cost_of_all_records_is_one_and_of_none_is_measuring_alone(tiny_model: str, encoded: list[Encoded]) -> None:
+def test_the_cost_of_all_records_is_one_and_of_none_is_that_of_measuring(tiny_model: str, encoded: list[Encoded]) -> None:
     one = trainer(tiny_model, encoded)
     tuned = 2 * 2 * sum(len(r.tokens) for r in encoded[:8])
     dev = sum(len(r.tokens) for r in encoded[8:])
@@ -181,10 +187,12 @@ def test_batches_hold_records_of_similar_length_and_each_record_once_an_epoch() 
 def test_what_cannot_be_tuned_is_refused(tiny_model: str, encoded: list[Encoded]) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    with pytest.raises(ShedError, match=r"score\.tuning\.depth is 9, but the model has 3 layers"):
-        trainer(tiny_model, encoded, dataclasses.replace(REGIME, depth=9))
-    with pytest.raises(ShedError, match="no layers named w_proj"):
-        trainer(tiny_model, encoded, dataclasses.replace(REGIME, modules=["w_proj"]))
+    with pytest.raises(ShedError, match="LoRA weights are asked for in 9 layers, but the model has 3") as error:
+        trainer(tiny_model, encoded, with_lora(REGIME, depth=9))
+    assert error.value.setting == "LoRA depth"
+    with pytest.raises(ShedError, match="the model has no linear layers named w_proj") as error:
+        trainer(tiny_model, encoded, with_lora(REGIME, modules=["w_proj"]))
+    assert error.value.setting == "LoRA modules"
     gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=1))
     with pytest.raises(ShedError, match="GPT2LMHeadModel is not of the Llama shape"):
         CoalitionTrainer(gpt2, encoded[:8], own_loss(encoded[8:]), REGIME)
@@ -218,7 +226,7 @@ def gemma(folder: Path, tokenizer_of: str, window: int) -> str:
 def test_layers_of_two_kinds_of_attention_are_tuned_as_the_whole_model_is(
     tiny_model: str, tmp_path: Path, encoded: list[Encoded], depth: int | None
 ) -> None:
-    model, regime = gemma(tmp_path, tiny_model, window=256), dataclasses.replace(REGIME, depth=depth, lr=0.05)
+    model, regime = gemma(tmp_path, tiny_model, window=256), dataclasses.replace(with_lora(REGIME, depth=depth), lr=0.05)
     weights = np.array([[1, 0, 1, 1, 0, 0, 0.5, 1]])
     (fast,) = trainer(model, encoded, regime).utilities(weights)
     assert fast == pytest.approx(whole_model_utility(model, encoded[:8], encoded[8:], weights[0], regime), rel=1e-4)
@@ -226,8 +234,11 @@ def test_layers_of_two_kinds_of_attention_are_tuned_as_the_whole_model_is(
 
 def test_records_longer_than_an_attention_window_are_refused(tiny_model: str, tmp_path: Path, encoded: list[Encoded]) -> None:
     model = gemma(tmp_path, tiny_model, window=16)
-    with pytest.raises(ShedError, match=r"some of the model's layers attend to the last 16; set model\.max_tokens to that"):
+    with pytest.raises(
+        ShedError, match="some of the model's layers attend to the last 16; set the context length to that"
+    ) as error:
         trainer(model, encoded)
+    assert error.value.setting == "context length"
 
 
 def test_a_model_that_does_more_than_its_layers_is_noticed(tiny_model: str, encoded: list[Encoded]) -> None:

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from shed.models.loading import load_model, load_tokenizer
-from shed.models.encoding import encode_all
 from shed.data.records import Record
-from shed.engine.gradients import fine_tune_equivalents, in_run, metagradient
-from shed.engine.coalition_trainer import CoalitionTrainer, Optimizer, Regime
-from shed.engine.utility import Kind, dev_set
+from shed.engine.coalition_trainer import CoalitionTrainer
+from shed.engine.gradients import in_run, metagradient, metagradient_fte
+from shed.engine.regime import Optimizer, Regime
+from shed.engine.utility import UtilityKind, dev_set
+from shed.models.encoding import Encoder
+from shed.models.loading import load_model, load_tokenizer
+from shed.models.specs import LoraSettings
 
 REGIME = Regime(
-    depth=2,
-    r=2,
-    alpha=4,
-    modules=["q_proj", "down_proj"],
+    lora=LoraSettings(r=2, alpha=4, modules=["q_proj", "down_proj"], depth=2),
     optimizer="sgd",
     lr=0.3,
     momentum=0.9,
@@ -30,10 +29,11 @@ REGIME = Regime(
 
 
 def double_trainer(
-    tiny_model: str, records: list[Record], regime: Regime, utility: Kind = "dev_loss", members: int = 7
+    tiny_model: str, records: list[Record], regime: Regime, utility: UtilityKind = "dev_loss", members: int = 7
 ) -> CoalitionTrainer:
     """A trainer in float64 throughout: transformers' own norm computes in float32 whatever it is given."""
-    encoded = encode_all(records, load_tokenizer(tiny_model), "plain", 200, 256, end=True)
+    encoder = Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
+    encoded = encoder.encode_all(records, end=True)
     model = load_model(tiny_model).to(torch.float64)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -41,7 +41,7 @@ def double_trainer(
                 norm = torch.nn.RMSNorm(child.weight.shape, eps=child.variance_epsilon, dtype=torch.float64)
                 norm.weight = child.weight
                 setattr(parent, name, norm)
-    dev = dev_set(utility, records[7:], load_tokenizer(tiny_model), "plain", 200, 256)
+    dev = dev_set(utility, records[7:], encoder)
     return CoalitionTrainer(model, encoded[:members], dev, regime, encoded[members:7])
 
 
@@ -66,7 +66,7 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     optimizer: Optimizer,
     lr: float,
     weights: list[float],
-    utility: Kind,
+    utility: UtilityKind,
     threads: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -74,7 +74,7 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     regime = dataclasses.replace(REGIME, optimizer=optimizer, lr=lr)
     trainer = double_trainer(tiny_model, records, regime, utility)
-    together = np.array([weights, [1, 1, 1, 0, 0, 0.5, 0]])  # with another coalition, which must not be seen
+    together = np.array([weights, [1, 1, 1, 0, 0, 0.5, 0]])  # with another coalition, which must have no effect
     values, gradients = metagradient(trainer, together)
     assert values == pytest.approx(trainer.utilities(together), abs=1e-12)
     size = 1e-5
@@ -84,8 +84,8 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
         np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
 
 
-def test_records_of_a_batch_that_is_no_step_are_valued_all_the_same(tiny_model: str, records: list[Record]) -> None:
-    """Without momentum the jump at weight 0 vanishes, so that here, too, the gradient is the one-sided derivative."""
+def test_records_of_a_batch_that_is_not_a_step_have_gradients_too(tiny_model: str, records: list[Record]) -> None:
+    """Without momentum the jump at weight 0 vanishes, so that the gradient is the one-sided derivative here, too."""
     trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, momentum=0.0))
     nothing = np.zeros((1, 7))
     utility, gradient = metagradient(trainer, nothing)
@@ -103,10 +103,10 @@ def test_first_order_effects_are_the_gradient_of_one_plain_step(tiny_model: str,
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "frozen_adam"])
-def test_coalitions_that_are_tuned_together_have_the_gradients_that_they_have_alone(
+def test_coalitions_tuned_together_have_the_same_gradients_as_alone(
     tiny_model: str, records: list[Record], optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batches that are empty for some of them alone, a schedule that then lags, a bystander, and states of two segments."""
+    """Batches that are empty for some of them only, a schedule that then lags, a candidate, and states of two segments."""
     regime = dataclasses.replace(REGIME, batch_size=2, schedule="linear", warmup=0.3, optimizer=optimizer, lr=0.01)
     trainer = double_trainer(tiny_model, records, regime, members=6)
     together = np.array([[1, 0, 1, 1, 0, 0.5], [1, 0, 0, 1, 1, 0], [0] * 6, [0, 1, 0, 0, 1, 0]])
@@ -122,19 +122,19 @@ def test_a_tuning_too_long_to_keep_is_cut_into_segments_and_gives_the_same(
     tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, optimizer="adamw", lr=0.01))
-    whole, cost = metagradient(trainer, np.array([SOME])), fine_tune_equivalents(trainer, np.array(SOME), "metagradient")
+    whole, cost = metagradient(trainer, np.array([SOME])), metagradient_fte(trainer, np.array(SOME))
     monkeypatch.setattr("shed.engine.gradients.KEPT_BYTES", 2 * 4 * 8 * trainer.initial.numel())  # two steps in float64
     cut = metagradient(trainer, np.array([SOME]))
     np.testing.assert_allclose(cut[1], whole[1], rtol=1e-9)
-    assert fine_tune_equivalents(trainer, np.array(SOME), "metagradient") > cost
+    assert metagradient_fte(trainer, np.array(SOME)) > cost
 
 
 def test_a_model_in_bfloat16_is_tuned_in_float32_weights_with_nearly_the_same_gradient(
     tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokenizer = load_tokenizer(tiny_model)
-    encoded = encode_all(records, tokenizer, "plain", 200, 256, end=True)
-    dev = dev_set("dev_loss", records[7:], tokenizer, "plain", 200, 256)
+    encoder = Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
+    encoded = encoder.encode_all(records, end=True)
+    dev = dev_set("dev_loss", records[7:], encoder)
     found = {}
     for narrow in (False, True):
         monkeypatch.setattr("shed.models.loading.has_fast_bfloat16", lambda narrow=narrow: narrow)
@@ -146,12 +146,14 @@ def test_a_model_in_bfloat16_is_tuned_in_float32_weights_with_nearly_the_same_gr
     assert np.corrcoef(found[True][1], found[False][1])[0, 1] > 0.95
 
 
-def test_a_bystander_is_worth_what_a_record_of_weight_zero_in_the_only_batch_is(tiny_model: str, records: list[Record]) -> None:
+def test_a_candidate_has_the_gradient_of_a_record_of_weight_zero_in_the_only_batch(
+    tiny_model: str, records: list[Record]
+) -> None:
     regime = dataclasses.replace(REGIME, batch_size=7, epochs=1)
     inside = double_trainer(tiny_model, records, regime)
     outside = double_trainer(tiny_model, records, regime, members=5)
     weights = np.array([1.0, 0, 1, 1, 1, 0, 0])
-    share = inside.top.response_tokens(range(7)) / outside.top.response_tokens(range(5))  # of the batch's tokens
+    share = inside.losses.response_tokens(range(7)) / outside.losses.response_tokens(range(5))  # of the batch's tokens
     for way in (metagradient, in_run):
         _, of_all = way(inside, weights[None] * share)
         _, of_five = way(outside, weights[None, :5])
@@ -159,11 +161,16 @@ def test_a_bystander_is_worth_what_a_record_of_weight_zero_in_the_only_batch_is(
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])  # 2 leaves a batch of one, 3 of two
-def test_bystanders_of_a_longer_run_are_valued_as_records_of_its_batches_are(
+def test_candidates_of_a_longer_run_are_valued_as_records_of_its_batches_are(
     tiny_model: str, records: list[Record], batch_size: int
 ) -> None:
     regime = dataclasses.replace(REGIME, lr=0.01, batch_size=batch_size, epochs=3)
-    twin = [*records[:5], records[0], records[3], *records[7:]]  # bystanders are copies of a record that is in and one out
+    twin = [
+        *records[:5],
+        records[0],
+        records[3],
+        *records[7:],
+    ]  # candidates: copies of a record that is in and of one that is out
     found = metagradient(double_trainer(tiny_model, twin, regime, members=5), np.array([[1.0, 0, 1, 0, 1]]))[1][0]
     assert found[5] == pytest.approx(found[0], rel=0.5)
     assert found[6] == pytest.approx(found[3], rel=0.5)

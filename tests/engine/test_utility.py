@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from shed.common.errors import ShedError
-from shed.models.loading import load_tokenizer
-from shed.models.encoding import Encoded
 from shed.data.records import Record, single_turn
-from shed.engine.utility import DevSet, Kind, dev_set
+from shed.engine.utility import DevSet, UtilityKind, dev_set
+from shed.models.encoding import Encoded, Encoder
+from shed.models.loading import load_tokenizer
 
 
-def questions(kind: Kind) -> DevSet:
+def questions(kind: UtilityKind) -> DevSet:
     """Two questions of two options, the first of 1 and 2 characters, the second of 1 and 1; the first option is right."""
     option = [Encoded((1,) * (1 + length), 1, 0) for length in (1, 2, 1, 1)]
     return DevSet(kind, (tuple(option[:2]), tuple(option[2:])), (0, 0), ((1, 2), (1, 1)))
@@ -31,26 +31,27 @@ def test_accuracy_is_the_share_of_questions_whose_right_option_scores_highest() 
 
 
 def test_dev_loss_weighs_every_response_token_alike(tiny_model: str, records: list[Record]) -> None:
-    dev = dev_set("dev_loss", records, load_tokenizer(tiny_model), "plain", 200, 256)
+    encoder = Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
+    dev = dev_set("dev_loss", records, encoder)
     assert len(dev.sequences) == len(records)
     nats = torch.tensor([float(sequence.response_length) for sequence in dev.sequences])
     assert float(dev.terms(nats, range(len(records))).sum()) == pytest.approx(-1.0)
-    options = dev_set("choice_loss", records, load_tokenizer(tiny_model), "plain", 200, 256)
+    options = dev_set("choice_loss", records, encoder)
     assert len(options.sequences) == 2 * len(records)
     assert options.sequences_of([1, 3]) == [2, 3, 6, 7]
 
 
 def test_what_cannot_be_measured_is_refused(tiny_model: str, records: list[Record]) -> None:
-    tokenizer = load_tokenizer(tiny_model)
+    encoder = Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
     open_ended = [*records[:2], single_turn("say it", "no", "talk", "file 7")]
     with pytest.raises(ShedError, match=r"utility is accuracy, but 1 of 3 dev records have no choices, the first is .*7"):
-        dev_set("accuracy", open_ended, tokenizer, "plain", 200, 256)
+        dev_set("accuracy", open_ended, encoder)
 
     class Silent:
-        """A tokenizer to which every response is nothing."""
+        """A tokenizer that gives no token for any response."""
 
         def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
             return [1] if text.startswith("Question") else []
 
     with pytest.raises(ShedError, match="the dev records hold no response token"):
-        dev_set("dev_loss", records, Silent(), "plain", 200, 256)  # type: ignore[arg-type]
+        dev_set("dev_loss", records, Encoder(Silent(), "plain", 200, 256))

@@ -8,8 +8,8 @@ from experiments.compare import against
 from experiments.compare.costs import costs
 from experiments.compare.items import items_of
 from experiments.compare.settings import PATH, Run, Settings, runs
-from shed.common.errors import ShedError
 from shed.common.atomic_io import write_json
+from shed.common.errors import ShedError
 from shed.params import load
 
 

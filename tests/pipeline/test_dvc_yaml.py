@@ -1,7 +1,6 @@
-"""dvc.yaml declares what the code does: each stage's modules and params, no more and no less."""
+"""dvc.yaml declares what the code does: each stage's code, params and files, no more and no less."""
 
 import ast
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,86 +8,93 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from shed.common.import_closure import import_closure
+from shed.params import Score
+from tools.dvc_deps import pipelines, renewed
+
+ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-COMPARISON: dict[str, Any] = yaml.safe_load((ROOT / "experiments/compare/dvc.yaml").read_text(encoding="utf-8"))["stages"]
-WITHOUT_EFFECT_ON_OUTPUTS = {"shed/errors.py", "shed/progress.py", "shed/params.py"}
+STAND_INS = {  # what these digests stand for is read from the cache; dvc.yaml names them so that DVC sees a change
+    "prepare": {"data/wheels.json"},
+    "embed": {"data/embedder.json"},
+    "fidelity": {"data/embedder.json"},
+    **{name: {"data/model.json"} for name in ("rate", "finetune", "evaluate", "evaluate_base", "judge")},
+}
+FUNCTIONS = {"evaluate_base": ("run_base", "items_of"), "evaluate": ("run", "items_of")}  # one program of two stages
 
 
-def imported(path: Path, seen: set[Path]) -> set[Path]:
-    """The project's modules that a file imports, directly or not, at its top or inside a function."""
-    if path in seen:
-        return seen
-    seen.add(path)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            module = ROOT / (name.replace(".", "/") + ".py")
-            if name.split(".")[0] in {"shed", "stages", "experiments"} and module.exists():
-                imported(module, seen)
-    return seen
+def program(stage: str) -> str:
+    (found,) = re.findall(r"python -m ([\w.]+)", STAGES[stage]["cmd"])
+    return str(found)
 
 
-def stage_files(stage: str) -> list[Path]:
-    """The stage's own file and those of `stages` that it imports."""
-    return [path for path in imported(ROOT / "stages" / f"{stage}.py", set()) if path.parent.name == "stages"]
+def nodes(stage: str) -> list[ast.AST]:
+    """The syntax of the stage's program, of its own functions where it is the program of two, and of what it shares."""
+    found: list[ast.AST] = []
+    for path in import_closure(program(stage)):
+        if path.is_relative_to(ROOT / "stages"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            if stage in FUNCTIONS and path.stem == "evaluate":
+                tree.body = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name in FUNCTIONS[stage]]
+            found += ast.walk(tree)
+    return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_exactly_the_modules_it_runs(stage: str) -> None:
-    declared = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
-    used = {str(path.relative_to(ROOT)) for path in imported(ROOT / "stages" / f"{stage}.py", set())}
-    assert declared == used - WITHOUT_EFFECT_ON_OUTPUTS
-
-
-@pytest.mark.parametrize("stage", COMPARISON)
-def test_a_stage_of_the_comparison_depends_on_exactly_the_modules_it_runs(stage: str) -> None:
-    programs = re.findall(r"-m experiments\.compare\.(\w+)", COMPARISON[stage]["cmd"])
-    used = set().union(*(imported(ROOT / f"experiments/compare/{program}.py", set()) for program in programs))
-    declared = {os.path.normpath(f"experiments/compare/{dep}") for dep in COMPARISON[stage]["deps"] if dep.endswith(".py")}
-    assert programs
-    assert declared == {str(path.relative_to(ROOT)) for path in used} - WITHOUT_EFFECT_ON_OUTPUTS
+@pytest.mark.parametrize("path", pipelines(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_deps_are_what_the_programs_import(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == renewed(path), "stale: run make deps"
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_exactly_the_params_it_reads(stage: str) -> None:
-    read = set()
-    for path in stage_files(stage):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        read |= {
-            node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "params"
-        }
+    dotted = {ast.unparse(node) for node in nodes(stage) if isinstance(node, ast.Attribute)}
+    read = {name.split(".")[1] for name in dotted if name.startswith("params.")}
     if STAGES[stage]["params"] == [{"params.yaml": None}]:  # the whole file, which only a page that shows it all may need
-        assert any("describe(params)" in path.read_text(encoding="utf-8") for path in stage_files(stage))
+        assert any(isinstance(node, ast.Call) and ast.unparse(node.func) == "describe" for node in nodes(stage))
         return
     assert read == {param.split(".")[0] for param in STAGES[stage]["params"]}
 
 
+def test_scoring_declares_all_its_settings_but_those_of_estimators_that_are_not_in_use() -> None:
+    declared = {param.removeprefix("score.") for param in STAGES["score"]["params"] if param.startswith("score.")}
+    methods = set(Score.model_fields["method"].annotation.__args__)  # type: ignore[union-attr]
+    assert methods <= set(Score.model_fields)
+    assert declared - {"${score.method}"} == set(Score.model_fields) - methods
+
+
+def test_the_audit_declares_the_settings_of_scoring_that_it_reads() -> None:
+    dotted = {ast.unparse(node) for node in nodes("fidelity") if isinstance(node, ast.Attribute)}
+    read = {name.removeprefix("params.") for name in dotted if re.fullmatch(r"params\.score\.\w+", name)}
+    assert read == {param for param in STAGES["fidelity"]["params"] if param.startswith("score.")}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_every_file_it_reads_and_writes(stage: str) -> None:
-    nodes = [n for path in stage_files(stage) for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    named = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    templated = {ast.unparse(n) for n in nodes if isinstance(n, ast.JoinedStr)}
+    named = {n.value for n in nodes(stage) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    templated = {ast.unparse(n) for n in nodes(stage) if isinstance(n, ast.JoinedStr)}
     named |= {f"data/prepared/{split}.jsonl" for split in ("dev", "test") if any("{split}.jsonl" in text for text in templated)}
     files = {name for name in named if name.startswith(("data/", "metrics/", "reports/")) and not name.endswith("/")}
     definition = STAGES[stage]
     declared = [*definition["deps"], *definition.get("outs", []), *definition.get("metrics", [])]
     paths = {next(iter(entry)) if isinstance(entry, dict) else entry for entry in declared}
     code = {path for path in paths if path.startswith(("shed/", "stages/", "${"))}
-    stand_ins = {  # what these digests stand for is read from the cache; dvc.yaml names them so that DVC sees a change
-        "prepare": {"data/wheels.json"},
-        "embed": {"data/embedder.json"},
-        "fidelity": {"data/embedder.json"},
-        **{name: {"data/model.json"} for name in ("rate", "finetune", "evaluate", "evaluate_base", "judge")},
+    assert files == paths - code - STAND_INS.get(stage, set())
+
+
+def test_the_main_job_reads_nothing_that_another_pipeline_makes() -> None:
+    """Nothing flows back: every dep is code, a recipe of params, or the out of a stage of this file."""
+    outs = {
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in STAGES.values()
+        for out in [*stage.get("outs", []), *stage.get("metrics", [])]
     }
-    assert files == paths - code - stand_ins.get(stage, set())
+    deps = {dep for stage in STAGES.values() for dep in stage["deps"]}
+    assert {dep for dep in deps if not dep.startswith(("shed/", "stages/", "${"))} <= outs
+    imported = {path for stage in STAGES for path in import_closure(program(stage))}
+    assert not {path for path in imported if path.is_relative_to(ROOT / "experiments")}
 
 
 def test_every_stage_has_a_description_and_is_run_by_the_environments_python() -> None:
     for name, stage in STAGES.items():
         assert stage["desc"]
-        assert stage["cmd"] == f"python -m stages.{name}"
+        assert stage["cmd"] == ("python -m stages.evaluate --base" if name == "evaluate_base" else f"python -m stages.{name}")

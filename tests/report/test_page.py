@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shed.evaluation.comparison import conditions
-from shed.params import load_params
 from shed.data.records import Record, single_turn
-from shed.report.page import Comparison, Findings, render
-from stages.report import of_this_pool
+from shed.report.page import ReportInputs, render
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 JUDGED = {
@@ -35,7 +31,7 @@ JUDGED = {
 EVIL = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
-def findings(comparison: Comparison | None = None) -> Findings:
+def inputs() -> ReportInputs:
     rng = np.random.default_rng(0)
     pool: list[Record] = [single_turn(f"question {i} about whales", f"answer {i}", "ab"[i % 2], str(i)) for i in range(40)]
     pool[0] = single_turn(EVIL, "a </script> b", "a", "0")
@@ -60,8 +56,8 @@ def findings(comparison: Comparison | None = None) -> Findings:
     result = {"test_loss": 5.123456, "test_loss_stderr": 0.1, "test_accuracy": 0.31, "test_accuracy_stderr": 0.02}
     task = {"loss": 5.1, "loss_stderr": 0.1, "accuracy": 0.3, "accuracy_stderr": 0.02, "items": 10}
     task |= {"choice_loss": 1.4, "choice_loss_stderr": 0.03}
-    untold = {"loss": 2.1, "loss_stderr": 0.1, "items": 10}
-    tasks = {"test_quiz": task, "test_essay": untold}
+    free_text = {"loss": 2.1, "loss_stderr": 0.1, "items": 10}
+    tasks = {"test_quiz": task, "test_essay": free_text}
     row = {"lds": 0.912345, "lds_low": 0.5, "lds_high": None}
     regime: dict[str, Any] = {
         "coalitions": 8,
@@ -103,7 +99,7 @@ def findings(comparison: Comparison | None = None) -> Findings:
         "metrics/judge.json": JUDGED,
     }
     points = pd.DataFrame({"predicted": rng.random(8), "measured": rng.random(8)})
-    return Findings(
+    return ReportInputs(
         metrics=metrics,
         pool=pool,
         clusters=clusters,
@@ -113,146 +109,58 @@ def findings(comparison: Comparison | None = None) -> Findings:
         convergence=pd.DataFrame({"fte": [2.0, 4.0], "rank_correlation": [0.9, 1.0]}),
         loss=pd.DataFrame({"step": [1, 2, 3], "loss": [3.0, 2.0, 1.5]}),
         fidelity={"scoring": points, "target": points[:0]},
-        comparison=comparison,
         params=[("C", "4", "number of clusters")],
     )
 
 
-GAINS = pd.DataFrame(
-    {
-        "fraction": [0.1, 0.1],
-        "method": ["qocs", "random"],
-        "seeds": [5, 5],
-        "loss": [5.4, 5.6],
-        "loss_gain": [0.2, np.nan],
-        "loss_gain_low": [0.1, np.nan],
-        "loss_gain_high": [0.3, np.nan],
-        "loss_p_holm": [0.01, np.nan],
-        "choice_loss": [1.41, 1.45],
-        "choice_loss_gain": [0.04, np.nan],
-        "choice_loss_gain_low": [0.01, np.nan],
-        "choice_loss_gain_high": [0.07, np.nan],
-        "choice_loss_p_holm": [0.02, np.nan],
-        "accuracy": [0.33, 0.32],
-        "accuracy_gain": [0.01, np.nan],
-        "accuracy_gain_low": [-0.01, np.nan],
-        "accuracy_gain_high": [0.03, np.nan],
-        "accuracy_p_holm": [0.4, np.nan],
-    }
-)
-COMPARED = Comparison(
-    test=GAINS,
-    dev=GAINS.assign(loss_gain=[0.9, np.nan]),
-    by_task=pd.concat([GAINS.assign(task="commonsenseqa"), GAINS.assign(task="mmlu", loss_gain=[-0.4, np.nan])]),
-    with_top=GAINS[:1].assign(loss_gain=[-0.6]),
-    with_all=GAINS[:1].assign(method="top", fraction=0.05, loss_gain=[0.7]),
-    costs=pd.DataFrame({"method": ["random", "qocs"], "fte": [0.0, 31.3], "seconds": [0.0, 181.0]}),
-    same_settings=False,
-    ranks_agree=0.5,
-)
 FAULTY = {"rows": 10, "faulty_share_of_pool": 0.5, "faulty_share_of_selection": 0.05, "faulty_share_of_random": 0.52}
 FAULTY |= {"auroc_of_scores": 0.99, "auroc_of_ratings": 0.25, "auroc_of_ratings_within_sources": 0.63}
 
 
 def test_numbers_are_those_of_the_metrics_files() -> None:
-    told = findings()
-    marked = re.findall(r'data-metric="([^#"]+)#([^"]+)" data-form="([^"]*)">([^<]*)<', render(told))
+    shown = inputs()
+    marked = re.findall(r'data-metric="([^#"]+)#([^"]+)" data-form="([^"]*)">([^<]*)<', render(shown))
     assert len(marked) > 60
     for path, keys, form, text in marked:
-        value: Any = told.metrics[path]
+        value: Any = shown.metrics[path]
         for key in keys.split("/"):
             value = value[key]
         assert html.unescape(text) == (value if isinstance(value, str) else format(value, form))
 
 
-def test_a_judge_is_heard_where_there_was_one() -> None:
-    assert re.search(r"win rate of <[^>]*>0\.67</span>", render(findings()))
-    told = findings()
-    told.metrics["metrics/judge.json"] = {**JUDGED, "judged": 0, "win_rate": None}
-    assert "judge" not in render(told)
+def test_the_judges_verdict_is_shown_where_there_was_a_judge() -> None:
+    assert re.search(r"win rate of <[^>]*>0\.67</span>", render(inputs()))
+    shown = inputs()
+    shown.metrics["metrics/judge.json"] = {**JUDGED, "judged": 0, "win_rate": None}
+    assert "judge" not in render(shown)
+
+
+def test_one_run_says_that_it_is_no_comparison() -> None:
+    assert "One run cannot show whether this is better than random rows" in render(inputs())
 
 
 def test_text_of_records_is_text() -> None:
-    page = render(findings())
+    page = render(inputs())
     assert EVIL not in page
     assert html.escape(EVIL[:20], quote=False) in page
     assert page.count("<script>") == 1
     assert "CC &lt;0&gt;" in page
 
 
-def test_a_comparison_of_other_scores_says_so_and_none_says_how_to_make_one() -> None:
-    assert "the programs of <code>experiments/compare</code> do" in render(findings())
-    page = render(findings(COMPARED))
-    row = re.search(r'<th scope="row">qocs</th>(.*?)</tr>', page, re.DOTALL)
-    assert row is not None
-    assert "+0.200 p 0.010 [+0.100, +0.300]" in " ".join(re.sub("<[^>]*>", " ", row[1]).split())
-    assert "with other test records or settings than this page is of" in page
-    elsewhere = render(findings(replace(COMPARED, same_settings=True, ranks_agree=0.987)))
-    assert "correlates with this page's at 0.987" in elsewhere
-    assert "than this page is of" not in elsewhere
-    assert "with other clusters" in render(findings(replace(COMPARED, same_settings=True, ranks_agree=np.nan)))
-    assert "another machine" not in render(findings(replace(COMPARED, same_settings=True, ranks_agree=1.0)))
-
-
-def test_which_method_to_take_is_what_dev_says_with_what_it_costs() -> None:
-    page = " ".join(re.sub("<[^>]*>", " ", render(findings(COMPARED))).split())
-    assert "By loss the largest gain is that of qocs , +0.900 [+0.100, +0.300] on dev and +0.200 on test, for 31 FTE" in page
-    assert "By accuracy dev tells no method from random rows" in page
-
-
-def test_known_faults_are_told_by_sampler_and_unknown_ones_not() -> None:
-    told = findings()
-    assert "Known faults" not in render(told)
-    told.metrics["metrics/sample.json"] = FAULTY
-    page = " ".join(re.sub("<[^>]*>", " ", render(told)).split())
+def test_known_faults_are_shown_by_sampler() -> None:
+    shown = inputs()
+    assert "Known faults" not in render(shown)
+    shown.metrics["metrics/sample.json"] = FAULTY
+    page = " ".join(re.sub("<[^>]*>", " ", render(shown)).split())
     assert "50.0% of the pool's records were damaged on purpose" in page
     assert "this run 5.0% random 52.0%" in page
     assert "of its own source, 0.63" in page
 
 
-def test_a_comparison_is_of_this_page_as_long_as_what_it_rests_on_is(project_root: Path) -> None:
-    params, told = load_params(project_root / "params.yaml"), findings()
-
-    def now(part: str, changes: dict[str, Any]) -> dict[str, str]:
-        changed = getattr(params, part).model_copy(update=changes)
-        return conditions(params.model_copy(update={part: changed}), told.clusters, told.pool[:3])
-
-    present = now("finetune", {})
-    tables: dict[str, list[Any]] = {name: [] for name in ("dev", "test", "by_task", "with_top", "with_all", "costs")}
-    published = present | tables | {"ranks": {"2": 1, "0": 2, "3": 3, "1": 4}}
-
-    def found(present: dict[str, str], scores: pd.DataFrame = told.scores) -> Comparison:
-        comparison = of_this_pool(published, present, scores)
-        assert comparison is not None
-        return comparison
-
-    assert found(now("finetune", {"seed": 99})).same_settings
-    assert not found(now("finetune", {"lr": 0.5})).same_settings
-    assert not found(now("rate", {"seed": 9})).same_settings
-    assert found(present).ranks_agree == pytest.approx(1.0)
-    assert found(present, told.scores.assign(rank=[4, 3, 2, 1])).ranks_agree == pytest.approx(-1.0)
-    assert np.isnan(found(present, told.scores[:3]).ranks_agree)
-    assert of_this_pool(published, present | {"pool": "another"}, told.scores) is None
-
-
-def test_a_comparison_is_told_by_task_and_against_the_whole_pool() -> None:
-    page = render(findings(COMPARED))
-    tables = {
-        label: re.sub("<[^>]*>", " ", body)
-        for label, body in re.findall(r'aria-label="([^"]+)"><table>(.*?)</table>', page, re.DOTALL)
-    }
-    by_task = tables["Gains on each task"].split()
-    assert by_task.index("+0.200") < by_task.index("-0.400")
-    assert "random" not in by_task
-    assert "+0.700" in tables["Comparison with the whole pool"]
-    assert "-0.600" in tables["Comparison with the default"]
-    assert "31.3 FTE 181 s" in " ".join(tables["Comparison of methods"].split())
-
-
 def test_pictures_are_described_and_headings_nest() -> None:
-    page = render(findings(COMPARED))
+    page = render(inputs())
     figures = re.findall(r"<figure><svg [^>]*>", page)
-    assert len(figures) == 6
+    assert len(figures) == 5
     assert all('role="img" aria-label="' in figure for figure in figures)
     levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
     assert levels[0] == 1
@@ -265,7 +173,7 @@ def test_pictures_are_described_and_headings_nest() -> None:
 @pytest.mark.parametrize("width", [1280, 400])
 def test_in_a_browser_without_a_network(tmp_path: Path, width: int) -> None:
     page = tmp_path / "index.html"
-    page.write_text(render(findings(COMPARED)), encoding="utf-8")
+    page.write_text(render(inputs()), encoding="utf-8")
 
     def open_at(fragment: str) -> str:
         command = [
@@ -281,19 +189,19 @@ def test_in_a_browser_without_a_network(tmp_path: Path, width: int) -> None:
         assert "CONSOLE" not in done.stderr, done.stderr
         return done.stdout
 
-    def shown(dom: str) -> list[str]:
+    def visible(dom: str) -> list[str]:
         body = dom[dom.index('<table id="table">') :]
         rows = re.findall(r"<tr ([^>]*data-cluster[^>]*)>", body[: body.index("</table>")])
         return [re.findall(r'data-cluster="(\d+)"', row)[0] for row in rows if "hidden" not in row]
 
     dom = open_at("")
     assert "<title>shed: what was selected, and what it did</title>" in dom
-    assert shown(dom) == ["2", "0", "3", "1"]
-    assert shown(open_at("sort=score&order=ascending")) == ["1", "3", "0", "2"]
-    assert shown(open_at("search=" + quote("question 21"))) == ["2"]
+    assert visible(dom) == ["2", "0", "3", "1"]
+    assert visible(open_at("sort=score&order=ascending")) == ["1", "3", "0", "2"]
+    assert visible(open_at("search=" + quote("question 21"))) == ["2"]
     assert 'title="metrics/tuned.json#test_loss"' in dom
 
 
 def test_the_committed_metrics_have_what_the_page_shows(project_root: Path) -> None:
-    for path in findings().metrics:
+    for path in inputs().metrics:
         assert json.loads((project_root / path).read_text(encoding="utf-8"))

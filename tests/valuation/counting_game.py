@@ -1,7 +1,7 @@
 """A game that writes a line for each evaluation and can be held in the middle; run as a program, so that a test can kill it.
 
-Usage: python counting_game.py LEDGER LOG PLAYERS K HOLD: after HOLD evaluations of its own, the next is in flight until the file
-LOG.open exists.
+Usage: python counting_game.py LEDGER LOG PLAYERS K HOLD. After HOLD evaluations of its own, the next one is in flight until the
+file LOG.open exists.
 """
 
 import sys
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from shed.valuation.budget import Budget, spend
+from shed.valuation.estimators.removal import Removal
 from shed.valuation.game import Evaluation, Run
 from shed.valuation.ledger import Ledger
-from shed.valuation.estimators.removal import Removal
 
 
 class CountingGame:
@@ -28,6 +28,9 @@ class CountingGame:
 
     def price(self, weights: np.ndarray, run: Run | None = None) -> float:
         return float(weights.mean())
+
+    def at_once(self, run: Run | None = None) -> int:
+        return 8
 
     def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
         return [self._evaluate(one, run) for one in weights]

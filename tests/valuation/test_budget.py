@@ -10,10 +10,10 @@ from table_game import Kept, TableGame, play
 from shed.common.errors import ShedError
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import Estimate, Estimator
-from shed.valuation.game import Game
 from shed.valuation.estimators.permutation import Permutation
 from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
+from shed.valuation.game import Game
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_each_limit_ends_it_before_it_is_exceeded(game: TableGame) -> None:
     assert by_minutes.ended.startswith("the budget of 1.5 minutes is spent")
 
 
-def test_what_a_game_costs_before_its_first_evaluation_is_of_the_budget(game: TableGame) -> None:
+def test_the_cost_before_the_first_evaluation_counts_towards_the_budget(game: TableGame) -> None:
     kept = Kept(game)
     without = spend(Permutation(seed=0), kept, Budget(fte=30))
     kept.setup_fte = 25.0
@@ -45,7 +45,7 @@ def test_what_a_game_costs_before_its_first_evaluation_is_of_the_budget(game: Ta
     assert spend(Permutation(seed=0), kept, Budget(fte=55)).cost.fte == without.cost.fte + 25
 
 
-def test_what_is_asked_for_twice_is_paid_for_once(game: TableGame) -> None:
+def test_an_evaluation_that_is_asked_for_twice_is_paid_for_once(game: TableGame) -> None:
     class Twice:
         def rounds(self, game: Game) -> Iterator[Estimate]:
             values = game.value(np.ones((3, 10), dtype=bool))
@@ -64,7 +64,7 @@ def test_a_target_ends_it_sooner(game: TableGame) -> None:
     assert stable.ended.endswith("at least the target of 0.97")
 
 
-def test_convergence_is_told_round_by_round(game: TableGame) -> None:
+def test_convergence_has_a_row_for_each_round(game: TableGame) -> None:
     table = play(Removal(n=1, k=6, seed=0), game).convergence
     assert len(table) == 6
     assert table["evaluations"].is_monotonic_increasing
@@ -89,9 +89,11 @@ def test_a_budget_that_is_too_small_says_how_large_it_must_be(
     assert len(spend(estimator, Kept(game), enough).convergence) == 1
 
 
-def test_what_diverges_is_left_out_when_asked_and_counted(game: TableGame) -> None:
+def test_what_diverges_ends_scoring_or_is_left_out_and_counted(game: TableGame) -> None:
     game.utilities[[77, 300, 511]] = np.nan
-    with pytest.raises(ShedError, match="tuning on the coalition of clusters .* diverged"):
+    with pytest.raises(
+        ShedError, match=r"tuning on the coalition of clusters .* diverged; .*\(on_divergence: skip\); lower the learning rate"
+    ):
         spend(Permutation(seed=0), Kept(game), Budget(evaluations=900))
     for estimator in (Permutation(seed=0), Regression(seed=0), Removal(n=1, k=60, seed=0)):
         outcome = spend(estimator, Kept(game), Budget(evaluations=900), on_divergence="skip")

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from table_game import Kept, TableGame, games, last, play
 
 from shed.common.errors import ShedError
-from shed.valuation.estimators.shapiq_adapter import Approximator
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import average
-from shed.valuation.game import Evaluation, Run
 from shed.valuation.estimators.in_run import InRun
 from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.estimators.permutation import Permutation
+from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
+from shed.valuation.game import Evaluation, Run
 
 
 class SmoothGame(Kept):
-    """Six records of three players; u(w) = a·w + w·B·w / 2, or a game without any order where `rough`."""
+    """Six records of three players; u(w) = a·w + w·B·w / 2, or slopes at random where `rough`."""
 
     def __init__(self, rough: bool = False) -> None:
         self.players, self.owner, self.setup_fte = 3, np.array([0, 0, 1, 1, 2, 2]), 0.0
@@ -43,7 +43,7 @@ class SmoothGame(Kept):
 
 
 @given(games)
-def test_orders_and_their_reverses_keep_the_sum(game: TableGame) -> None:
+def test_orders_and_their_reverses_sum_to_v_all_minus_v_none(game: TableGame) -> None:
     estimate = play(Permutation(seed=0), game, 6 * game.players).estimate
     assert estimate.scores.sum() == pytest.approx(game.utilities[-1] - game.utilities[0], abs=1e-9)
 
@@ -54,7 +54,7 @@ def test_orders_converge_to_the_exact_values() -> None:
     assert (np.abs(estimate.scores - game.exact()) < 4 * estimate.stderr).all()
 
 
-def test_a_pair_of_gradients_is_exact_where_players_act_on_each_other_in_pairs() -> None:
+def test_a_pair_of_gradients_is_exact_where_players_interact_in_pairs() -> None:
     game = SmoothGame()
     for seed in range(5):
         outcome = spend(Metagradient(seed, check=False), game, Budget(evaluations=4))
@@ -98,7 +98,7 @@ class NoisyGame(SmoothGame):
         return [one if one.marginals is None else replace(one, marginals=one.marginals + 9 * noise) for one in found]
 
 
-def test_redrawn_runs_average_out_what_initial_weights_and_batches_do() -> None:
+def test_redrawn_runs_average_out_the_noise_of_initial_weights_and_batches() -> None:
     truth = spend(Metagradient(0, check=False), SmoothGame(), Budget(evaluations=82)).estimate.scores
 
     def error(redraw: bool) -> float:
@@ -122,7 +122,7 @@ class DivergingGame(SmoothGame):
         return [replace(one, utility=np.nan, marginals=np.full(len(self.owner), np.nan)) for one in found]
 
 
-def test_a_run_that_diverges_takes_its_pair_along_or_ends_everything() -> None:
+def test_a_run_that_diverges_drops_its_pair_or_ends_scoring() -> None:
     estimator, game = Metagradient(0, check=False, redraw=True), DivergingGame({1})
     with pytest.raises(ShedError, match="tuning on the coalition of clusters .* diverged"):
         spend(estimator, game, Budget(evaluations=6))
@@ -139,7 +139,7 @@ def test_a_budget_that_does_not_cover_a_pair_pays_for_none_of_its_runs() -> None
     assert outcome.ended == "the budget of 5 evaluations is spent (4 used)"
 
 
-def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:
+def test_a_smooth_game_passes_the_check_and_a_rough_one_gets_a_note() -> None:
     smooth = spend(Metagradient(0), SmoothGame(), Budget(evaluations=9)).estimate
     assert smooth.notes == ()
     once = spend(Metagradient(1), SmoothGame(), Budget(evaluations=5)).estimate
@@ -147,7 +147,7 @@ def test_a_smooth_game_passes_the_check_and_a_rough_one_is_told() -> None:
     assert np.ptp(once.stderr) == 0 < once.stderr[0]
     rough = spend(Metagradient(0), SmoothGame(rough=True), Budget(evaluations=9)).estimate
     assert "utility is not smooth" in rough.notes[0]
-    assert "lower score.tuning.lr" in rough.notes[0]
+    assert "lower the learning rate" in rough.notes[0]
 
 
 def test_first_order_scores_are_of_one_run_and_say_what_they_are() -> None:
@@ -162,23 +162,25 @@ def test_first_order_scores_are_of_one_run_and_say_what_they_are() -> None:
 def test_shapiqs_approximators_play_the_same_game(name: str) -> None:
     values = np.array([1.0, 2.0, 4.0, -1.0, 0.5, 3.0])
     additive = TableGame(np.array([values @ (number >> np.arange(6) & 1) for number in range(64)]) - 9)
-    estimate = last(Approximator(name, 60, seed=0), additive)
+    estimate = last(ShapiqAdapter(name, 60, seed=0), additive)
     assert np.corrcoef(estimate.scores, values)[0, 1] > 0.95
     assert len(additive.asked) <= 62
 
 
 def test_a_budget_that_is_too_small_for_shapiq_says_how_large_it_must_be() -> None:
     with pytest.raises(
-        ShedError, match=r"KernelSHAP fails on 3 players and 2 evaluations .*; it takes (4): raise score"
+        ShedError, match=r"KernelSHAP fails on 3 players and 2 evaluations .*; it takes (4): raise the number of evaluations"
     ) as error:
-        last(Approximator("KernelSHAP", 2, seed=0), TableGame(np.arange(8.0)))
-    assert "choose another score.approximator" in str(error.value)
-    assert np.isfinite(last(Approximator("KernelSHAP", 4, seed=0), TableGame(np.arange(8.0))).scores).all()
+        last(ShapiqAdapter("KernelSHAP", 2, seed=0), TableGame(np.arange(8.0)))
+    assert "choose another approximator" in str(error.value)
+    assert error.value.setting == "evaluations"
+    assert np.isfinite(last(ShapiqAdapter("KernelSHAP", 4, seed=0), TableGame(np.arange(8.0))).scores).all()
 
 
 def test_an_approximator_that_shapiq_does_not_have() -> None:
-    with pytest.raises(ShedError, match="score.approximator is 'KernelShap'; shapiq has .*KernelSHAP"):
-        last(Approximator("KernelShap", 20, seed=0), TableGame(np.arange(8.0)))
+    with pytest.raises(ShedError, match="shapiq has no approximator 'KernelShap'; it has .*KernelSHAP") as error:
+        last(ShapiqAdapter("KernelShap", 20, seed=0), TableGame(np.arange(8.0)))
+    assert error.value.setting == "approximator"
 
 
 @given(st.integers(0, 50))
@@ -188,7 +190,7 @@ def test_shares_of_records_sum_to_their_players(seed: int) -> None:
     np.testing.assert_allclose(np.bincount([0, 0, 1, 1, 2, 2], weights=estimate.records), estimate.scores)
 
 
-def test_the_error_of_an_uneven_mean_is_as_large_as_the_mean_spreads() -> None:
+def test_the_standard_error_of_an_uneven_mean_is_the_spread_of_that_mean() -> None:
     repetitions = np.random.default_rng(0).standard_normal((2, 20_000))
     for counts in ((1.0, 1.0), (2.0, 32 / 6), (2.0, 32 / 26)):
         estimate = average(repetitions, 0.0, 0.0, np.outer(counts, np.ones(20_000)))

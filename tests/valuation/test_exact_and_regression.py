@@ -37,7 +37,7 @@ def test_exact_is_the_mean_over_all_orders(game: TableGame) -> None:
     np.testing.assert_allclose(last(Exact(), game).scores, game.exact(), atol=1e-9)
 
 
-def test_exact_refuses_what_would_take_for_ever() -> None:
+def test_exact_refuses_more_than_twelve_players() -> None:
     game = TableGame(np.zeros(2))
     game.players = 13
     with pytest.raises(ShedError, match="exact takes at most 12 players, and the game has 13"):
@@ -69,7 +69,7 @@ def test_at_a_fifth_of_the_evaluations_regression_is_at_least_as_good_as_removal
 
 
 @pytest.mark.parametrize("evaluations", [12, 42, 102, 202, 402])
-def test_its_standard_errors_are_of_the_size_of_its_errors(evaluations: int) -> None:
+def test_its_standard_errors_are_as_large_as_its_errors(evaluations: int) -> None:
     game = NoisyGame()
     estimates = [last(Regression(seed), game, evaluations) for seed in range(5)]
     errors = np.array([estimate.scores - game.shapley for estimate in estimates])
@@ -92,7 +92,7 @@ def test_more_evaluations_add_to_fewer() -> None:
     assert few.asked < many.asked
 
 
-def test_the_budget_is_used_to_its_end_and_an_odd_one_is_rounded_down() -> None:
+def test_the_whole_budget_is_used_and_an_odd_one_is_rounded_down() -> None:
     for evaluations in (12, 37, 64):
         assert play(Regression(seed=0), NoisyGame(), evaluations).cost.evaluations == 2 * (evaluations // 2)
 

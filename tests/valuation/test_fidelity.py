@@ -5,7 +5,16 @@ import pytest
 from table_game import TableGame
 
 from shed.common.errors import ShedError
-from shed.valuation.fidelity import Measured, chance, half_coalitions, lds, mean_over_draws, measure, predictions, sign_certainty
+from shed.valuation.fidelity import (
+    MeasuredCoalitions,
+    chance,
+    half_coalitions,
+    lds,
+    mean_over_draws,
+    measure,
+    predictions,
+    sign_certainty,
+)
 
 TRUE = np.arange(10.0) - 3
 
@@ -16,7 +25,7 @@ def game() -> TableGame:
     return TableGame(np.array([TRUE @ (number >> np.arange(10) & 1) for number in range(1024)]) - 7)
 
 
-def audited(game: TableGame, coalitions: int = 30) -> Measured:
+def audited(game: TableGame, coalitions: int = 30) -> MeasuredCoalitions:
     halves = half_coalitions(10, coalitions, seed=0)
     return mean_over_draws(halves, [measure(game, halves, "scoring")], "scoring")
 
@@ -31,7 +40,7 @@ def test_true_scores_predict_unseen_coalitions_exactly(game: TableGame) -> None:
     }
 
 
-def test_scores_of_the_wrong_sign_and_of_no_meaning(game: TableGame) -> None:
+def test_scores_of_the_wrong_sign_and_random_scores(game: TableGame) -> None:
     assert lds(audited(game), -TRUE, seed=0)["lds"] == pytest.approx(-1.0)
     noise = lds(audited(game, 60), np.random.default_rng(3).standard_normal(10), seed=0)
     assert noise["lds_low"] < noise["lds"] < noise["lds_high"]  # type: ignore[operator]
@@ -60,11 +69,12 @@ def test_coalitions_that_diverged_are_left_out_until_too_few_remain(game: TableG
     game.utilities[::2] = np.nan
     assert 5 < len(audited(game).utilities) < 25
     game.utilities[:] = np.nan
-    with pytest.raises(ShedError, match="30 of 30 coalitions diverged in the scoring regime; lower its lr"):
+    with pytest.raises(ShedError, match="30 of 30 coalitions diverged in the scoring regime; lower its learning rate") as error:
         audited(game)
+    assert error.value.setting == "learning rate of the scoring regime"
 
 
-def test_draws_are_meaned_and_say_how_far_they_agree() -> None:
+def test_draws_are_averaged_and_their_agreement_is_reported() -> None:
     halves = half_coalitions(10, 40, seed=0)
     rng = np.random.default_rng(1)
     draws = [halves @ TRUE + 5 * rng.standard_normal(40) for _ in range(4)]

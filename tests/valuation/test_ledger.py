@@ -1,4 +1,4 @@
-"""What was paid for once is never paid for again: across kills, reruns, a larger k, and two processes."""
+"""What was paid for once is never paid for again: after a kill, in a rerun, with a larger k, and in two processes."""
 
 import signal
 import sqlite3
@@ -14,15 +14,15 @@ from counting_game import CountingGame
 
 from shed.common.errors import ShedError
 from shed.valuation.budget import Budget, spend
+from shed.valuation.estimators.removal import Removal
 from shed.valuation.game import Evaluation, Run
 from shed.valuation.ledger import Ledger
-from shed.valuation.estimators.removal import Removal
 
 
 def start(tmp_path: Path, k: int, hold: float = float("inf")) -> "subprocess.Popen[str]":
     program = Path(__file__).parent / "counting_game.py"
     command = [sys.executable, str(program), str(tmp_path / "ledger.sqlite"), str(tmp_path / "log"), "8", str(k), str(hold)]
-    root = str(program.parent.parent)
+    root = str(program.parents[2])
     return subprocess.Popen(command, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -74,7 +74,7 @@ def test_another_description_is_another_game(tmp_path: Path) -> None:
             assert game.new == new
 
 
-def test_the_cost_is_that_of_all_evaluations_used_even_when_none_is_new(tmp_path: Path) -> None:
+def test_the_cost_is_that_of_all_evaluations_used_even_if_none_is_new(tmp_path: Path) -> None:
     for _ in range(2):
         with Ledger(tmp_path / "ledger.sqlite").play(CountingGame(tmp_path / "log", 4), {}) as game:
             outcome = spend(Removal(n=2, k=1, seed=0), game, Budget())
@@ -106,7 +106,7 @@ def test_what_diverged_is_recorded_with_its_coalition(tmp_path: Path) -> None:
         assert connection.execute("SELECT members FROM diverged").fetchall() == [("1\n2",)]
 
 
-def test_a_ledger_that_is_merely_locked_is_not_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_is_only_locked_is_not_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.sqlite"
     Ledger(path)
 
@@ -119,7 +119,7 @@ def test_a_ledger_that_is_merely_locked_is_not_moved_aside(tmp_path: Path, monke
     assert [found.name for found in tmp_path.iterdir() if "damaged" in found.name] == []
 
 
-def test_a_damaged_ledger_is_moved_aside_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_ledger_is_moved_aside_and_the_user_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path).play(CountingGame(tmp_path / "log", 3), {}) as game:
         game.value(np.ones((1, 3), dtype=bool))

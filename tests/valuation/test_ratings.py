@@ -7,18 +7,16 @@ import pytest
 import torch
 
 from shed.common.errors import ShedError
-from shed.models.loading import load_model, load_tokenizer
-from shed.models.encoding import encode_all
-from shed.valuation.ratings import Rated, rate
 from shed.data.records import Record, single_turn
-from shed.engine.coalition_trainer import CoalitionTrainer, Regime
-from shed.engine.utility import Kind, dev_set
+from shed.engine.coalition_trainer import CoalitionTrainer
+from shed.engine.regime import Regime
+from shed.engine.utility import UtilityKind, dev_set
+from shed.models.loading import load_language_model
+from shed.models.specs import LoraSettings, ModelSpec
+from shed.valuation.ratings import Ratings, rate
 
 REGIME = Regime(
-    depth=None,
-    r=2,
-    alpha=4,
-    modules=["q_proj", "down_proj"],
+    lora=LoraSettings(r=2, alpha=4, modules=["q_proj", "down_proj"]),
     optimizer="frozen_adam",
     lr=0.01,
     momentum=0.9,
@@ -30,34 +28,41 @@ REGIME = Regime(
 )
 
 
-def rated(model: str, pool: list[Record], dev: list[Record], utility: Kind | None = None, regime: Regime = REGIME) -> Rated:
-    return rate(pool, dev, model, "plain", 200, utility, regime, warm_rows=6)
+def rated(
+    model: str,
+    pool: list[Record],
+    dev: list[Record],
+    utility: UtilityKind | None = None,
+    regime: Regime = REGIME,
+    warm_rows: int = 6,
+) -> Ratings:
+    return rate(pool, dev, ModelSpec(model, "plain", 200), utility, regime, warm_rows)
 
 
 @pytest.mark.parametrize("utility", ["dev_loss", "choice_loss"])
 def test_a_rating_is_what_a_small_step_on_the_record_does_to_dev_utility(
-    tiny_model: str, records: list[Record], utility: Kind
+    tiny_model: str, records: list[Record], utility: UtilityKind
 ) -> None:
     pool, dev = records[:8], records[8:]
     ratings = rated(tiny_model, pool, dev, utility).ratings
-    tokenizer = load_tokenizer(tiny_model)
-    encoded = encode_all(pool, tokenizer, "plain", 200, 256, end=True)
+    loaded = load_language_model(ModelSpec(tiny_model, "plain", 200))
+    encoded = loaded.encoder.encode_all(pool, end=True)
     warm = np.random.default_rng(REGIME.seed).permutation(8)[:6]
     trainer = CoalitionTrainer(
-        load_model(tiny_model),
+        loaded.model,
         [encoded[i] for i in warm],
-        dev_set(utility, dev, tokenizer, "plain", 200, 256),
+        dev_set(utility, dev, loaded.encoder),
         dataclasses.replace(REGIME, optimizer="adamw"),
         encoded,
     )
-    at, small = trainer.tuned.weights, 1e-4
+    at, small = trainer.adamw_tuning.weights, 1e-4
     effects = []
     for i in range(8):
         lora = at.clone().requires_grad_()
-        loss = trainer.top.member_losses(lora, np.array([6 + i]), np.array([0])).sum()
-        step = small * torch.autograd.grad(loss, lora)[0] / trainer.tuned.roots
+        loss = trainer.losses.member_losses(lora, np.array([6 + i]), np.array([0])).sum()
+        step = small * torch.autograd.grad(loss, lora)[0] / trainer.adamw_tuning.roots
         effects.append(float((trainer.measure(at - step) - trainer.measure(at + step))[0]) / (2 * small))
-    tokens = np.mean([trainer.top.response_tokens(batch) for batch in trainer.batches])
+    tokens = np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])
     np.testing.assert_allclose(ratings, np.array(effects) * REGIME.lr / tokens, rtol=0.1, atol=0.02 * np.abs(ratings).max())
 
 
@@ -84,12 +89,17 @@ def test_the_same_seed_gives_the_same_ratings(tiny_model: str, records: list[Rec
 
 
 def test_a_warm_start_of_nothing_or_of_one_step_is_refused(tiny_model: str, records: list[Record]) -> None:
-    with pytest.raises(ShedError, match=r"rate\.warm_rows is 0"):
-        rate(records[:8], records[8:], tiny_model, "plain", 200, None, REGIME, warm_rows=0)
-    with pytest.raises(ShedError, match=r"a single step; raise rate\.warm_rows"):
-        rate(records[:8], records[8:], tiny_model, "plain", 200, None, dataclasses.replace(REGIME, epochs=1), warm_rows=3)
+    with pytest.raises(ShedError, match="without rows for the warm start nothing can be rated; set their number") as error:
+        rated(tiny_model, records[:8], records[8:], warm_rows=0)
+    assert error.value.setting == "warm rows"
+    with pytest.raises(ShedError, match="a single step; raise the number of its rows or the epochs") as error:
+        rated(tiny_model, records[:8], records[8:], regime=dataclasses.replace(REGIME, epochs=1), warm_rows=3)
+    assert error.value.setting == "warm rows"
 
 
 def test_a_warm_start_that_diverges_is_one_line(tiny_model: str, records: list[Record]) -> None:
-    with pytest.raises(ShedError, match=r"after the warm start .* it diverged; lower score\.tuning\.lr"):
+    with pytest.raises(
+        ShedError, match="the warm start of the ratings diverged: dev utility has no gradient; lower the learning rate"
+    ) as error:
         rated(tiny_model, records[:8], records[8:], regime=dataclasses.replace(REGIME, lr=1e30))
+    assert error.value.setting == "learning rate"

@@ -27,27 +27,28 @@ def test_it_converges_to_the_exact_values_and_its_standard_errors_say_how_fast()
     assert estimate.stderr.max() < 0.06
 
 
-def test_members_of_a_group_share_its_fall_equally() -> None:
+def test_the_players_of_a_group_share_its_fall_equally() -> None:
     game = TableGame(np.array([bin(i).count("1") * 1.0 for i in range(16)]))
     np.testing.assert_allclose(last(Removal(n=3, k=5, seed=0), game).scores, 1.0)
 
 
-def test_an_untuned_model_that_is_not_at_zero_is_charged_to_nobody() -> None:
+def test_the_utility_of_the_untuned_model_is_no_players_share() -> None:
     additive = TableGame(np.array([-7.0, -6.0, -5.0, -4.0]))
     np.testing.assert_allclose(last(Removal(n=1, k=1, seed=0), additive).scores, [1.0, 2.0])
 
 
-def test_a_larger_k_asks_for_all_that_a_smaller_one_asked_and_more() -> None:
+def test_a_larger_k_asks_for_all_that_a_smaller_one_asked_for_and_more() -> None:
     few, many = (TableGame(np.arange(256.0)) for _ in range(2))
     last(Removal(n=2, k=2, seed=3), few)
     last(Removal(n=2, k=5, seed=3), many)
     assert few.asked < many.asked
 
 
-def test_one_iteration_has_no_standard_error_and_more_players_than_there_are_cannot_leave() -> None:
+def test_one_iteration_has_no_standard_error_and_a_group_larger_than_the_game_is_refused() -> None:
     game = TableGame(np.arange(8.0))
     once = last(Removal(n=1, k=1, seed=0), game)
     assert np.isnan(once.stderr).all()
-    assert once.notes == ("one iteration gives no standard errors; raise score.k",)
-    with pytest.raises(ShedError, match=r"score\.n is 4, but the game has 3 players"):
+    assert once.notes == ("one iteration gives no standard errors; raise k",)
+    with pytest.raises(ShedError, match="groups of 4 players are to be removed, but the game has 3; lower n") as error:
         last(Removal(n=4, k=1, seed=0), game)
+    assert error.value.setting == "group size"

@@ -1,20 +1,21 @@
-"""Draw the budget against held-out accuracy, choice loss and loss, `docs/results.svg`, from the comparison's `test.csv`.
+"""Draw accuracy and losses against the share of the pool that is tuned on. Usage: python -m tools.draw_results
 
-Lines are means over seeds, and the whole pool ends each; the band is random rows' mean plus and minus their deviation over
-seeds.
+In: `experiments/compare/test.csv`, and the untuned model's accuracy. Out: `docs/results.svg`. Lines are means over seeds, and
+both end at the whole pool; the band is one standard deviation of random rows between seeds, to either side.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import vl_convert
 
-TABLE, PICTURE = Path("experiments/compare/test.csv"), Path("docs/results.svg")
+from shed.common.import_closure import ROOT
+
+TABLE, PICTURE = ROOT / "experiments/compare/test.csv", ROOT / "docs/results.svg"
 NAMES = {"random": "random rows", "top": "top"}
 COLOURS = {"random rows": "#8a8f98", "top": "#3b7dd8"}
-BASE = Path("metrics/base.json")
+BASE = ROOT / "metrics/base.json"
 
 
 def main() -> None:
@@ -39,7 +40,11 @@ def main() -> None:
 
 
 def panel(points: pd.DataFrame, measure: str, title: str, base: float | None) -> dict[str, Any]:
-    """One measure against the share of the pool; `base` is the untuned model's, where it is near enough to be shown."""
+    """One measure against the share of the pool.
+
+    Args:
+        base: the untuned model's value; None where it is too far off to be shown.
+    """
     spread = points[f"{measure}_std"].fillna(0.0)
     rows = points.assign(low=points[measure] - spread, high=points[measure] + spread)
     columns = ["method", "fraction", measure, "low", "high"]

@@ -1,0 +1,157 @@
+"""What the pipeline is: its stages, its params, the rooms of the code, and what its last run measured.
+
+In: `dvc.yaml`, `params.yaml`, the imports of the code, `metrics/*.json`. Out: pictures in Mermaid, and tables.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shed.common.import_closure import ROOT
+from shed.params import Params, describe, load_params
+from tools.doc_tables.markdown import TASKS, Block, code, table
+from tools.doc_tables.values import result
+
+Graph = dict[str, set[str]]
+BOOLEANS = {"True": "true", "False": "false"}  # as YAML writes them
+TOP = ("experiments", "stages")
+
+
+def stages_picture() -> str:
+    """The stages, each with an arrow to those that read what it writes; arrows that follow from others are left out."""
+    stages = _stages()
+    makers = {out: name for name, stage in stages.items() for out in _outs(stage)}
+    graph = {name: {makers[dep] for dep in stage["deps"] if dep in makers} - {name} for name, stage in stages.items()}
+    return mermaid(
+        "flowchart LR", [f"{source} --> {name}" for name, sources in reduced(graph).items() for source in sorted(sources)]
+    )
+
+
+def stages_table() -> str:
+    """What each stage makes, and the params that it reads."""
+    rows = []
+    for name, stage in _stages().items():
+        params = [one for group in stage.get("params", []) for one in _params(group)]
+        rows.append([code(name), stage["desc"], ", ".join(map(code, params))])
+    return table(["stage", "makes", "params that it reads"], rows)
+
+
+def rooms_picture() -> str:
+    """The rooms of the code, each with an arrow to those that it imports from; arrows that follow from others are left out."""
+    modules = [path for top in (*TOP, "shed") for path in sorted((ROOT / top).rglob("*.py"))]
+    graph: Graph = {}
+    for path in modules:
+        room = room_of(path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."))
+        if room is not None:
+            own = graph.setdefault(room, set())
+            own |= {found for module in imported(path) if (found := room_of(module)) not in (room, None)}
+    lines = [f"{_node(room)} --> {_node(other)}" for room, others in reduced(graph).items() for other in sorted(others)]
+    return mermaid("flowchart TD", lines)
+
+
+def room_of(module: str) -> str | None:
+    """The room of a module by its dotted name; None for a module of other projects, and for an empty package."""
+    top, *rest = module.split(".")
+    if top in TOP:
+        return f"{top}/"
+    if top != "shed" or not rest or rest[-1] == "__init__":
+        return None
+    if rest[:2] == ["valuation", "estimators"]:
+        return "shed/valuation/estimators/"
+    return f"shed/{rest[0]}/" if (ROOT / "shed" / rest[0]).is_dir() else f"shed/{rest[0]}.py"
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The names that a file imports, at its top or inside functions, each with what it takes from a package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            if _is_package(node.module):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def reduced(graph: Mapping[str, set[str]]) -> Graph:
+    """A graph without circles, without the edges that follow from others."""
+
+    def beyond(node: str) -> set[str]:
+        return {far for near in graph.get(node, ()) for far in (near, *beyond(near))}
+
+    return {
+        node: {own for own in others if not any(own in beyond(other) for other in others)} for node, others in graph.items()
+    }
+
+
+def mermaid(kind: str, lines: list[str]) -> str:
+    return "\n".join(["```mermaid", kind, *(f"  {line}" for line in lines), "```"])
+
+
+def params_tables() -> str:
+    """Every key of `params.yaml` with its default and meaning, a table for each section."""
+    params = load_params(ROOT / "params.yaml")
+    sections: dict[str, list[list[str]]] = {}
+    for line in describe(params):
+        section = line.name.partition(".")[0] if "." in line.name else "at the top"
+        value = BOOLEANS.get(line.value, line.value)
+        sections.setdefault(section, []).append([code(line.name), code(value), line.meaning.replace("|", "\\|")])
+    titles = {name: name if name not in Params.model_fields else code(name) for name in sections}
+    return "\n\n".join(f"### {titles[name]}\n\n{table(['key', 'default', 'meaning'], rows)}" for name, rows in sections.items())
+
+
+def tasks_table() -> str:
+    """The last run of the pipeline: each task before and after tuning, and the paired change."""
+    found = result("metrics/tasks")
+    named = {f"dev_{next(iter(TASKS))}": "dev: CommonsenseQA"} | {
+        f"test_{task}": f"test: {name}" for task, name in TASKS.items()
+    }
+    rows = []
+    for task, shown in named.items():
+        before, after, change = (found[what][task] for what in ("base", "tuned", "change"))
+        rows.append([shown])
+        for measure, digits in (("accuracy", 3), ("loss", 2)):
+            error = change[f"{measure}_stderr"]
+            rows[-1] += [
+                f"{before[measure]:.{digits}f}",
+                f"{after[measure]:.{digits}f}",
+                f"{change[measure]:+.{digits}f} ± {error:.{digits}f}",
+            ]
+    return table(["task", "accuracy untuned", "tuned", "change", "loss untuned", "tuned", "change"], rows)
+
+
+def _stages() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return found
+
+
+def _outs(stage: Mapping[str, Any]) -> set[str]:
+    listed = [one for kind in ("outs", "metrics", "plots") for one in stage.get(kind, [])]
+    return {name for one in listed for name in ([one] if isinstance(one, str) else one)}
+
+
+def _params(group: str | dict[str, Any]) -> list[str]:
+    """The params of an entry; one that names a whole file is all of them."""
+    if isinstance(group, str):
+        return [group]
+    return [one for keys in group.values() for one in (keys or ["all"])]
+
+
+def _node(room: str) -> str:
+    return f'{room.replace("/", "_").replace(".", "_")}["{room}"]'
+
+
+def _is_package(module: str) -> bool:
+    return (ROOT / module.replace(".", "/") / "__init__.py").is_file()
+
+
+BLOCKS: dict[str, Block] = {
+    "picture of the stages": stages_picture,
+    "stages": stages_table,
+    "picture of the rooms": rooms_picture,
+    "params": params_tables,
+    "the default run": tasks_table,
+}

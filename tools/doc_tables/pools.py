@@ -1,0 +1,88 @@
+"""Tables of pools that were changed on purpose, or grouped in other ways: faults, a small source, clusterings.
+
+In: `experiments/selection/faults.json`, `experiments/selection/imbalance.json`, `experiments/valuation/clusterings.json`. Out:
+blocks of docs/results.md.
+"""
+
+from tools.doc_tables.markdown import Block, code, table
+from tools.doc_tables.values import Row, result
+
+BASELINES = ("longest", "bm25", "importance", "cosine", "k_centre", "rds", "ifd", "perplexity")
+
+
+def faults() -> str:
+    """What ratings, scores and selections make of three damaged pools."""
+    pools: dict[str, Row] = result("selection/faults")
+
+    def best(own: Row) -> str:
+        found = {name: own["auroc"][name] for name in BASELINES}
+        name = max(found, key=lambda one: found[one])
+        return f"{found[name]:.2f} ({name})"
+
+    def fewest(own: Row) -> str:
+        found = {name: own["faulty_share_kept"][name] for name in BASELINES}
+        least = min(found.values())
+        return f"{least:.1%} ({', '.join(name for name in found if found[name] == least)})"
+
+    def of_clusters(own: Row) -> str:
+        return "no cluster is mostly faulty" if own["auroc_of_clusters"] is None else f"{own['auroc_of_clusters']:.2f}"
+
+    kept = {"top": code("top"), "qocs": code("qocs"), "random": "random rows"}
+    columns = [
+        [
+            f"{own['faulty_share']:.1%}",
+            of_clusters(own),
+            f"{own['auroc']['rating']:.2f}",
+            best(own),
+            *(f"{own['faulty_share_kept'][name]:.1%}" for name in kept),
+            fewest(own),
+        ]
+        for own in pools.values()
+    ]
+    names = [
+        "faulty rows in the pool",
+        "AUROC of cluster scores against faulty clusters",
+        "AUROC of ratings against faulty records",
+        "AUROC of the best baseline",
+        *(f"faulty rows kept by {shown}" for shown in kept.values()),
+        "faulty rows kept by the best baseline",
+    ]
+    return table(["", *pools], [[name, *cells] for name, *cells in zip(names, *columns, strict=True)])
+
+
+def by_fault() -> str:
+    """AUROC of ratings for each kind of fault, where all kinds are mixed."""
+    found: dict[str, float] = result("selection/faults")["a fifth of all, every kind"]["auroc_by_fault"]
+    ordered = sorted(found, key=lambda kind: -found[kind])
+    return table(["fault", "AUROC of ratings"], [[kind.replace("_", " "), f"{found[kind]:.2f}"] for kind in ordered])
+
+
+def imbalance() -> str:
+    """A small source's share of the pool and of what each sampler selects, without a floor and with one."""
+    samplers = ("top", "qocs", "qwcs")
+    rows = [
+        [source, f"{own['share_of_pool']:.1%}"]
+        + [f"{own[what][sampler]:.1%}" for what in ("share_of_selection", "share_with_floor") for sampler in samplers]
+        for source, own in result("selection/imbalance").items()
+    ]
+    head = ["small source", "share of the pool", *map(code, samplers), *(f"{code(one)} with a floor" for one in samplers)]
+    return table(head, rows)
+
+
+def clusterings() -> str:
+    """How well a record's marginal is told by the other members of its cluster, by embedding, method and C."""
+    found: list[Row] = result("valuation/clusterings")["clusterings"]
+    sizes = sorted({row["C"] for row in found})
+    cells = {(row["embeddings"], row["method"], row["C"]): f"{row['others_tell']:.2f}" for row in found}
+    ways = list(dict.fromkeys((row["embeddings"], row["method"]) for row in found))
+    return table(
+        ["embeddings", "method", *(f"C = {C}" for C in sizes)], [[*way, *(cells[*way, C] for C in sizes)] for way in ways]
+    )
+
+
+BLOCKS: dict[str, Block] = {
+    "faults": faults,
+    "faults by kind": by_fault,
+    "a small source": imbalance,
+    "clusterings": clusterings,
+}

@@ -1,0 +1,196 @@
+"""Tables of selections compared: which rows to tune on, and what it costs to know.
+
+In: `experiments/compare/*.csv` and `experiments/selection/*.json`. Out: the blocks of docs/results.md, and of the README.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from shed.common.import_closure import ROOT
+from shed.evaluation.comparison import compare
+from tools.doc_tables.markdown import TASKS, Block, code, gain, interval, mean, p_value, table
+from tools.doc_tables.values import Row, result
+
+MEASURES = {"loss": "loss", "choice_loss": "choice loss", "accuracy": "accuracy"}
+SHARE = 0.1
+SHOWN_BY_TASK = ("in_run", "top", "top_by_source", "top_on_all_tasks", "cosine", "qocs_on_shapley", "qocs")
+SHORT = ("in_run", "top", "cosine", "qocs_on_shapley", "ifd", "qwcs", "qocs", "random")
+
+
+def compared(rows: list[Row], first: str = "method", name: str = "method", *, shares: bool = False) -> str:
+    """A row for each method: its loss, and its gains in each measure with corrected p-values."""
+    head = [
+        *(["share"] if shares else []),
+        first,
+        "loss",
+        *(cell for one in MEASURES.values() for cell in (f"gain in {one}", "p")),
+    ]
+    return table(
+        head,
+        [
+            [*([f"{row['fraction']:.0%}"] if shares else []), code(row[name]), mean(row, "loss")]
+            + [cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure))]
+            for row in rows
+        ],
+    )
+
+
+def at_share(name: str) -> list[Row]:
+    """The rows of the contenders at a tenth of the pool."""
+    return [row for row in result(name) if row["fraction"] == SHARE]
+
+
+def curve() -> str:
+    """`top` and random rows at every share, and the whole pool, on test."""
+    shown = [row for row in result("compare/test") if row["method"] in ("top", "random", "full")]
+    return compared(shown, shares=True)
+
+
+def headline() -> str:
+    """The default's gain over random rows, over all test tasks and on each of them."""
+    by_task = {row["task"]: row for row in at_share("compare/by_task") if row["method"] == "top"}
+    (overall,) = (row for row in at_share("compare/test") if row["method"] == "top")
+    shown = {"all three": overall} | {TASKS[task]: by_task[task] for task in TASKS}
+    head = ["test task", *(f"gain in {name}" for name in MEASURES.values())]
+    return table(head, [[task, *(gain(row, measure) for measure in MEASURES)] for task, row in shown.items()])
+
+
+def by_task() -> str:
+    """Gains in loss of some methods on each test task."""
+    cells = {(row["task"], row["method"]): gain(row, "loss") for row in at_share("compare/by_task")}
+    rows = [[code(method), *(cells[task, method] for task in TASKS)] for method in SHOWN_BY_TASK]
+    return table(["gain in loss", *TASKS.values()], rows)
+
+
+def short() -> str:
+    """Some contenders at a tenth of the pool, with what their selection costs."""
+    costs = {row["method"]: row for row in result("compare/costs")}
+    kept = {row["method"]: row for row in at_share("compare/test")}
+    rows = [
+        [
+            code(name),
+            mean(kept[name], "loss", ".2f"),
+            gain(kept[name], "loss"),
+            f"{costs[name]['fte']:.0f}",
+            f"{costs[name]['seconds']:.0f}",
+        ]
+        for name in SHORT
+    ]
+    return table(["rows chosen by", "test loss", "gain over random rows", "FTE", "seconds"], rows)
+
+
+def qwcs_against_qocs() -> str:
+    """The paper's two samplers at equal scores, from the items of their runs."""
+    folder = ROOT / "experiments/compare/runs"
+    runs = [
+        pd.read_parquet(path).assign(method=method, fraction=SHARE, seed=int(path.stem.rsplit("-", 1)[1]))
+        for method in ("qocs", "qwcs")
+        for path in sorted(folder.glob(f"{method}-{SHARE}-*.parquet"))
+    ]
+    shown: list[list[str]] = []
+    for split in ("test", "dev"):
+        rows: list[Any] = compare(pd.concat(runs, ignore_index=True), split, "qocs").to_dict("records")
+        (row,) = (row for row in rows if row["method"] == "qwcs")
+        shown.append([split, *(cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure)))])
+    return table(["split", *(cell for name in MEASURES.values() for cell in (f"gain in {name}", "p"))], shown)
+
+
+def more_items() -> str:
+    """Gains on more items: over all tasks, and on each."""
+    found = result("selection/more_items")
+    groups = {"all three": found["all_tasks"]} | {TASKS[task]: found["by_task"][f"test_{task}"] for task in TASKS}
+    rows = [
+        [group, code(row["method"]), *(cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure)))]
+        for group, own in groups.items()
+        for row in own
+        if row["method"] != "random"
+    ]
+    head = ["test task", "method", *(cell for name in MEASURES.values() for cell in (f"gain in {name}", "p"))]
+    return table(head, rows)
+
+
+def costs() -> str:
+    """What each method costs."""
+    rows = [[code(row["method"]), f"{row['fte']:.1f}", f"{row['seconds']:.0f}"] for row in result("compare/costs")]
+    return table(["method", "FTE", "seconds"], rows)
+
+
+def ratings() -> str:
+    """Other ways to rate, and what their selections gain on dev records that no rating was made for."""
+    found = result("selection/ratings")
+    agree, shared = found["rank_correlation_with_the_default"], found["rows_shared_with_the_default"]
+    rows = [
+        [
+            row["method"].removesuffix(", in units of their deviations"),
+            f"{agree[row['method']]:.2f}",
+            str(shared[row["method"]]),
+        ]
+        + [cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure))]
+        for row in found["selections"]
+        if row["method"] != "random"
+    ]
+    head = [
+        "ratings by",
+        "correlation",
+        "rows shared",
+        *(cell for name in MEASURES.values() for cell in (f"gain in {name}", "p")),
+    ]
+    return table(head, rows)
+
+
+def transfer() -> str:
+    """Rated with one model, tuned with another."""
+    rows = [
+        [
+            tuned,
+            row["method"],
+            mean(row, "loss"),
+            *(cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure))),
+        ]
+        for tuned, own in result("selection/transfer")["tuned"].items()
+        for row in own["selections"]
+    ]
+    head = ["tuned", "rated with", "loss", *(cell for name in MEASURES.values() for cell in (f"gain in {name}", "p"))]
+    return table(head, rows)
+
+
+def predicted(*splits: str) -> str:
+    """How well three means over a selection's rows predict what its runs measured."""
+    ways = {"rating": "rows' ratings", "score": "clusters' mean ratings", "shapley": "clusters' Shapley scores"}
+    spearman = result("selection/selections_predicted")["spearman"]
+    rows = [
+        [split, name, *(interval(spearman[split][measure][way], "spearman") for way in ways)]
+        for split in splits
+        for measure, name in MEASURES.items()
+    ]
+    return table(["split", "measured", *ways.values()], rows)
+
+
+def predicted_by_task() -> str:
+    """How well the rows' ratings predict each test task."""
+    spearman = result("selection/selections_predicted")["spearman"]
+    rows = [
+        [name, *(interval(spearman[f"test_{task}"][measure]["rating"], "spearman") for task in TASKS)]
+        for measure, name in MEASURES.items()
+    ]
+    return table(["measured", *TASKS.values()], rows)
+
+
+BLOCKS: dict[str, Block] = {
+    "gain of the default": headline,
+    "contenders in short": short,
+    "contenders on test": lambda: compared(at_share("compare/test")),
+    "contenders on dev": lambda: compared(at_share("compare/dev")),
+    "curve on test": curve,
+    "gains by task": by_task,
+    "against the default": lambda: compared(result("compare/with_top")),
+    "against the whole pool": lambda: compared(result("compare/with_all"), shares=True),
+    "qwcs against qocs": qwcs_against_qocs,
+    "more items": more_items,
+    "costs of methods": costs,
+    "other ratings": ratings,
+    "transfer": transfer,
+    "selections predicted": lambda: predicted("test", "dev"),
+    "selections predicted by task": predicted_by_task,
+}
