@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: repro test check lock docs figure benchmark clean
+.PHONY: repro test check deps docs figure lock benchmark clean
 
 repro: .venv/installed
 	python -m shed.params >/dev/null
@@ -16,6 +16,9 @@ check: .venv/installed
 	ruff check .
 	ruff format --check .
 	mypy
+
+deps: .venv/installed  ## the code dependencies in every dvc.yaml, from the imports
+	python -m tools.dvc_deps
 
 docs: .venv/installed  ## tables, numbers and pictures in README.md and docs/, from committed results
 	python -m tools.doc_tables

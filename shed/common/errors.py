@@ -23,7 +23,7 @@ class DivergenceError(ShedError):
     """A tuning ended in numbers that are not finite.
 
     Args:
-        what: what diverged, and what cannot be had without it.
+        what: what diverged, and what is missing without it.
     """
 
     def __init__(self, what: str) -> None:

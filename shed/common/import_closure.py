@@ -17,7 +17,7 @@ MARK = "OUTPUTS_DEPEND_ON"
 
 
 def import_closure(*modules: str, root: Path = ROOT) -> list[Path]:
-    """The source files of these modules and of all that they import from below `root`, at their top or inside functions, sorted.
+    """The source files of these modules and of all that they import from below `root`, at their top or in functions, sorted.
 
     Raises:
         FileNotFoundError: there is no such module below `root`.

@@ -79,7 +79,7 @@ def fault_detection(
     Returns:
         `faulty_share_of_` the pool and each selection; `auroc_of_scores` and `auroc_of_ratings`, the probability that a sound
         record has a higher one than a faulty one (equal ones count half); and `auroc_of_ratings_within_sources`, that of pairs
-        of one source, which tells faults where whole sources differ in worth. None where there are no such pairs or no ratings.
+        of one source, which is of use where whole sources differ in worth. None where there are no such pairs or no ratings.
     """
     from sklearn.metrics import roc_auc_score
 

@@ -26,7 +26,7 @@ class State(NamedTuple):
 def advance(regime: Regime, state: State, gradient: Tensor, number: np.ndarray, lr: np.ndarray) -> State:
     """The optimiser's step.
 
-    It is torch's SGD with momentum, or its AdamW without weight decay; for `frozen_adam` the gradient is already preconditioned.
+    It is torch's SGD with momentum, or its AdamW without weight decay; for `frozen_adam` the gradient comes preconditioned.
 
     Args:
         number: (K,) which step of its own each coalition takes, from 1.

@@ -18,8 +18,9 @@ class Regime:
     Attributes:
         lora: where LoRA weights go.
         optimizer, lr, momentum: SGD with momentum; AdamW without weight decay, whose first beta is `momentum`; or
-            `frozen_adam`, AdamW with one second moment for each LoRA matrix (Adam-mini, arXiv 2406.16793), taken from an AdamW tuning on all
-            records and then kept: on all records it moves as far as AdamW, and it is smooth in the records' weights.
+            `frozen_adam`: AdamW with one second moment for each LoRA matrix (Adam-mini, arXiv 2406.16793), taken from an AdamW
+            tuning on all records and then kept. On all records it moves as far as AdamW, and it is smooth in the records'
+            weights.
         batch_size: records a step, before absent ones are dropped.
         epochs: passes over the records.
         schedule: `constant` lr, or `linear`: up over the first `warmup` (a share of the steps), then down towards 0.

@@ -90,8 +90,8 @@ def compare_by_task(items: pd.DataFrame, split: str, reference: str) -> pd.DataF
 def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """As `compare`, of each method at each of its fractions with the `reference` at its own, the whole pool.
 
-    Seeds are the reference's; a method that was not run with all of them at a fraction is left out there. p-values are corrected
-    for the number of rows. Empty without runs of the reference.
+    Seeds are the reference's; a method that was not run with all of them at a fraction is left out there. p-values are
+    corrected for the number of rows. Empty without runs of the reference.
     """
     whole = items[items["method"] == reference]
     seeds = set(whole["seed"])

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import httpx2
 import numpy as np
+from scipy.stats import bootstrap
 
 from shed.common.errors import ShedError
 from shed.common.progress import track
@@ -112,9 +113,7 @@ def summarise(verdicts: Sequence[Verdict], seed: int) -> dict[str, float | int |
         by_pair.setdefault(verdict.id, []).append(verdict)
     complete = [both for both in by_pair.values() if all(verdict.winner is not None for verdict in both)]
     points = np.array([_points(both) for both in complete])
-    rng = np.random.default_rng(seed)
-    drawn = points[rng.integers(0, len(points), (RESAMPLES, len(points)))].mean(axis=1) if len(points) else np.array([])
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(points) else (None, None)
+    low, high = _interval(points, seed)
     return {
         "pairs": len(by_pair),
         "judged": len(points),
@@ -123,9 +122,18 @@ def summarise(verdicts: Sequence[Verdict], seed: int) -> dict[str, float | int |
         "ties": int((points == 0.5).sum()),
         "orders_agree": sum(len({verdict.winner for verdict in both}) == 1 for both in complete),
         "win_rate": float(points.mean()) if len(points) else None,
-        "win_rate_low": None if low is None else float(low),
-        "win_rate_high": None if high is None else float(high),
+        "win_rate_low": low,
+        "win_rate_high": high,
     }
+
+
+def _interval(points: np.ndarray, seed: int) -> tuple[float | None, float | None]:
+    """The 95 % percentile bootstrap interval of the mean over pairs; None of fewer than two."""
+    if len(points) < 2:
+        return None, None
+    rng = np.random.default_rng(seed)
+    found = bootstrap((points,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def _points(both: Sequence[Verdict]) -> float:
@@ -178,7 +186,11 @@ def _judge_one(client: httpx2.Client, endpoint: Endpoint, replies: _Replies, pai
 
 
 def _ask(client: httpx2.Client, endpoint: Endpoint, body: dict[str, Any]) -> tuple[str, bool]:
-    """A reply with a verdict in it and True, or what went wrong the last time and False."""
+    """A reply with a verdict in it and True, or what went wrong the last time and False.
+
+    Own code: httpx2 retries connections alone. Here a reply without a verdict is asked for again at once, and a server that is
+    busy says how long to wait.
+    """
     problem = ""
     for attempt in range(endpoint.attempts):
         wait = min(LONGEST_WAIT, 0.5 * 2**attempt)

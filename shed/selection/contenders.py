@@ -12,7 +12,7 @@ from shed.common.errors import ShedError
 from shed.selection.cluster_scores import mean_ratings, ranked
 from shed.selection.sampling import Floor, Sampler, select
 
-ON_RANDOM_SCORES = "_on_random_scores"  # which tells what clusters alone do from what scores do
+ON_RANDOM_SCORES = "_on_random_scores"  # a control: what clusters do without scores
 ON_SHAPLEY = "_on_shapley"  # the proxies' Shapley scores, as in the paper, and not the clusters' mean ratings
 ON_ALL_TASKS = "_on_all_tasks"  # ratings by a dev set of all tasks that are tested, not of one, and scores by them
 BY_SOURCE = "_by_source"  # with a floor for each source

@@ -32,9 +32,9 @@ def signals(
         seed: where k-centre begins.
 
     Returns:
-        `longest`, the response's length in characters; `bm25` and `importance`, see `shed.selection.baselines`; `cosine`, the mean cosine
-        to dev; `k_centre`, see `shed.selection.coverage`; `rds`, the nearest to dev by hidden states (RDS+); `ifd`, instruction-following
-        difficulty, those of 1 and above last, as its authors do.
+        `longest`, the response's length in characters; `bm25` and `importance`, see `shed.selection.baselines`; `cosine`, the
+        mean cosine to dev; `k_centre`, see `shed.selection.coverage`; `rds`, the nearest to dev by hidden states (RDS+); `ifd`,
+        instruction-following difficulty, those of 1 and above last, as its authors do.
     """
 
     def ifd() -> np.ndarray:

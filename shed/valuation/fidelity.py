@@ -93,7 +93,8 @@ def lds(measured: MeasuredCoalitions, scores: np.ndarray, seed: int) -> dict[str
     """`lds` of scores (P,), with the 95 % interval `lds_low` to `lds_high` of a bootstrap over coalitions.
 
     None where it is not defined: predictions or utilities are all equal. Where all coalitions are in order, every resample
-    is, too, and the interval is 1 to 1: then their number is what it says.
+    is, too, and the interval is 1 to 1. Own code: scipy's percentile bootstrap has no interval as soon as one resample holds a
+    single coalition, for which no correlation is defined; here such resamples are left out.
     """
     points = predictions(measured, scores, 0.0).to_numpy()
     rng = np.random.default_rng([seed, len(points)])

@@ -20,8 +20,8 @@ class Evaluation:
     that were tuned together.
 
     Attributes:
-        marginals: (N + B,) float64, what each of N records' weights adds to the utility, or each of B candidates' would add; None
-            where only the utility was asked for.
+        marginals: (N + B,) float64, what each of N records' weights adds to the utility, and what each of B candidates' would
+            add; None where only the utility was asked for.
     """
 
     utility: float
@@ -66,7 +66,7 @@ class DifferentiableGame(Game, Protocol):
     owner: np.ndarray
 
     def marginals(self, weights: np.ndarray, runs: Sequence[Run]) -> list[Evaluation]:
-        """The utilities at weights (m, players) in [0, 1], each by its own of the `runs` (m,), with the marginal of each record and
-        of each candidate.
+        """The utilities at weights (m, players) in [0, 1], each by its own of the `runs` (m,), with the marginals of all
+        records and candidates.
         """
         ...

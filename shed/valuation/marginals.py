@@ -1,7 +1,7 @@
 """What every record of the pool is worth by itself, whether its tuning is among the game's or not.
 
-In: an open game whose candidates are all records that are not proxies, and an estimator that differentiates. Out: a marginal for
-each record.
+In: an open game whose candidates are all records that are not proxies, and an estimator that differentiates. Out: a marginal
+for each record.
 """
 
 import numpy as np

@@ -75,8 +75,8 @@ def open_game(
     """Load the model and play its game, held by this process alone until the block ends.
 
     Args:
-        clusters: a row for each pool record, in the pool's order, with `cluster` and `proxy`, and `candidate` where records that
-            play no part shall have marginals all the same.
+        clusters: a row for each pool record, in the pool's order, with `cluster` and `proxy`, and `candidate` where records
+            that play no part should have marginals all the same.
         pool: the records that proxies are taken from.
         dev: the records that utility is measured on.
         setting: what else utilities depend on.

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shed.common.errors import ShedError
 from shed.common.atomic_io import read_array, read_json, replacing, write_array, write_json
+from shed.common.errors import ShedError
 
 
 def names(folder: Path) -> list[str]:

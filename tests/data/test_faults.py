@@ -1,10 +1,10 @@
-"""Records that are damaged on purpose, and whether a selection finds them."""
+"""Records that are damaged on purpose, and whether scores and a selection detect them."""
 
 import pandas as pd
 import pytest
 
 from shed.common.errors import ShedError
-from shed.data.faults import Fault, damage, found_by
+from shed.data.faults import Fault, damage, fault_detection
 from shed.data.records import Record, single_turn
 
 
@@ -38,25 +38,27 @@ def test_a_share_of_the_records_is_damaged_in_its_place(pool: list[Record], kind
             assert new.normalised in {record.normalised for record in pool if record.source == old.source} - {old.normalised}
 
 
-def test_what_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Record]) -> None:
+def test_a_record_that_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Record]) -> None:
     damaged, faults = damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2)
     assert set(faults.values()) == {"swapped"}
     assert damage(pool, 1.0, ["wrong_option", "truncated"], ["short"], seed=2) == (damaged, faults)
     assert damage(pool, 0.0, ["swapped"], None, seed=2) == (pool, {})
 
 
-def test_faults_that_cannot_be_are_errors(pool: list[Record]) -> None:
-    with pytest.raises(ShedError, match="the pool has no source chioce; it has choice, short"):
+def test_impossible_faults_are_errors(pool: list[Record]) -> None:
+    with pytest.raises(ShedError, match="the pool has no source chioce to damage; it has choice, short") as error:
         damage(pool, 0.2, ["swapped"], ["chioce"], seed=1)
-    with pytest.raises(ShedError, match=r"share is 0\.001, which damages none of 40 records"):
+    assert error.value.setting == "fault sources"
+    with pytest.raises(ShedError, match=r"a share of 0\.001 damages none of 40 records; raise it or set it to 0") as error:
         damage(pool, 0.001, ["swapped"], None, seed=1)
+    assert error.value.setting == "fault share"
 
 
-def test_scores_that_tell_faults_and_scores_that_do_not() -> None:
+def test_scores_that_detect_faults_and_scores_that_do_not() -> None:
     scores = pd.Series([0.5, 0.4, 0.1, 0.1], index=["a", "b", "c", "d"])
     ratings = pd.Series([0.5, 0.0, 0.4, 0.1], index=["a", "b", "c", "d"])
     sources = pd.Series(["x", "y", "x", "y"], index=["a", "b", "c", "d"])
-    assert found_by(scores, ratings, sources, {"c", "d"}, {"selection": ["a", "b"], "random": ["a", "d"]}) == {
+    assert fault_detection(scores, ratings, sources, {"c", "d"}, {"selection": ["a", "b"], "random": ["a", "d"]}) == {
         "faulty_share_of_pool": 0.5,
         "faulty_share_of_selection": 0.0,
         "faulty_share_of_random": 0.5,
@@ -64,9 +66,9 @@ def test_scores_that_tell_faults_and_scores_that_do_not() -> None:
         "auroc_of_ratings": 0.5,
         "auroc_of_ratings_within_sources": 0.5,
     }
-    assert found_by(scores, ratings, sources, {"a", "c"}, {})["auroc_of_scores"] == 0.375
-    of_one_source = found_by(scores, ratings, sources, {"d"}, {})
+    assert fault_detection(scores, ratings, sources, {"a", "c"}, {})["auroc_of_scores"] == 0.375
+    of_one_source = fault_detection(scores, ratings, sources, {"d"}, {})
     assert of_one_source["auroc_of_ratings"] == pytest.approx(2 / 3)
     assert of_one_source["auroc_of_ratings_within_sources"] == 0.0
-    assert found_by(scores, ratings, sources, set(), {})["auroc_of_scores"] is None
-    assert found_by(scores, ratings * float("nan"), sources, {"a"}, {})["auroc_of_ratings"] is None
+    assert fault_detection(scores, ratings, sources, set(), {})["auroc_of_scores"] is None
+    assert fault_detection(scores, ratings * float("nan"), sources, {"a"}, {})["auroc_of_ratings"] is None

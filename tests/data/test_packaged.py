@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shed import wheels
 from shed.common.errors import ShedError
-from shed.models.loading import locate, manifest
+from shed.data.packaged import Wheel, cache_folder, fetch_wheel, read_members
 from shed.data.recipes import Source, read_recipe, read_source
-from shed.data.packaged import Wheel, fetch_wheel, read_members
+from shed.models.loading import locate, manifest
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     def no_network(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
         return subprocess.CompletedProcess(command, 1, "", "WARNING: Retrying\nERROR: No matching distribution found for demo")
 
-    monkeypatch.setattr(wheels.subprocess, "run", no_network)
+    monkeypatch.setattr("shed.data.packaged.subprocess.run", no_network)
     return Wheel("demo==1.0", digest)
 
 
@@ -70,10 +69,10 @@ def test_a_download_with_a_wrong_digest_is_not_kept(cached: Wheel, monkeypatch: 
         (Path(command[command.index("--dest") + 1]) / "demo-3.0-py3-none-any.whl").write_bytes(b"other")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(wheels.subprocess, "run", wrong)
+    monkeypatch.setattr("shed.data.packaged.subprocess.run", wrong)
     with pytest.raises(ShedError, match="do not use this file"):
         fetch_wheel(Wheel("demo==3.0", "ab" * 32))
-    assert len(list((wheels.cache_folder() / "wheels").rglob("*"))) == 2  # the one wheel that was there, and its folder
+    assert len(list((cache_folder() / "wheels").rglob("*"))) == 2  # the one wheel that was there, and its folder
 
 
 def test_each_form_of_source_becomes_records(cached: Wheel) -> None:
@@ -104,12 +103,12 @@ def test_models_by_name(tiny_model: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "model.safetensors" in manifest(tiny_model, "language model")["files"]
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        ShedError, match="'someone/some-model' is no packaged language model .* and no local folder, and the hub did not"
+        ShedError, match="'someone/some-model' is neither a packaged language model .* nor a local folder, and the hub did not"
     ):
         manifest("someone/some-model", "language model")
     monkeypatch.setattr("shed.models.loading.locate", str)  # nothing to download in the test
     with pytest.raises(
-        ShedError, match="packaged/all-minilm-l6-v2 is no language model; there is packaged/smollm2-135m-instruct"
+        ShedError, match="packaged/all-minilm-l6-v2 is not a language model; use packaged/smollm2-135m-instruct"
     ):
         manifest("packaged/all-minilm-l6-v2", "language model")
     with pytest.raises(ShedError, match="this folder holds no model"):

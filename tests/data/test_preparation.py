@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shed.common.errors import ShedError
-from shed.data.preparation import Prepared, prepare
+from shed.data.preparation import PreparedData, prepare
 from shed.data.records import Record, single_turn
 
 
@@ -15,7 +15,7 @@ def record(prompt: str, response: str = "yes", source: str = "a") -> Record:
     return single_turn(prompt, response, source, f"{source}: {prompt}")
 
 
-def prepared(pool: list[Record], dev: list[Record], test: list[Record], pool_rows: int | None = None) -> Prepared:
+def prepared(pool: list[Record], dev: list[Record], test: list[Record], pool_rows: int | None = None) -> PreparedData:
     return prepare(pool, dev, test, pool_rows=pool_rows, dev_rows=None, test_rows=None, seed=1)
 
 
@@ -54,7 +54,7 @@ def test_one_question_with_two_answers_is_two_records() -> None:
     st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["", "x", "X", "y"]), st.sampled_from("st")), max_size=40),
     st.integers(2, 30),
 )
-def test_in_is_always_kept_plus_rejected_and_splits_are_disjoint(rows: list[tuple[str, str, str]], pool_rows: int) -> None:
+def test_every_record_is_kept_or_rejected_and_splits_are_disjoint(rows: list[tuple[str, str, str]], pool_rows: int) -> None:
     pool = [record("p", "1"), record("p", "2"), *(record(*row) for row in rows)]
     result = prepared(pool, [record("d"), record("a")], [record("t"), record("b")], pool_rows)
     card = result.card({"pool": "my.jsonl", "dev": "my.jsonl", "test": "my.jsonl"})
@@ -65,7 +65,7 @@ def test_in_is_always_kept_plus_rejected_and_splits_are_disjoint(rows: list[tupl
     assert not prompts[1] & prompts[2]
 
 
-def test_the_draw_gives_each_source_an_equal_share_and_a_small_one_all_it_has() -> None:
+def test_the_draw_takes_an_equal_share_of_each_source_and_all_of_a_small_one() -> None:
     pool = [record(f"{source}{i}", source=source) for source, n in (("big", 90), ("mid", 40), ("small", 5)) for i in range(n)]
     result = prepared(pool, [record("d")], [record("t")], pool_rows=45)
     assert Counter(r.source for r in result.pool) == {"big": 20, "mid": 20, "small": 5}
@@ -80,7 +80,7 @@ def test_the_same_seed_draws_the_same_rows() -> None:
 
 @pytest.mark.parametrize("pool", [[], [record("only one")], [record("d"), record("t")]])
 def test_a_pool_of_fewer_than_two_usable_records_is_refused(pool: list[Record]) -> None:
-    with pytest.raises(ShedError, match=r"data\.pool: \d usable records are left, 2 are needed; set aside: "):
+    with pytest.raises(ShedError, match=r"pool: \d usable records are left, 2 are needed; set aside: "):
         prepared(pool, [record("d")], [record("t")])
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shed.common.errors import ShedError
-from shed.data.records import from_row, normalise, read_user_file, single_turn
+from shed.data.readers import read_user_file
+from shed.data.records import from_row, normalise, single_turn
 
 
 def write(path: Path, *rows: object) -> Path:

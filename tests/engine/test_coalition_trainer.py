@@ -92,7 +92,7 @@ def whole_model_utility(
         untuned, squares = [p.detach().clone() for p in parameters], [0.0] * len(parameters)
 
         def look() -> None:
-            squares[:] = [so_far + float(p.grad.square().mean()) for so_far, p in zip(squares, parameters, strict=True)]  # type: ignore[union-attr]
+            squares[:] = [so_far + float(p.grad.square().mean()) for so_far, p in zip(squares, parameters, strict=True)]
 
         tune(adamw(), np.ones(len(members)), look)
         for p, old, square in zip(parameters, untuned, squares, strict=True):

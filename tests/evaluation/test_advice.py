@@ -1,9 +1,9 @@
-"""Which method to take: dev's word, the cheap one beside the best, and no word where nothing is told from random rows."""
+"""Which method to take: the best on dev, the cheapest beside it, and none where no method is better than random rows."""
 
 import numpy as np
 import pandas as pd
 
-from shed.evaluation.advice import Choice, Told, advise
+from shed.evaluation.advice import Choice, Recommendation, advise
 
 DEV = pd.DataFrame(
     {
@@ -25,17 +25,17 @@ COSTS = pd.DataFrame(
 )
 
 
-def test_the_best_and_the_cheapest_of_those_that_are_told_from_random_rows() -> None:
+def test_the_best_and_the_cheapest_of_the_methods_that_are_significantly_better_than_random_rows() -> None:
     by_loss, by_accuracy = advise(DEV, TEST, COSTS)
     assert (by_loss.measure, by_loss.fraction) == ("loss", 0.1)
-    assert by_loss.told == Told(
+    assert by_loss.recommendation == Recommendation(
         Choice("top", 1.8, 1.4, 2.2, 0.5, 31.0, 181.0), ["in_run"], Choice("cosine", 1.3, 0.9, 1.7, 0.4, 0.0, 2.0)
     )
-    assert (by_accuracy.measure, by_accuracy.told) == ("accuracy", None)
+    assert (by_accuracy.measure, by_accuracy.recommendation) == ("accuracy", None)
 
 
-def test_a_measure_that_only_dev_or_only_test_has_is_passed_over() -> None:
-    without = [name for name in DEV if not name.startswith("accuracy")]
+def test_a_measure_that_only_dev_or_only_test_has_is_left_out() -> None:
+    without = [name for name in DEV if not str(name).startswith("accuracy")]
     assert [one.measure for one in advise(DEV, TEST[without], COSTS)] == ["loss"]
     assert [one.measure for one in advise(DEV[without], TEST, COSTS)] == ["loss"]
 

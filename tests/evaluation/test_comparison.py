@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shed.evaluation.comparison import compare, compare_by_task, compare_with_all, holm
 from shed.common.errors import ShedError
+from shed.evaluation.comparison import compare, compare_by_task, compare_with_all, holm
 
 
 def runs(
@@ -79,7 +79,7 @@ def test_runs_that_are_the_same_gain_nothing() -> None:
     assert list(table.loc["twin", ["loss_gain", "loss_gain_low", "loss_gain_high", "loss_p"]]) == [0.0, 0.0, 0.0, 1.0]
 
 
-def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
+def test_holm_multiplies_the_smallest_p_value_most_and_keeps_the_order() -> None:
     corrected = holm(pd.Series([0.04, 0.01, np.nan, 0.03]))
     np.testing.assert_allclose(corrected, [0.06, 0.03, np.nan, 0.06])
 
@@ -104,7 +104,7 @@ def test_a_task_without_options_counts_for_the_loss_alone() -> None:
     assert "loss_gain" in none
 
 
-def test_a_task_that_is_lost_shows_by_itself() -> None:
+def test_a_loss_on_one_task_shows_in_the_table_by_task() -> None:
     items = runs({"random": 0.0, "better": -0.3})
     lost = (items["method"] == "better") & (items["task"] == "test_b")
     items.loc[lost, "nats"] += 0.5

@@ -1,4 +1,4 @@
-"""A judge on loopback, in good and in bad moods."""
+"""A judge on loopback: its verdicts, and what happens when it fails."""
 
 import json
 import threading
@@ -111,9 +111,10 @@ def test_verdicts_as_judges_write_them(tmp_path: Path, reply: str, winner: str) 
         assert judge(PAIRS[:1], Endpoint(url, "j"), tmp_path / "kept.jsonl")[0].winner == winner
 
 
-def test_what_is_no_address(tmp_path: Path) -> None:
-    with pytest.raises(ShedError, match=r"judge\.base_url: 'http://localhost:port/v1' is no address"):
+def test_a_base_url_that_is_not_an_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ShedError, match="'http://localhost:port/v1' is not an address") as error:
         judge(PAIRS[:1], Endpoint("http://localhost:port/v1", "j"), tmp_path / "kept.jsonl")
+    assert error.value.setting == "endpoint"
 
 
 def test_pairs_that_get_no_verdict_are_counted_and_the_others_stand(tmp_path: Path) -> None:
@@ -149,12 +150,12 @@ def test_a_refusal_is_not_repeated(tmp_path: Path) -> None:
     assert len(asked) == 2
 
 
-def test_no_server_at_all(tmp_path: Path) -> None:
+def test_a_server_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ShedError, match=r"127\.0\.0\.1:9/v1: the judge j gave no verdict at all: ConnectError"):
         judge(PAIRS[:1], Endpoint("http://127.0.0.1:9/v1", "j", attempts=1), tmp_path / "kept.jsonl")
 
 
-def test_what_a_killed_process_left_half_written_is_passed_over(tmp_path: Path) -> None:
+def test_a_line_that_a_killed_process_left_half_written_is_ignored(tmp_path: Path) -> None:
     kept = tmp_path / "kept.jsonl"
     with server(fair) as (url, asked):
         judge(PAIRS[:2], Endpoint(url, "j"), kept)

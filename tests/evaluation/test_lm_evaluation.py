@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,14 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from shed.common.errors import ShedError
-from shed.evaluation.lm_evaluation import differences, evaluate, headline, summarise
-from shed.models.loading import load_model, load_tokenizer
-from shed.evaluation.packed_lm import PackedLM
-from shed.models.encoding import encode_all
 from shed.data.records import Record, single_turn
-from shed.engine.coalition_trainer import CoalitionTrainer, Regime
-from shed.engine.utility import dev_set
+from shed.engine.coalition_trainer import load_trainer
+from shed.engine.regime import Regime
+from shed.evaluation.lm_evaluation import evaluate
+from shed.evaluation.packed_lm import PackedLM
+from shed.evaluation.summaries import differences, headline, summarise
+from shed.models.loading import load_model, load_tokenizer
+from shed.models.specs import LoraSettings, ModelSpec
 
 
 def requests(records: list[Record]) -> list[Instance]:
@@ -39,9 +41,9 @@ def test_packed_questions_score_as_lm_eval_scores_them_one_by_one(
     assert [greedy for _, greedy in got] == [greedy for _, greedy in expected]
 
 
-def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: list[Record]) -> None:
+def test_one_split_has_choices_and_another_free_text(tiny_model: str, records: list[Record]) -> None:
     free = [single_turn(f"say {i}", "one two", "sayings", f"o{i}") for i in range(3)]
-    items = evaluate(tiny_model, None, {"dev": records, "test": [*records[:5], *free]}, "plain", 200, 4, 2, [])
+    items = evaluate(ModelSpec(tiny_model, "plain", 200), None, {"dev": records, "test": [*records[:5], *free]}, 4, 2, [])
     assert items.groupby("task").size().to_dict() == {"dev_counting": 4, "test_counting": 4, "test_sayings": 3}
     summary = summarise(items)
     assert summary["dev_counting"]["items"] == 4
@@ -57,11 +59,11 @@ def test_a_split_of_choices_and_a_split_of_free_text(tiny_model: str, records: l
 def test_the_choice_loss_of_an_evaluation_is_what_the_utility_of_that_name_measures(
     tiny_model: str, records: list[Record]
 ) -> None:
-    tokenizer, regime = load_tokenizer(tiny_model), Regime(None, 2, 4, ["q_proj"], "sgd", 0.1, 0.0, 4, 1, "constant", 0.0, 1)
-    dev = dev_set("choice_loss", records, tokenizer, "plain", 200, 512)
-    trainer = CoalitionTrainer(load_model(tiny_model), encode_all(records, tokenizer, "plain", 200, 512, end=True), dev, regime)
+    spec = ModelSpec(tiny_model, "plain", 200)
+    regime = Regime(LoraSettings(2, 4, ["q_proj"]), "sgd", 0.1, 0.0, 4, 1, "constant", 0.0, 1)
+    trainer = load_trainer(spec, records, records, "choice_loss", regime)
     (utility,) = trainer.utilities(np.zeros((1, len(records))))
-    items = evaluate(tiny_model, None, {"dev": records}, "plain", 200, None, 4, [])
+    items = evaluate(spec, None, {"dev": records}, None, 4, [])
     assert summarise(items)["dev_counting"]["choice_loss"] == pytest.approx(-utility, rel=1e-4)
 
 
@@ -88,8 +90,8 @@ def task_file(folder: Path, **changes: str | None) -> str:
 
 
 @pytest.mark.slow
-def test_a_task_of_lm_eval_stands_beside_the_local_ones(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
-    items = evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 4, 2, [task_file(tmp_path)])
+def test_a_task_of_lm_eval_is_evaluated_beside_the_local_ones(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+    items = evaluate(ModelSpec(tiny_model, "plain", 200), None, {"test": records[:2]}, 4, 2, [task_file(tmp_path)])
     sums = items[items["task"] == "test_sums"]
     assert sums["id"].tolist() == [f"sums/{i}" for i in range(4)]
     assert (sums["tokens"] == 2).all()  # a space and a digit: bytes are tokens here
@@ -97,22 +99,23 @@ def test_a_task_of_lm_eval_stands_beside_the_local_ones(tiny_model: str, records
 
 
 @pytest.mark.slow
-def test_what_lm_eval_does_not_have_or_cannot_measure_so_is_one_line(
+def test_a_task_that_lm_eval_does_not_have_or_that_cannot_be_measured_is_one_line(
     tiny_model: str, records: list[Record], tmp_path: Path
 ) -> None:
     def run(task: str) -> None:
-        evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 4, 2, [task])
+        evaluate(ModelSpec(tiny_model, "plain", 200), None, {"test": records[:2]}, 4, 2, [task])
 
     with pytest.raises(ShedError, match="lm-eval has no task 'arc_chalenge'"):
         run("arc_chalenge")
-    with pytest.raises(ShedError, match="the data of .*sums.yaml cannot be had"):
+    with pytest.raises(ShedError, match="the data of the task .*sums.yaml cannot be loaded"):
         run(task_file(tmp_path, dataset_path=str(tmp_path / "nothing")))
-    with pytest.raises(ShedError, match="sums is not of multiple choice with one right answer"):
+    with pytest.raises(ShedError, match="the task sums is not multiple choice with one right answer"):
         run(task_file(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target="it is {{answer}}"))
 
 
 def hub(path: str, name: str, **_: object) -> DatasetDict:
     """Stands in for the hub: questions in the columns of ARC's and MMLU's data."""
+    rows: list[dict[str, Any]]
     if path == "allenai/ai2_arc":
         options = [{"text": ["yes", "no", "maybe"], "label": labels} for labels in (["A", "B", "C"], ["1", "2", "3"])]
         rows = [
@@ -131,7 +134,7 @@ def test_the_papers_tasks_by_the_names_that_lm_eval_has_for_them(
     tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("datasets.load_dataset", hub)
-    items = evaluate(tiny_model, None, {"test": records[:2]}, "plain", 200, 2, 2, ["arc_challenge", "mmlu"])
+    items = evaluate(ModelSpec(tiny_model, "plain", 200), None, {"test": records[:2]}, 2, 2, ["arc_challenge", "mmlu"])
     assert items.groupby("task").size().to_dict() == {"test_arc_challenge": 2, "test_counting": 2, "test_mmlu": 2 * 57}
     assert items["id"].is_unique
     assert set(items.loc[items["task"] == "test_arc_challenge", "tokens"]) == {len(" no")}  # bytes are tokens here
@@ -173,13 +176,12 @@ def test_the_ratio_stderr_is_that_of_a_bootstrap() -> None:
     assert summarise(items)["test_a"]["loss_stderr"] == pytest.approx(bootstrap, rel=0.15)
 
 
-def test_an_adapter_is_what_is_evaluated(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
+def test_a_model_is_evaluated_with_its_adapter(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
     from shed.tuning.finetuning import TuningSettings, finetune
 
-    settings = TuningSettings(4, 8, ["q_proj", "down_proj"], 0.05, 0.0, 4, 6, 1)
-    finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "all")
-    runs = [
-        evaluate(tiny_model, adapter, {"dev": records}, "plain", 200, None, 4, []) for adapter in (None, tmp_path / "adapter")
-    ]
+    spec = ModelSpec(tiny_model, "plain", 200)
+    settings = TuningSettings(LoraSettings(4, 8, ["q_proj", "down_proj"]), 0.05, 0.0, 4, 6, 1)
+    finetune(records, spec, settings, tmp_path / "adapter", "all")
+    runs = [evaluate(spec, adapter, {"dev": records}, None, 4, []) for adapter in (None, tmp_path / "adapter")]
     change = differences(runs[1], runs[0])["dev_counting"]
     assert change["loss"] < -1.0

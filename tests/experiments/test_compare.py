@@ -1,16 +1,20 @@
-"""The comparison's settings name every run once, and what a method costs is what its scores did."""
+"""The comparison's settings name every run once, a method costs what its scores did, and its page has every method."""
 
+import html
+import re
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from experiments.compare import against
+from experiments.compare import against, page
 from experiments.compare.costs import costs
 from experiments.compare.items import items_of
 from experiments.compare.settings import PATH, Run, Settings, runs
 from shed.common.atomic_io import write_json
 from shed.common.errors import ShedError
-from shed.params import load
+from shed.params import load, load_params
 
 
 def test_every_run_has_a_name_of_its_own(project_root: Path) -> None:
@@ -85,6 +89,20 @@ def test_any_two_methods_can_be_compared_from_the_runs_that_were_made(
     monkeypatch.setattr("sys.argv", ["against", "qocs", "qcws"])
     with pytest.raises(ShedError, match=r"no runs of qcws at the share 0\.1; .* has random, top, qocs"):
         against.main()
+
+
+def test_the_page_has_every_method_with_its_gain(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "experiments/compare"
+    folder.mkdir(parents=True)
+    for table in (project_root / "experiments/compare").glob("*.csv"):
+        shutil.copy(table, folder)
+    monkeypatch.chdir(tmp_path)
+    page.run(load_params(project_root / "params.yaml"))
+    text = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
+    for row in pd.read_csv(folder / "test.csv").dropna(subset=["loss_gain"]).to_dict("records"):
+        assert re.search(rf">\s*{row['method']}\s*<", text), row["method"]
+        assert f"{row['loss_gain']:+.3f}" in text
+    assert not re.search(r"(src|href)=.https?:", text)
 
 
 def test_a_run_that_was_not_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

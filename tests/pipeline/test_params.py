@@ -33,18 +33,24 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("C: 32", "C: 1", "C is 1; it must be greater than or equal to 2"),
         ("C: 32", "C: 32.0", "C is 32.0; it must be a valid integer"),
         ("C: 32", "C: '32'", "C is '32'; it must be a valid integer"),
-        ("  n: 1", "  n: 33", "score.n is 33, but there are C = 32 clusters to remove; n must be at most C"),
         ("fraction: 0.1", "fraction: 1.5", "sample.fraction is 1.5; it must be less than or equal to 1"),
         ("fraction: 0.1", "fraction: null", "set exactly one of sample.fraction and sample.rows"),
         ("  rows: null", "  rows: 10", "set exactly one of sample.fraction and sample.rows"),
         ("n_proj]\n  lr: 0.001", "n_proj]\n  lr: yes", "finetune.lr is 'yes'; it must be a valid number"),
         ("  limit:", "  limits:", "unknown key 'evaluate.limits'"),
+        (
+            "  depth: null",
+            "  dept: null",
+            "unknown key 'regime.dept' with value None; did you mean 'depth'? allowed here: depth, r",
+        ),
+        ("redraw: true", "redrawn: true", "unknown key 'score.metagradient.redrawn' with value True; did you mean 'redraw'?"),
+        ("in_run: null", "in_run: {n: 1}", "score.in_run is {'n': 1}; it must be None"),
         ("sampler: top\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
         ("    fte: 11.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
         ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
-        ("warm_rows: 100", "warm_rows: 0", "sampler top takes rows by their ratings, and rate.warm_rows is 0"),
+        ("warm_rows: 100", "warm_rows: 0", "sampler top takes rows by their ratings, but rate.warm_rows is 0"),
         (
             "target_coalitions: 12",
             "target_coalitions: 19",
@@ -54,7 +60,11 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("seed: 7", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
         ("kinds: [swapped, wrong_option, truncated, duplicate]", "kinds: []", "data.faults.kinds is empty; name at least 1"),
         ("  f: 800.0", "  f: .inf", "sample.f is inf; it must be a finite number"),
-        ("method: metagradient", "method: shapiq", "score.method shapiq plans with score.budget.evaluations: set it, to 4 at"),
+        (
+            "method: metagradient",
+            "method: shapiq",
+            "score.method shapiq plans with score.budget.evaluations: set it to at least 4",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
@@ -66,13 +76,23 @@ def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
     assert "\n" not in str(error.value)
 
 
-def test_exact_scores_are_of_few_clusters(project_root: Path, tmp_path: Path) -> None:
+def test_a_group_to_remove_is_not_larger_than_the_number_of_clusters(project_root: Path, tmp_path: Path) -> None:
+    path = changed(project_root, tmp_path, "    n: 1\n", "    n: 33\n")
+    assert load_params(path).score.removal.n == 33  # what another method does not use is not checked
+    path.write_text(path.read_text(encoding="utf-8").replace("method: metagradient", "method: removal"), encoding="utf-8")
+    with pytest.raises(
+        ShedError, match=r"score\.removal\.n is 33, but there are C = 32 clusters to remove; n must be at most C"
+    ):
+        load_params(path)
+
+
+def test_exact_takes_at_most_twelve_clusters(project_root: Path, tmp_path: Path) -> None:
     path = changed(project_root, tmp_path, "method: metagradient", "method: exact")
     with pytest.raises(ShedError, match=r"score\.method exact takes at most 12 clusters, and C is 32"):
         load_params(path)
 
 
-def test_a_folder_is_no_params_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_params_file(tmp_path: Path) -> None:
     with pytest.raises(ShedError, match="Is a directory"):
         load_params(tmp_path)
 
@@ -83,7 +103,7 @@ def test_numbers_as_dvc_writes_them_are_numbers(project_root: Path, tmp_path: Pa
 
 def test_the_paper_profile_holds_the_papers_settings(project_root: Path) -> None:
     paper = load_params(project_root / "profiles" / "paper.yaml")
-    assert (paper.C, paper.score.k, paper.score.n) == (3000, 10, 60)
+    assert (paper.C, paper.score.removal.k, paper.score.removal.n) == (3000, 10, 60)
     assert (paper.finetune.r, paper.finetune.alpha, paper.finetune.epochs, paper.finetune.lr) == (128, 256, 3, 3e-4)
     assert paper.cluster.proxies_per_cluster == 1
 

@@ -1,12 +1,12 @@
-"""Baselines rank what is like dev, or long, first."""
+"""Baselines rank first what is like dev, or what is long."""
 
 import numpy as np
 
-from shed.selection.baselines import baseline_scores
 from shed.data.records import single_turn
+from shed.selection.baselines import baseline_scores
 
 
-def test_each_baseline_prefers_what_it_says() -> None:
+def test_each_baseline_prefers_what_its_name_says() -> None:
     records = [
         single_turn("where do whales swim", "in the wide blue ocean", "a", "1"),
         single_turn("how is bread made", "flour", "a", "2"),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from shed.selection.clustering import Method, cluster, quality
 from shed.common.errors import ShedError
+from shed.selection.clustering import Method, cluster, quality
 
 
 @pytest.fixture
@@ -12,7 +12,8 @@ def groups() -> np.ndarray:
     """(120, 8) float32 unit rows around four directions."""
     rng = np.random.default_rng(0)
     rows = np.repeat(np.eye(8)[:4], 30, axis=0) + 0.1 * rng.standard_normal((120, 8))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit.astype(np.float32)
 
 
 METHODS: list[Method] = ["kmeans", "minibatch_kmeans", "agglomerative"]
@@ -35,7 +36,7 @@ def test_proxies_are_the_nearest_rows_of_their_cluster(groups: np.ndarray, metho
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_many_clusters_of_few_distinct_rows_are_all_filled(groups: np.ndarray, method: Method) -> None:
+def test_no_cluster_is_empty_even_if_there_are_nearly_as_many_clusters_as_rows(groups: np.ndarray, method: Method) -> None:
     found = cluster(groups, 100, method, 1, seed=0)
     assert (np.bincount(found.labels, minlength=100) > 0).all()
 

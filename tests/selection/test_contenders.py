@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shed.selection.contenders import contend
 from shed.common.errors import ShedError
+from shed.selection.contenders import contend
 
 CLUSTERS = pd.DataFrame(
     {
@@ -31,7 +31,7 @@ def test_a_signal_takes_its_best_rows_and_the_earlier_of_equals() -> None:
     assert rows_of("longest", rows=6) == ["r06", "r13", "r20", "r27", "r34", "r05"]
 
 
-def test_qocs_takes_the_best_cluster_and_another_one_on_random_scores() -> None:
+def test_qocs_takes_the_best_cluster_and_on_random_scores_a_random_one() -> None:
     assert {int(id[1:]) // 10 for id in rows_of("qocs")} == {2}
     by_chance = {int(rows_of("qocs_on_random_scores", seed)[0][1:]) // 10 for seed in range(12)}
     assert len(by_chance) > 2
@@ -45,7 +45,7 @@ def test_a_floor_keeps_every_source() -> None:
     assert {int(id[1:]) // 10 for id in rows_of("qocs")} == {2}
 
 
-def test_ratings_of_all_tasks_may_stand_in_for_those_of_dev() -> None:
+def test_ratings_by_all_tasks_can_replace_those_by_dev() -> None:
     assert rows_of("top", rows=3) == ["r12", "r25", "r38"]
     assert rows_of("top_on_all_tasks", rows=3) == ["r39", "r38", "r37"]
     assert {int(id[1:]) // 10 for id in rows_of("qocs_on_all_tasks")} == {3}
@@ -55,7 +55,7 @@ def test_ratings_of_all_tasks_may_stand_in_for_those_of_dev() -> None:
     assert sum(int(id[1:]) >= 30 for id in chosen) == 7
 
 
-def test_the_papers_scores_may_stand_in_for_mean_ratings() -> None:
+def test_shapley_scores_can_replace_mean_ratings() -> None:
     assert {int(id[1:]) // 10 for id in rows_of("qocs_on_shapley")} == {0}
 
 

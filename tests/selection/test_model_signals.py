@@ -4,29 +4,29 @@ import numpy as np
 import pytest
 import torch
 
-from shed import reading
-from shed.selection.coverage import k_centre
-from shed.models.loading import load_model, load_tokenizer
-from shed.models.encoding import encode_all
-from shed.selection.model_signals import nearest_rank, read
 from shed.data.records import Record
+from shed.models.loading import load_language_model
+from shed.models.specs import ModelSpec
+from shed.selection import model_signals
+from shed.selection.coverage import k_centre
+from shed.selection.model_signals import nearest_rank, read
 
 
-def test_losses_are_the_models_and_do_not_depend_on_batches(
+def test_losses_are_those_of_the_model_and_do_not_depend_on_batches(
     tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = read(records, tiny_model, "plain", 128)
-    tokenizer, model = load_tokenizer(tiny_model), load_model(tiny_model)
-    one = encode_all(records[4:5], tokenizer, "plain", 128, 256, end=False)[0]
+    spec = ModelSpec(tiny_model, "plain", 128)
+    found, loaded = read(records, spec), load_language_model(spec)
+    one = loaded.encoder.encode(records[4], end=False)
     labels = torch.tensor([[-100] * one.prompt_length + list(one.tokens[one.prompt_length :])])
     with torch.no_grad():
-        expected = model(torch.tensor([one.tokens]), labels=labels).loss
+        expected = loaded.model(torch.tensor([one.tokens]), labels=labels).loss
     assert found.loss[4] == pytest.approx(float(expected), rel=1e-5)
     assert found.ifd.shape == (12,)
-    assert found.tokens > sum(len(one.tokens) for one in encode_all(records, tokenizer, "plain", 128, 256, end=False))
+    assert found.tokens > sum(len(one.tokens) for one in loaded.encoder.encode_all(records, end=False))
     np.testing.assert_allclose(np.linalg.norm(found.states, axis=1), 1, rtol=1e-5)
-    monkeypatch.setattr(reading, "BATCH_TOKENS", 1)
-    alone = read(records, tiny_model, "plain", 128)
+    monkeypatch.setattr(model_signals, "BATCH_TOKENS", 1)
+    alone = read(records, spec)
     np.testing.assert_allclose(alone.loss, found.loss, rtol=1e-5)
     np.testing.assert_allclose(alone.states, found.states, atol=1e-5)
 

@@ -85,10 +85,14 @@ def test_random_and_full_do_not_look_at_scores(clusters: pd.DataFrame, scores: p
 def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
     assert budget(2000, 0.1, None) == 200
     assert budget(2000, None, 7) == 7
-    with pytest.raises(ShedError, match=r"sample\.rows is 21, but the pool has 20 rows"):
+    with pytest.raises(
+        ShedError, match="21 rows are to be kept, but the pool has 20; keep fewer, or take the full pool"
+    ) as error:
         budget(20, None, 21)
-    with pytest.raises(ShedError, match="which of 20 rows is none"):
+    assert error.value.setting == "rows"
+    with pytest.raises(ShedError, match=r"a fraction of 0\.01 of 20 rows is no row; raise it") as error:
         budget(20, 0.01, None)
+    assert error.value.setting == "fraction"
 
 
 @pytest.mark.parametrize("sampler", ["top", "qocs", "qwcs", "random"])
@@ -107,14 +111,15 @@ def test_a_floor_keeps_the_best_rows_of_every_source_and_the_sampler_takes_the_r
     assert rest == [id for id in select(few, scores, sampler, 20, 1e6, 0)["id"] if id not in set(kept["id"])][:3]
 
 
-def test_a_group_smaller_than_its_part_of_the_floor_gives_all_it_has(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+def test_a_group_smaller_than_its_part_of_the_floor_gives_all_its_rows(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
     floored = select(clusters, scores, "qocs", 18, 1.0, 0, Floor("cluster", 1.0))
     assert floored["cluster"].value_counts().to_dict() == {0: 8, 2: 6, 1: 4}
 
 
 def test_a_floor_of_less_than_a_row_for_each_group_is_an_error(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
-    with pytest.raises(ShedError, match=r"sample\.floor of 0\.1 of 8 rows is less than one for each of 3 clusters"):
+    with pytest.raises(ShedError, match=r"a floor of 0\.1 of 8 rows is less than one for each of 3 clusters") as error:
         select(clusters, scores, "qocs", 8, 1.0, 0, Floor("cluster", 0.1))
+    assert error.value.setting == "floor"
 
 
 def test_reasons_count_the_floors_rows_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:

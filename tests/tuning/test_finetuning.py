@@ -9,18 +9,22 @@ import torch
 from peft import PeftModel
 
 from shed.common.errors import ShedError
-from shed.tuning.finetuning import IGNORED, TuningSettings, _collate, _example, finetune
-from shed.models.loading import load_model, load_tokenizer
-from shed.models.encoding import encode
 from shed.data.records import Record
+from shed.models.loading import load_language_model, load_model
+from shed.models.specs import LoraSettings, ModelSpec
+from shed.tuning.finetuning import IGNORED, TuningResult, TuningSettings, _collator, _example, finetune
 
 SETTINGS = TuningSettings(
-    r=4, alpha=8, modules=["q_proj", "down_proj"], lr=0.05, warmup_ratio=0.1, batch_size=4, epochs=4, seed=1
+    lora=LoraSettings(r=4, alpha=8, modules=["q_proj", "down_proj"]), lr=0.05, warmup_ratio=0.1, batch_size=4, epochs=4, seed=1
 )
 
 
+def tuned_on(records: list[Record], model: str, settings: TuningSettings, adapter: Path, about: str = "x") -> TuningResult:
+    return finetune(records, ModelSpec(model, "plain", 200), settings, adapter, about)
+
+
 def test_the_loss_falls_and_the_adapter_loads(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
-    tuned = finetune(records, tiny_model, "plain", 200, SETTINGS, tmp_path / "adapter", "all of them")
+    tuned = tuned_on(records, tiny_model, SETTINGS, tmp_path / "adapter", "all of them")
     assert tuned.metrics["steps"] == 12
     assert tuned.losses["loss"].tail(3).mean() < 0.5 * tuned.losses["loss"].head(3).mean()
     assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
@@ -29,7 +33,7 @@ def test_the_loss_falls_and_the_adapter_loads(tiny_model: str, records: list[Rec
         "README.md",
     }
     assert "all of them" in (tmp_path / "adapter" / "README.md").read_text()
-    one = encode(records[0], load_tokenizer(tiny_model), "plain", 200, end=True)
+    one = load_language_model(ModelSpec(tiny_model, "plain", 200)).encoder.encode(records[0], end=True)
     loaded = PeftModel.from_pretrained(load_model(tiny_model), tmp_path / "adapter")
     with torch.no_grad():
         logits = loaded(torch.tensor([one.tokens])).logits[0, one.prompt_length - 1 : -1]
@@ -40,7 +44,7 @@ def test_the_loss_falls_and_the_adapter_loads(tiny_model: str, records: list[Rec
 
 def test_two_runs_write_the_same_bytes_and_name_no_path(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
     for name in ("one", "two"):
-        finetune(records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, epochs=1), tmp_path / name, "x")
+        tuned_on(records, tiny_model, dataclasses.replace(SETTINGS, epochs=1), tmp_path / name)
     for file in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     saved = json.loads((tmp_path / "one" / "adapter_config.json").read_text())
@@ -56,28 +60,30 @@ def test_the_number_of_cores_changes_nothing_but_rounding(
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
         monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
         settings = dataclasses.replace(SETTINGS, epochs=1, lr=0.01)
-        losses[cores] = finetune(records, tiny_model, "plain", 200, settings, tmp_path / "adapter", "x").losses["loss"]
+        losses[cores] = tuned_on(records, tiny_model, settings, tmp_path / "adapter").losses["loss"]
     assert losses[3].tolist() == pytest.approx(losses[1].tolist(), abs=1e-3)
 
 
 def test_only_response_tokens_carry_loss(tiny_model: str, records: list[Record]) -> None:
-    tokenizer = load_tokenizer(tiny_model)
-    encoded = [encode(record, tokenizer, "plain", 200, end=True) for record in records[:3]]
-    batch = _collate([_example(one) for one in encoded], pad=0)
+    encoder = load_language_model(ModelSpec(tiny_model, "plain", 200)).encoder
+    encoded = encoder.encode_all(records[:3], end=True)
+    batch = _collator(encoder.tokenizer)([_example(one) for one in encoded])
     for row, one in enumerate(encoded):
         labels = batch["labels"][row]
         assert tuple(labels[labels != IGNORED].tolist()) == one.tokens[one.prompt_length :]
         assert batch["attention_mask"][row].sum() == len(one.tokens)
+        assert tuple(batch["input_ids"][row, : len(one.tokens)].tolist()) == one.tokens  # padding is on the right
 
 
 def test_a_failure_leaves_the_previous_adapter_as_it_was(tiny_model: str, records: list[Record], tmp_path: Path) -> None:
-    finetune(records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, epochs=1), tmp_path / "adapter", "x")
+    tuned_on(records, tiny_model, dataclasses.replace(SETTINGS, epochs=1), tmp_path / "adapter")
     before = {path.name: path.read_bytes() for path in (tmp_path / "adapter").iterdir()}
-    with pytest.raises(ShedError, match="lower finetune.lr"):
-        finetune(records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, lr=1e38), tmp_path / "adapter", "x")
-    with pytest.raises(ShedError, match=r"finetune\.modules: the model has no layers named w_proj"):
-        finetune(
-            records, tiny_model, "plain", 200, dataclasses.replace(SETTINGS, modules=["w_proj"]), tmp_path / "adapter", "x"
-        )
+    with pytest.raises(ShedError, match=r"the loss is not finite from step \d+ on; lower the learning rate") as error:
+        tuned_on(records, tiny_model, dataclasses.replace(SETTINGS, lr=1e38), tmp_path / "adapter")
+    assert error.value.setting == "learning rate"
+    elsewhere = dataclasses.replace(SETTINGS.lora, modules=["w_proj"])
+    with pytest.raises(ShedError, match="the model has no linear layers named w_proj") as error:
+        tuned_on(records, tiny_model, dataclasses.replace(SETTINGS, lora=elsewhere), tmp_path / "adapter")
+    assert error.value.setting == "LoRA modules"
     assert {path.name: path.read_bytes() for path in (tmp_path / "adapter").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]

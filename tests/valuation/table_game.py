@@ -48,7 +48,8 @@ class TableGame:
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         numbers = coalitions @ (1 << np.arange(self.players))
         self.asked |= set(numbers.tolist())
-        return self.utilities[numbers]
+        utilities: np.ndarray = self.utilities[numbers]
+        return utilities
 
     def exact(self) -> np.ndarray:
         total = np.zeros(self.players)

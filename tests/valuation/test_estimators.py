@@ -59,6 +59,7 @@ def test_a_pair_of_gradients_is_exact_where_players_interact_in_pairs() -> None:
     for seed in range(5):
         outcome = spend(Metagradient(seed, check=False), game, Budget(evaluations=4))
         np.testing.assert_allclose(outcome.estimate.scores, game.exact())
+        assert outcome.estimate.records is not None
         np.testing.assert_allclose(outcome.estimate.records, game.a + game.b.sum(axis=1) / 2)
         assert outcome.cost.runs == 2
 

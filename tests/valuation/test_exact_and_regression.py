@@ -29,7 +29,9 @@ class NoisyGame:
     def value(self, coalitions: np.ndarray) -> np.ndarray:
         self.asked += len(coalitions)
         noise = [np.random.default_rng(list(np.packbits(coalition))).normal(0, 0.3) for coalition in coalitions]
-        return coalitions @ self._single + np.einsum("mi,ij,mj->m", coalitions, self._pair, coalitions) + np.array(noise)
+        pairs = np.einsum("mi,ij,mj->m", coalitions, self._pair, coalitions)
+        values: np.ndarray = coalitions @ self._single + pairs + np.array(noise)
+        return values
 
 
 @given(games)

@@ -13,12 +13,12 @@ from tools.doc_tables.markdown import Block
 from tools.doc_tables.values import written
 
 BLOCKS: dict[str, Block] = {**selection.BLOCKS, **pools.BLOCKS, **valuation.BLOCKS, **pipeline.BLOCKS}
-
-BLOCK = re.compile(r"^<!-- table: (?P<name>[^\n]+) -->\n(?P<body>.*?)^<!-- end of table -->$", re.MULTILINE | re.DOTALL)
-NUMBER = re.compile(r"(?<!`)<!-- n: (?P<name>[^\n]+?) -->(?P<body>[^\n]*?)<!-- end -->")
-OPENING = re.compile(r"^<!-- table: .*|(?<!`)<!-- n: .*|^<!-- end of table -->|(?<!`)<!-- end -->", re.MULTILINE)
-AT_START = re.compile(r"^\W*<!-- n: .{,40}", re.MULTILINE)
-FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+FENCE = r"^```.*?^```$"
+BLOCK = r"^<!-- table: (?P<block>[^\n]+) -->\n.*?^<!-- end of table -->$"
+BLOCK_OR_FENCE = re.compile(f"{BLOCK}|{FENCE}", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"(?<!`)<!-- n: (?P<path>[^\n]+?) -->[^\n]*?<!-- end -->")
+LOST = re.compile(r"^<!-- (?:table: |end of table).*|(?<!`)<!-- (?:n: |end -->).*", re.MULTILINE)
+AT_START = re.compile(r"^[\s>*+-]*<!-- n: .{,40}", re.MULTILINE)
 
 
 def pages(root: Path) -> list[Path]:
@@ -33,43 +33,45 @@ def renewed(text: str, page: str) -> str:
         page: its name, for messages.
 
     Raises:
-        ValueError: a marker is not closed, or names nothing that is known.
+        ValueError: a marker has no other end, names nothing that is known, or stands at the beginning of a line.
     """
     try:
-        return _outside_fences(BLOCK.sub(_block, text), lambda part: NUMBER.sub(_number, part), page)
-    except (KeyError, IndexError, FileNotFoundError) as error:
-        raise ValueError(f"{page}: {error}") from error
+        return _changed(text, _block, lambda part: NUMBER.sub(_number, _checked(part)))
+    except (LookupError, FileNotFoundError, ValueError) as error:
+        raise ValueError(f"{page}: {error if isinstance(error, OSError) else error.args[0]}") from error
 
 
-def without_markers(text: str) -> str:
-    """The page without all that stands between markers: what its author typed."""
-    return NUMBER.sub("", BLOCK.sub("", text))
+def typed(text: str) -> str:
+    """What the author of a page typed: its prose, without fenced blocks and without all that stands between markers."""
+    return _changed(text, lambda match: "", lambda part: NUMBER.sub("", part))
 
 
-def _outside_fences(text: str, change: Callable[[str], str], page: str) -> str:
-    """The text, changed but for its fenced blocks and for the blocks that were written."""
-    kept = re.compile(f"{BLOCK.pattern}|{FENCE.pattern}", re.MULTILINE | re.DOTALL)
+def _changed(text: str, block: Callable[[re.Match[str]], str], prose: Callable[[str], str]) -> str:
+    """The text with `block` for each block and each fenced block, and `prose` for what is between them."""
     parts, at = [], 0
-    for fence in kept.finditer(text):
-        parts += [_changed(text[at : fence.start()], change, page), fence.group()]
-        at = fence.end()
-    return "".join([*parts, _changed(text[at:], change, page)])
-
-
-def _changed(part: str, change: Callable[[str], str], page: str) -> str:
-    if lost := OPENING.search(NUMBER.sub("", part)):
-        raise ValueError(f"{page}: a marker without its other end: {lost.group()[:80]}")
-    if first := AT_START.search(part):
-        raise ValueError(f"{page}: a line that begins with a marker is no longer Markdown; put a word before {first.group()}")
-    return change(part)
+    for match in BLOCK_OR_FENCE.finditer(text):
+        parts += [prose(text[at : match.start()]), block(match)]
+        at = match.end()
+    return "".join([*parts, prose(text[at:])])
 
 
 def _block(match: re.Match[str]) -> str:
-    name = match["name"]
+    name = match["block"]
+    if name is None:
+        return match.group()
     if name not in BLOCKS:
-        raise KeyError(f"no block is called {name!r}; there are: {', '.join(sorted(BLOCKS))}")
+        raise LookupError(f"there is no block {name!r}; there are: {', '.join(sorted(BLOCKS))}")
     return f"<!-- table: {name} -->\n\n{BLOCKS[name]().strip()}\n\n<!-- end of table -->"
 
 
 def _number(match: re.Match[str]) -> str:
-    return f"<!-- n: {match['name']} -->{written(match['name'])}<!-- end -->"
+    return f"<!-- n: {match['path']} -->{written(match['path'])}<!-- end -->"
+
+
+def _checked(part: str) -> str:
+    """The prose, if its markers are in order."""
+    if lost := LOST.search(NUMBER.sub("", part)):
+        raise ValueError(f"a marker without its other end: {lost.group()[:60]}")
+    if first := AT_START.search(part):
+        raise ValueError(f"a line that begins with a marker is no Markdown to a reader; put a word before {first.group()}")
+    return part

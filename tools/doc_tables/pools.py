@@ -70,7 +70,7 @@ def imbalance() -> str:
 
 
 def clusterings() -> str:
-    """How well a record's marginal is told by the other members of its cluster, by embedding, method and C."""
+    """Correlation of a record's marginal with the other members of its cluster, by embedding, method and C."""
     found: list[Row] = result("valuation/clusterings")["clusterings"]
     sizes = sorted({row["C"] for row in found})
     cells = {(row["embeddings"], row["method"], row["C"]): f"{row['others_tell']:.2f}" for row in found}

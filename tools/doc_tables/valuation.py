@@ -120,6 +120,13 @@ def sizes() -> str:
     return table(["records in a half", "utility", "deviation of utilities", *audited[0]["lds"], "random scores"], rows)
 
 
+def members() -> str:
+    """LDS in the scoring regime for halves with another member in each proxy's place, averaged over draws."""
+    named = {"score": "mean ratings of clusters", "shapley of proxies": "Shapley scores of proxies"} | SCORES
+    found = result("valuation/other_members")["mean_over_draws"]
+    return table(["scores", "LDS [95 %]"], [[named[name], interval(own, "lds")] for name, own in found.items()])
+
+
 def hundred() -> str:
     """Correlations with exact values of a hundred records in eight clusters."""
     measures = {
@@ -222,6 +229,7 @@ BLOCKS: dict[str, Block] = {
     "regimes": regimes,
     "smoothness": smoothness,
     "other records": sizes,
+    "other members": members,
     "a hundred records": hundred,
     "sweep": sweep,
     "candidates": candidates,

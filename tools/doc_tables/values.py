@@ -55,8 +55,11 @@ def value(path: str) -> Any:
     """
     folder, file, *keys = re.split(r"(?<! )/(?! )", path)
     found = result(f"{folder}/{file}")
-    for key in keys:
-        found = _chosen(found, key) if _is_rows(found) else found[int(key) if isinstance(found, list) else key]
+    try:
+        for key in keys:
+            found = _chosen(found, key) if _is_rows(found) else found[int(key) if isinstance(found, list) else key]
+    except (LookupError, TypeError, ValueError) as error:
+        raise KeyError(f"{path!r}: nothing stands at {key!r}") from error
     return found
 
 
@@ -71,7 +74,7 @@ def written(marker: str) -> str:
         raise KeyError(f"{marker!r} is not of the form PATH as [minus] [interval|error] FORMAT")
     number = value(path)
     if number is None or isinstance(number, str | dict | list):
-        raise KeyError(f"{path!r} is {str(number)[:40]!r}, which is no number")
+        raise KeyError(f"{path!r} is {str(number)[:40]!r}, not a number")
     sign = -1 if "minus" in words else 1
     shown = number_text(sign * number, spec)
     if "interval" in words:
@@ -90,7 +93,7 @@ def _chosen(found: list[Row], key: str) -> list[Row] | Row:
     """The rows that have a cell of this text; one alone as the row itself."""
     chosen = [row for row in found if key in (*(str(cell) for cell in row.values() if isinstance(cell, str | int)), _run(row))]
     if not chosen:
-        raise KeyError(f"no row has the cell {key!r}")
+        raise KeyError(key)
     return chosen[0] if len(chosen) == 1 else chosen
 
 

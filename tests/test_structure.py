@@ -1,0 +1,64 @@
+"""The plan of the house: imports go downwards only, and no file and no folder is too large to read."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("common", "data", "models", "engine", "valuation", "selection", "tuning", "evaluation", "report")  # from the bottom up
+FOLDERS = ("shed", "stages", "experiments", "benchmarks", "tools", "tests")
+LIBRARY = sorted((ROOT / "shed").rglob("*.py"))
+FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+MOST_LINES, MOST_MODULES = 300, 12
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The dotted names of all that a file imports, also inside functions and for types alone."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative imports are hidden from the import closure"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(parts: tuple[str, ...]) -> str:
+    """The room of a module of the library, by the parts of its path or of its dotted name."""
+    return parts[1].removesuffix(".py") if len(parts) > 1 else "__init__"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_between_rooms_go_downwards_only(path: Path) -> None:
+    own = room(path.relative_to(ROOT).parts)
+    assert own in {*ROOMS, "params", "__init__"}, "a new room: give it a place in the order"
+    below = ROOMS[: ROOMS.index(own) + 1] if own in ROOMS else ("common",)
+    used = {room(tuple(name.split("."))) for name in imports(path) if name.split(".")[0] == "shed"}
+    assert used <= set(below)
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_library_knows_nothing_of_the_pipelines(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & {*FOLDERS[1:], "dvc"}
+
+
+def test_the_contract_of_games_stands_alone() -> None:
+    assert not [name for name in imports(ROOT / "shed/valuation/game.py") if name.startswith("shed")]
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES and name != "shed/params.py"} == {}
+
+
+def test_no_folder_has_too_many_modules() -> None:
+    modules = Counter(path.parent.relative_to(ROOT).as_posix() for path in FILES if path.name != "__init__.py")
+    assert {folder: count for folder, count in modules.items() if count > MOST_MODULES} == {}
+
+
+def test_no_two_modules_of_the_tests_have_the_same_name() -> None:
+    """Pytest imports them by their bare names, since folders of tests are not packages."""
+    counts = Counter(path.stem for path in (ROOT / "tests").rglob("*.py") if path.stem != "conftest")
+    assert [name for name, count in counts.items() if count > 1] == []
