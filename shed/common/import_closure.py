@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MARK = "OUTPUTS_DEPEND_ON"
+OWN = frozenset({"shed", "stages", "experiments", "benchmarks"})  # where shed is installed, others lie beside it
 
 
 def import_closure(*modules: str, root: Path = ROOT) -> list[Path]:
@@ -23,11 +24,12 @@ def import_closure(*modules: str, root: Path = ROOT) -> list[Path]:
         FileNotFoundError: there is no such module below `root`.
     """
     found: set[Path] = set()
+    own = OWN | {module.split(".")[0] for module in modules}
     for module in modules:
         path = _source(module, root)
         if path is None:
             raise FileNotFoundError(f"{module}: no such module in {root}")
-        _collect(path, root, found)
+        _collect(path, root, own, found)
     return sorted(found)
 
 
@@ -42,17 +44,17 @@ def code_digest(*modules: str, root: Path = ROOT) -> str:
     return digest.hexdigest()[:16]
 
 
-def _collect(path: Path, root: Path, found: set[Path]) -> None:
+def _collect(path: Path, root: Path, own: frozenset[str], found: set[Path]) -> None:
     if path in found:
         return
     found.add(path)
-    for source, names in _imports(_tree(path), root):
+    for source, names in _imports(_tree(path), root, own):
         counts = _output_names(source)
         if counts is None or counts & names:
-            _collect(source, root, found)
+            _collect(source, root, own, found)
 
 
-def _imports(tree: ast.Module, root: Path) -> Iterator[tuple[Path, set[str]]]:
+def _imports(tree: ast.Module, root: Path, own: frozenset[str]) -> Iterator[tuple[Path, set[str]]]:
     """Each imported source file below the root, with the names that are taken from it; packages with code of their own, too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -64,6 +66,8 @@ def _imports(tree: ast.Module, root: Path) -> Iterator[tuple[Path, set[str]]]:
             continue
         for module, names in modules.items():
             parts = module.split(".")
+            if parts[0] not in own:
+                continue
             for depth in range(1, len(parts) + 1):
                 source = _source(".".join(parts[:depth]), root)
                 if source is not None and (source.name != "__init__.py" or _has_code(source)):

@@ -1,15 +1,128 @@
-"""A stage that is run by hand says what it lacks."""
+"""A stage that is run by hand says what is missing, and where the setting stands that would mend an error."""
 
+import ast
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from stages import main, sample
+from shed.common.errors import DivergenceError, ShedError
+from shed.params import Params, describe, load_params
+from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, sample
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py")
+SETTINGS_OF = {
+    "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")}
+}
+PARAMS = {line.name for line in describe(load_params(ROOT / "params.yaml"))}
 
 
-def test_a_missing_input_is_one_line(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with params and nothing else."""
     shutil.copy(project_root / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_missing_input_is_one_line(folder: Path) -> None:
     with pytest.raises(SystemExit, match=r"^shed: error: data/clusters\.parquet: no such file; an earlier stage makes it"):
         main(sample.run)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ShedError("no layers named w_proj", "LoRA modules"), "no layers named w_proj (regime.modules in params.yaml)"),
+        (DivergenceError("it diverged"), "it diverged; lower the learning rate (regime.lr in params.yaml)"),
+        (ShedError("line 3: not valid JSON"), "line 3: not valid JSON"),
+        (ShedError("too hot", "weather"), "too hot"),
+    ],
+)
+def test_an_error_is_printed_with_the_key_of_its_setting(folder: Path, error: ShedError, said: str) -> None:
+    def stage(params: Params) -> None:
+        raise error
+
+    with pytest.raises(SystemExit, match=f"^shed: error: {re.escape(said)}$"):
+        main(stage)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("learning rate", "no (finetune.lr in params.yaml)"),
+        ("LoRA modules", "no (finetune.modules in params.yaml)"),
+        ("LoRA depth", "no (regime.depth in params.yaml)"),  # which the inner block does not know
+    ],
+)
+def test_the_innermost_block_that_knows_the_setting_names_its_key(folder: Path, setting: str, said: str) -> None:
+    def stage(params: Params) -> None:
+        with naming_keys(FINAL_TUNING):
+            raise ShedError("no", setting)
+
+    with pytest.raises(SystemExit, match=f"^shed: error: {re.escape(said)}$"):
+        main(stage)
+
+
+def test_an_error_in_the_target_regime_names_the_keys_of_the_final_tuning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def game_of(*_: object) -> None:
+        raise ShedError("the model has no linear layers named w_proj", "LoRA modules")
+
+    monkeypatch.setattr(fidelity, "game_of", game_of)
+
+    def stage(params: Params) -> None:
+        with fidelity.target_game(params, pd.DataFrame(), seed=1):
+            pass
+
+    with pytest.raises(SystemExit, match=r"w_proj \(finetune\.modules in params\.yaml\)$"):
+        main(stage)
+
+
+def settings_of_errors() -> Iterator[str]:
+    """The setting of every error that the library raises, as it is written in the code."""
+    for path in LIBRARY:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func).split(".")[-1]
+            if name == "DivergenceError":
+                yield "learning rate"
+            elif name == "ShedError":
+                given = [*node.args[1:], *(keyword.value for keyword in node.keywords if keyword.arg == "setting")]
+                for setting in given:
+                    if isinstance(setting, ast.Constant):
+                        yield str(setting.value)
+                    else:
+                        yield from SETTINGS_OF[ast.unparse(setting)]
+
+
+def test_every_setting_that_an_error_names_has_a_key_and_every_key_is_a_param() -> None:
+    assert str(DivergenceError("x").setting) == "learning rate"
+    assert set(settings_of_errors()) == set(KEYS)
+    assert set(FINAL_TUNING) <= set(KEYS)
+    assert {*KEYS.values(), *FINAL_TUNING.values()} <= PARAMS
+
+
+def texts(path: Path) -> Iterator[str]:
+    """The string constants of a file, without its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    docstrings = {id(node.body[0].value) for node in nodes if node.body and isinstance(node.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_no_text_of_the_library_names_a_key_of_the_params() -> None:
+    sections = {".".join(parts[:end]) for name in PARAMS for parts in [name.split(".")] for end in range(2, len(parts) + 1)}
+    assert {"score.removal", "score.removal.n", "regime.lr", "sample.rows", "data.faults.share"} <= sections
+    key = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, sections))})\b")
+    assert key.search("lower regime.lr, or")
+    found = {f"{path.relative_to(ROOT)}: {text}" for path in LIBRARY for text in texts(path) if key.search(text)}
+    assert found == set()
