@@ -1,1 +1,1 @@
-"""SHED: which part of an instruction pool to tune on, by Shapley scores over clusters (arXiv 2405.00705)."""
+"""Which part of an instruction pool to tune on: ratings of records, Shapley scores of clusters (SHED, arXiv 2405.00705)."""

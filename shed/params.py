@@ -360,7 +360,7 @@ def _explain(error: ValidationError, top: type[Section]) -> str:
         return f"{key} is empty; name at least {found['ctx']['min_length']}"
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
-    message = found["msg"].removeprefix("Input should be ")
+    message = "null" if found["type"] == "none_required" else found["msg"].removeprefix("Input should be ")
     return f"{key} is {found['input']!r}; it must be {message}"
 
 
@@ -408,7 +408,7 @@ def check_files(params: Params) -> None:
 def main() -> None:
     """`python -m shed.params [FILE]`"""
     parser = argparse.ArgumentParser(
-        prog="python -m shed.params", description="Check a params file and say what each key means."
+        prog="python -m shed.params", description="Check a params file, and print each key with its value and its meaning."
     )
     parser.add_argument("file", nargs="?", default="params.yaml", help="the file (default: params.yaml)")
     try:
@@ -416,7 +416,7 @@ def main() -> None:
         check_files(params)
     except ShedError as error:
         sys.exit(f"shed: error: {error}")
-    print("\n".join(f"{line.name:<28} {line.value:<32} {line.meaning}" for line in describe(params)))
+    print("\n".join(f"{line.name:<36} {line.value:<38} {line.meaning}" for line in describe(params)))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ PROGRAM = re.compile(r"python -m ([\w.]+)")
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.dvc_deps", description="Write the code dependencies of each dvc.yaml."
+        prog="python -m tools.dvc_deps", description="Write, into each dvc.yaml, the Python files that each stage imports."
     )
     parser.add_argument("--check", action="store_true", help="write nothing, and exit with 1 if a file is stale")
     check = parser.parse_args().check

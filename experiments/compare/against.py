@@ -20,7 +20,7 @@ def main() -> None:
     )
     parser.add_argument("reference", help="the method that the others are compared with, such as qocs")
     parser.add_argument("methods", nargs="+", metavar="method", help="a method; p-values are corrected for the number of these")
-    parser.add_argument("--share", type=float, default=0.1, help="of the pool (default: %(default)s)")
+    parser.add_argument("--share", type=float, default=0.1, help="share of the pool that was selected (default: %(default)s)")
     asked = parser.parse_args()
     made = [run for run in runs(load_settings()) if run.fraction == asked.share]
     known = dict.fromkeys(run.method for run in made)

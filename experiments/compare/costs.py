@@ -17,12 +17,13 @@ def costs(methods: Iterable[str]) -> pd.DataFrame:
     """`method`, `fte` and `seconds`; embedding and clustering the pool are not counted."""
     score, signals = read_json("metrics/score.json"), read_json("experiments/compare/signals.json")
     all_tasks = read_json("experiments/compare/ratings_of_all_tasks.json")
-    ratings = {"fte": score["ratings_fte"], "seconds": score["ratings_seconds"]}
     shapley = {"fte": score["fte"], "seconds": score["seconds"]}
-    of_all_tasks = {
-        "fte": score["ratings_fte"] * all_tasks["token_passes"] / read_json("metrics/rate.json")["token_passes"],
-        "seconds": all_tasks["seconds"],
-    }
+    ratings, of_all_tasks = NOTHING, NOTHING
+    if "ratings_fte" in score:
+        ratings = {"fte": score["ratings_fte"], "seconds": score["ratings_seconds"]}
+        if all_tasks.get("token_passes"):
+            passes = all_tasks["token_passes"] / read_json("metrics/rate.json")["token_passes"]
+            of_all_tasks = {"fte": score["ratings_fte"] * passes, "seconds": all_tasks["seconds"]}
     of_clusters = ratings if score["score_is"] == "mean rating" else shapley
 
     def cost(method: str) -> dict[str, float]:

@@ -26,7 +26,7 @@ def run(params: Params) -> None:
                 one.method,
                 clusters,
                 scores,
-                of_all_tasks[clusters["id"]],
+                of_all_tasks.reindex(clusters["id"]),
                 signals,
                 rows,
                 params.sample.f,

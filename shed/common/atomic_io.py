@@ -1,4 +1,7 @@
-"""Files that are either whole or absent: every write goes to a temporary neighbour and is then renamed over the target."""
+"""Files that are either whole or absent: every write goes to a temporary neighbour and is then renamed over the target.
+
+In: a path and what to write. Out: the file, whole; or an error, and the file as it was.
+"""
 
 import json
 import shutil

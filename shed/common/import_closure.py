@@ -2,8 +2,8 @@
 
 In: names of modules. Out: their source files, and a digest that is blind to comments, docstrings and layout.
 
-A module that changes no output (errors, progress) says so with a line `OUTPUTS_DEPEND_ON = ()`, and is left out. One of which
-some names reach an output lists those, and counts only where one of them is imported.
+A module that changes no output (errors, progress) says so with a line `OUTPUTS_DEPEND_ON = ()`, and is left out. A module of
+which only some names affect outputs lists those names; it counts only where one of them is imported.
 """
 
 import ast

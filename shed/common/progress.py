@@ -1,4 +1,7 @@
-"""Progress with speed and time left for anything that may take over five seconds; silent unless stderr is a terminal."""
+"""Progress with speed and time left for anything that may take over five seconds; silent unless stderr is a terminal.
+
+In: an iterable and its name. Out: its items, while a bar shows how many are done.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar

@@ -98,7 +98,9 @@ def prepare(
         if len(drawn) < least:
             reasons = Counter(reject.reason for reject in rejects if reject.split == split)
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
-            raise ShedError(f"{split}: {len(drawn)} usable records are left, {least} are needed; set aside: {counts}")
+            raise ShedError(
+                f"the {split} has {len(drawn)} usable records and needs {least}; set aside: {counts}", f"records of {split}"
+            )
         kept[split] = drawn
     return PreparedData(**kept, rejects=rejects)
 

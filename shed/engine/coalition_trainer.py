@@ -8,8 +8,8 @@ All coalitions share their randomness: the same initial LoRA weights and the sam
 its records' losses over the response tokens of the *whole* batch, so that a difference between two coalitions is their members
 and nothing else.
 
-K coalitions are tuned together, batch by batch: what is (K, ...) below has a row for each. They do not see each other, but for
-the last digits, which depend on how many records go through the layers at once, and for what is infinite in one of them.
+K coalitions are tuned at once, batch by batch; shapes (K, …) have a row for each. They do not affect each other, except by
+rounding, which depends on how many records go through the layers at once, and where one of them diverges.
 """
 
 import copy

@@ -92,7 +92,7 @@ def check_window(model: "PreTrainedModel", cached: Sequence[CachedStates]) -> No
     if "sliding_attention" in kinds and longest > model.config.sliding_window:
         raise ShedError(
             f"a record has {longest} tokens, and some of the model's layers attend to the last "
-            f"{model.config.sliding_window}; set the context length to that",
+            f"{model.config.sliding_window}; set the context length to at most that",
             "context length",
         )
 
@@ -101,7 +101,10 @@ def decoder_of(model: "PreTrainedModel") -> "PreTrainedModel":
     decoder = getattr(model, "model", None)
     needed = ("embed_tokens", "layers", "norm", "rotary_emb")
     if not all(hasattr(decoder, name) for name in needed) or not hasattr(model, "lm_head"):
-        raise ShedError(f"{type(model).__name__} is not of the Llama shape (model.layers, model.norm, lm_head)")
+        raise ShedError(
+            f"{type(model).__name__} is not of the Llama shape (model.layers, model.norm, lm_head); use a model of that family",
+            "model",
+        )
     return decoder
 
 

@@ -158,7 +158,11 @@ class LoraLosses:
         ours = self._head(self._norm(self._top(cached.hidden[None])))[0, -1].float()
         tolerance = max(LAYER_TOLERANCE, ROUNDINGS * torch.finfo(model.dtype).eps)
         if float((own - ours).abs().max()) > tolerance * float(own.abs().max()):
-            raise ShedError(f"{type(model).__name__} does more than embeddings, layers, norm and head; use a Llama model")
+            raise ShedError(
+                f"{type(model).__name__} does more than embeddings, layers, norm and head, which is all that scoring runs; "
+                "use a model of the Llama family",
+                "model",
+            )
 
 
 def _side_by_side(weights: Tensor, name: str) -> Tensor:

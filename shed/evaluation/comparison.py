@@ -56,7 +56,7 @@ def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
         for method, runs in methods.items():
             row: dict[str, object] = {"fraction": fraction, "method": method, "seeds": runs["seed"].nunique()}
             if reference in methods and set(runs["seed"]) != set(methods[reference]["seed"]):
-                raise ShedError(f"{method} and {reference} were run with other seeds at {fraction}: run both with the same")
+                raise ShedError(f"{method} and {reference} were run with different seeds at {fraction}; run both with the same")
             for measure in MEASURES:
                 found = _runs(runs, measure)
                 if found is None:

@@ -1,4 +1,4 @@
-"""Evaluation through lm-eval on local task files: accuracy and loss, each with a standard error, without a hub.
+"""Evaluation through lm-eval on local task files, without a hub: correctness and loss of each question.
 
 In: a model and the dev and test records. Out: a table with a row for each item.
 """

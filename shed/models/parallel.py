@@ -1,4 +1,4 @@
-"""Cores: independent parts of a computation, each on a core of its own.
+"""Independent parts of a computation, each on a core of its own.
 
 In: a function and its parts. Out: what it gives for each. A product of few rows is too small to be shared out among cores:
 on two of them, two products of 100 rows at once take less time than one after the other, each on both.

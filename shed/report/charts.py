@@ -1,4 +1,4 @@
-"""The report's pictures, as SVG text that takes its ink from the page and so serves light and dark.
+"""The report's pictures, as SVG text in the page's text colour, for light and dark.
 
 In: tables. Out: SVG elements, drawn by Vega-Lite without a browser; their description is what a screen reader says.
 """

@@ -1,4 +1,6 @@
-"""The page: the pipeline's outputs in, one HTML text out, which needs no network and marks every number with its origin.
+"""The page of a run: what was selected, what it did, and how far to trust it.
+
+In: the pipeline's outputs. Out: one HTML text, which needs no network and marks every number with its origin.
 
 Text from records is escaped (Jinja's autoescape), never markup. A number that stands in a metrics file carries the file and
 the key in `data-metric`, so that a test, or a reader, can compare them.

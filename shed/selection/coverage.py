@@ -1,6 +1,6 @@
 """An order of rows in which each one is as far as can be from those before it (k-centre greedy, Gonzalez 1985).
 
-In: (N, D) embeddings. Out: for each row a score that falls with its place in the order, so that the best k rows cover all.
+In: (N, D) embeddings. Out: a score for each row, the higher the earlier it is taken, so that the best k rows cover all.
 """
 
 import numpy as np

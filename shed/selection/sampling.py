@@ -7,7 +7,7 @@ with the reason for each.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def budget(pool_rows: int, fraction: float | None, rows: int | None) -> int:
             f"{wanted} rows are to be kept, but the pool has {pool_rows}; keep fewer, or take the full pool", "rows"
         )
     if wanted < 1:
-        raise ShedError(f"a fraction of {fraction} of {pool_rows} rows is no row; raise it", "fraction")
+        raise ShedError(f"a fraction of {fraction} of {pool_rows} rows gives no row; raise it", "fraction")
     return wanted
 
 
@@ -82,9 +82,11 @@ def select(
         order = np.argsort(-pool["rating"].to_numpy(), kind="stable")
     elif sampler == "qocs":
         order = np.lexsort((pool["distance"], pool["rank"]))
-    else:
+    elif sampler == "qwcs":
         drawn = _qwcs(pool, scores, rows if floor is None else len(pool), f, rng)
         order = np.array(list(drawn))
+    else:
+        assert_never(sampler)
     kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, rows, floor)
     rest = [int(place) for place in order if place not in kept][: rows - len(kept)]
     why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest])
@@ -130,7 +132,7 @@ def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, rows: int, floor: Floo
     if each < 1:
         raise ShedError(
             f"a floor of {floor.share:g} of {rows} rows is less than one for each of {groups.nunique()} {floor.by}s; "
-            "raise the floor or the number of rows, or balance nothing",
+            "raise the floor or the number of rows, or set the balance to none",
             "floor",
         )
     place_in_group = groups.iloc[order].groupby(groups.iloc[order], sort=False).cumcount().to_numpy()

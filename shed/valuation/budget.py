@@ -112,7 +112,8 @@ def spend(estimator: Estimator, game: PricedGame, budget: Budget, on_divergence:
         except BudgetExhausted as exhausted:
             ended = str(exhausted)
             if not trace and not metered.diverged:
-                raise ShedError(f"{ended}; the first estimate takes {least(estimator, game)}") from exhausted
+                needed = least(estimator, game)
+                raise ShedError(f"{ended}; the first estimate takes {needed}; raise the budget", "budget") from exhausted
     if not trace:
         raise DivergenceError(f"all {metered.diverged} tunings that the scores rest on diverged")
     cost, estimate = trace[-1]
@@ -192,9 +193,11 @@ class MeteredGame:
         if not prices:
             return
         if budget.evaluations is not None and cost.evaluations + len(prices) > budget.evaluations:
-            raise BudgetExhausted(f"the budget of {budget.evaluations} evaluations is spent ({cost.evaluations} used)")
+            raise BudgetExhausted(
+                f"the budget of {budget.evaluations} evaluations does not cover the next ones ({cost.evaluations} used)"
+            )
         if budget.fte is not None and cost.fte + sum(prices) > budget.fte:
-            raise BudgetExhausted(f"the budget of {budget.fte:g} FTE is spent ({cost.fte:.2f} used)")
+            raise BudgetExhausted(f"the budget of {budget.fte:g} FTE does not cover the next evaluations ({cost.fte:.2f} used)")
         if budget.minutes is not None and cost.seconds >= 60 * budget.minutes:
             raise BudgetExhausted(f"the budget of {budget.minutes:g} minutes is spent ({cost.seconds / 60:.1f} used)")
 
@@ -225,9 +228,10 @@ class MeteredGame:
             self.diverged += 1
             if self._on_divergence == "stop":
                 players = ", ".join(map(str, np.flatnonzero(weights)))
-                raise DivergenceError(
-                    f"tuning on the coalition of clusters {players or 'none'} diverged; what was measured stays in the ledger; "
-                    "leave out what diverges (on_divergence: skip)"
+                raise ShedError(
+                    f"tuning on the coalition of clusters {players or 'none'} diverged, so there is no result; what was "
+                    "measured stays in the ledger; let scoring skip what diverges, or lower the learning rate",
+                    "learning rate",
                 )
 
 

@@ -1,5 +1,7 @@
 """The one contract of estimators, and what every one of them returns.
 
+In: a game. Out: an `Estimate` after each round.
+
 An estimator is a small frozen dataclass in a file of its own. It plays a game in rounds: after each round it yields a better
 `Estimate`, until it is done or the game, which counts, raises `BudgetExhausted`.
 """

@@ -1,4 +1,4 @@
-"""What every record of the pool is worth by itself, whether its tuning is among the game's or not.
+"""A marginal for every pool record, proxy or not.
 
 In: an open game whose candidates are all records that are not proxies, and an estimator that differentiates. Out: a marginal
 for each record.

@@ -78,7 +78,7 @@ def rate(
     direction = uphill / trainer.adamw_tuning.roots
     spread = float(direction.square().mean().sqrt())
     if not (np.isfinite(v_warm) and np.isfinite(spread) and spread > 0):
-        raise DivergenceError("the warm start of the ratings diverged: dev utility has no gradient")
+        raise DivergenceError("the warm start of the ratings diverged: the loss on dev is not finite or has no gradient")
     length = STEP * regime.lr / spread
     before, after = (losses(trainer, trainer.adamw_tuning.weights + side * length * direction) for side in (-1, 1))
     tokens = np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])

@@ -80,7 +80,7 @@ def test_the_same_seed_draws_the_same_rows() -> None:
 
 @pytest.mark.parametrize("pool", [[], [record("only one")], [record("d"), record("t")]])
 def test_a_pool_of_fewer_than_two_usable_records_is_refused(pool: list[Record]) -> None:
-    with pytest.raises(ShedError, match=r"pool: \d usable records are left, 2 are needed; set aside: "):
+    with pytest.raises(ShedError, match=r"the pool has \d usable records and needs 2; set aside: "):
         prepared(pool, [record("d")], [record("t")])
 
 

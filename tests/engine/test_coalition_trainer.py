@@ -235,7 +235,7 @@ def test_layers_of_two_kinds_of_attention_are_tuned_as_the_whole_model_is(
 def test_records_longer_than_an_attention_window_are_refused(tiny_model: str, tmp_path: Path, encoded: list[Encoded]) -> None:
     model = gemma(tmp_path, tiny_model, window=16)
     with pytest.raises(
-        ShedError, match="some of the model's layers attend to the last 16; set the context length to that"
+        ShedError, match="some of the model's layers attend to the last 16; set the context length to at most that"
     ) as error:
         trainer(model, encoded)
     assert error.value.setting == "context length"

@@ -86,7 +86,7 @@ def test_holm_multiplies_the_smallest_p_value_most_and_keeps_the_order() -> None
 
 def test_seeds_that_the_reference_lacks_are_refused() -> None:
     items = runs({"random": 0.0, "better": -0.3})
-    with pytest.raises(ShedError, match="better and random were run with other seeds"):
+    with pytest.raises(ShedError, match="better and random were run with different seeds"):
         compare(items[~((items["method"] == "random") & (items["seed"] == 4))], "test", "random")
 
 

@@ -44,7 +44,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
             "unknown key 'regime.dept' with value None; did you mean 'depth'? allowed here: depth, r",
         ),
         ("redraw: true", "redrawn: true", "unknown key 'score.metagradient.redrawn' with value True; did you mean 'redraw'?"),
-        ("in_run: null", "in_run: {n: 1}", "score.in_run is {'n': 1}; it must be None"),
+        ("in_run: null", "in_run: {n: 1}", "score.in_run is {'n': 1}; it must be null"),
         ("sampler: top\n", "", "key 'sampler' is missing"),
         ("C: 32", "C: [", "not valid YAML"),
         ("    fte: 11.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),

@@ -27,7 +27,7 @@ def test_every_stage_writes_what_it_should(project: Project) -> None:
     score = project.json("metrics/score.json")
     assert score["v_all_minus_v_none"] == pytest.approx(score["v_all"] - score["v_none"], abs=2e-6)
     assert (score["evaluations"], score["gradient_runs"]) == (5, 3)
-    assert score["ended"].startswith("the budget of 5 evaluations is spent")
+    assert score["ended"].startswith("the budget of 5 evaluations does not cover the next ones")
     scores = pd.read_parquet(root / "data/scores.parquet")
     assert score["shapley_sum"] == pytest.approx(scores["shapley"].sum(), abs=2e-6)
     assert scores["proxy_scores"].map(sum).tolist() == pytest.approx(scores["shapley"].tolist())
@@ -169,5 +169,5 @@ def test_a_users_own_files_in_both_forms(project: Project) -> None:
     before = outputs(project.root)
     (project.root / "mine.jsonl").write_text('{"instruction": "only one", "output": "record"}\n')
     output = project.dvc("repro", ok=False)
-    assert "shed: error: pool: 1 usable records are left, 2 are needed; set aside: none" in output
+    assert "shed: error: the pool has 1 usable records and needs 2; set aside: none (data.pool in params.yaml)" in output
     assert outputs(project.root) == before

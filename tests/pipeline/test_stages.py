@@ -16,7 +16,8 @@ from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, sample
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py")
 SETTINGS_OF = {
-    "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")}
+    "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")},
+    "f'records of {split}'": {f"records of {split}" for split in ("pool", "dev", "test")},
 }
 PARAMS = {line.name for line in describe(load_params(ROOT / "params.yaml"))}
 

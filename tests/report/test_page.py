@@ -83,7 +83,7 @@ def inputs() -> ReportInputs:
             "seconds": 95.4,
             "utility": "dev_loss",
             "unit": "nats per response token",
-            "ended": "the budget of 6 FTE is spent",
+            "ended": "the budget of 6 FTE does not cover the next evaluations (5.21 used)",
             "v_none": -10.0,
             "v_all": -8.4,
             "shapley_sum": 1.6,

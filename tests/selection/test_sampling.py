@@ -90,7 +90,7 @@ def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
     ) as error:
         budget(20, None, 21)
     assert error.value.setting == "rows"
-    with pytest.raises(ShedError, match=r"a fraction of 0\.01 of 20 rows is no row; raise it") as error:
+    with pytest.raises(ShedError, match=r"a fraction of 0\.01 of 20 rows gives no row; raise it") as error:
         budget(20, 0.01, None)
     assert error.value.setting == "fraction"
 

@@ -101,7 +101,7 @@ def test_gradients_score_each_proxy_and_cost_nothing_when_found_again(
     )
     np.testing.assert_allclose(result.table["proxy_scores"].map(sum), result.table["score"])
     assert result.metrics["shapley_sum"] == pytest.approx(result.metrics["v_all_minus_v_none"], rel=0.2)
-    assert result.metrics["ended"].startswith("the budget of 7 evaluations is spent")  # type: ignore[union-attr]
+    assert result.metrics["ended"].startswith("the budget of 7 evaluations does not cover the next ones")  # type: ignore[union-attr]
     assert result.metrics["gradient_runs"] == 5  # two pairs, and the check's near weighting
     assert again.metrics == result.metrics
 

@@ -27,10 +27,10 @@ def test_each_limit_ends_it_before_it_is_exceeded(game: TableGame) -> None:
     permutation = Permutation(seed=0)
     by_evaluations = spend(permutation, Kept(game), Budget(evaluations=70))
     assert by_evaluations.cost.evaluations <= 70
-    assert by_evaluations.ended.startswith("the budget of 70 evaluations is spent")
+    assert by_evaluations.ended.startswith("the budget of 70 evaluations does not cover the next ones")
     by_fte = spend(permutation, Kept(game), Budget(fte=40))
     assert 30 < by_fte.cost.fte <= 40
-    assert by_fte.ended.startswith("the budget of 40 FTE is spent")
+    assert by_fte.ended.startswith("the budget of 40 FTE does not cover the next evaluations")
     by_minutes = spend(permutation, Kept(game), Budget(minutes=1.5))  # an evaluation takes a second here
     assert 90 <= by_minutes.cost.seconds <= 90 + 20
     assert by_minutes.ended.startswith("the budget of 1.5 minutes is spent")
@@ -40,7 +40,7 @@ def test_the_cost_before_the_first_evaluation_counts_towards_the_budget(game: Ta
     kept = Kept(game)
     without = spend(Permutation(seed=0), kept, Budget(fte=30))
     kept.setup_fte = 25.0
-    with pytest.raises(ShedError, match=r"the budget of 30 FTE is spent \(25\.00 used\)"):
+    with pytest.raises(ShedError, match=r"the budget of 30 FTE does not cover the next evaluations \(25\.00 used\)"):
         spend(Permutation(seed=0), kept, Budget(fte=30))
     assert spend(Permutation(seed=0), kept, Budget(fte=55)).cost.fte == without.cost.fte + 25
 
@@ -74,8 +74,14 @@ def test_convergence_has_a_row_for_each_round(game: TableGame) -> None:
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        (Budget(evaluations=5), r"the budget of 5 evaluations is spent .*; the first estimate takes (\d+) evaluations, and"),
-        (Budget(fte=2), r"the budget of 2 FTE is spent .*; the first estimate takes \d+ evaluations, and (\S+) FTE"),
+        (
+            Budget(evaluations=5),
+            r"the budget of 5 evaluations does not cover the next ones .*; the first estimate takes (\d+) evaluations, and",
+        ),
+        (
+            Budget(fte=2),
+            r"the budget of 2 FTE does not cover the next evaluations .*; the first estimate takes \d+ evaluations, and (\S+) FTE",
+        ),
     ],
 )
 @pytest.mark.parametrize("estimator", [Permutation(seed=0), Regression(seed=0), Removal(n=1, k=2, seed=0)])

@@ -137,7 +137,7 @@ def test_a_run_that_diverges_drops_its_pair_or_ends_scoring() -> None:
 def test_a_budget_that_does_not_cover_a_pair_pays_for_none_of_its_runs() -> None:
     outcome = spend(Metagradient(0, check=False, redraw=True), NoisyGame(), Budget(evaluations=5))
     assert outcome.cost.evaluations == 4
-    assert outcome.ended == "the budget of 5 evaluations is spent (4 used)"
+    assert outcome.ended == "the budget of 5 evaluations does not cover the next ones (4 used)"
 
 
 def test_a_smooth_game_passes_the_check_and_a_rough_one_gets_a_note() -> None:

@@ -99,7 +99,8 @@ def test_a_warm_start_of_nothing_or_of_one_step_is_refused(tiny_model: str, reco
 
 def test_a_warm_start_that_diverges_is_one_line(tiny_model: str, records: list[Record]) -> None:
     with pytest.raises(
-        ShedError, match="the warm start of the ratings diverged: dev utility has no gradient; lower the learning rate"
+        ShedError,
+        match="the warm start of the ratings diverged: the loss on dev is not finite or has no gradient; lower the learning rate",
     ) as error:
         rated(tiny_model, records[:8], records[8:], regime=dataclasses.replace(REGIME, lr=1e30))
     assert error.value.setting == "learning rate"

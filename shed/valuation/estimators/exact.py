@@ -35,7 +35,7 @@ class Exact:
         coalitions = (numbers[:, None] >> np.arange(players)) & 1 == 1
         values = game.value(coalitions)
         if not np.isfinite(values).all():
-            raise DivergenceError("exact needs the utility of every coalition, and some diverged")
+            raise DivergenceError("some tunings diverged, and exact needs all of them")
         weights = np.array([1 / (players * comb(players - 1, size)) for size in range(players)])
         scores = np.empty(players)
         for player in range(players):

@@ -67,7 +67,7 @@ class Regression:
         ends = np.stack([np.zeros(players, dtype=bool), np.ones(players, dtype=bool)])
         v_none, v_all = (float(value) for value in game.value(ends))
         if not np.isfinite([v_none, v_all]).all():
-            raise DivergenceError("regression needs the utility of all players together, which diverged")
+            raise DivergenceError("the tuning on all players diverged, and regression needs it")
         surrogate = None if self.surrogate is None else next(self.surrogate.rounds(game)).scores
         coalitions, values = np.empty((0, players), dtype=bool), np.empty(0)
         solved = 0

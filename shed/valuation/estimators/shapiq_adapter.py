@@ -43,7 +43,7 @@ class ShapiqAdapter:
         def gain(coalitions: np.ndarray) -> np.ndarray:
             values = game.value(np.atleast_2d(np.asarray(coalitions, dtype=bool))) - v_none
             if not np.isfinite(values).all():
-                raise DivergenceError("shapiq needs the utility of every coalition, and some diverged")
+                raise DivergenceError("some tunings diverged, and shapiq needs all of them")
             return values
 
         try:
