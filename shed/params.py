@@ -10,7 +10,7 @@ import difflib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -39,7 +39,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 class Faults(Section):
     share: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the pool's records that are damaged on purpose")
     kinds: Annotated[list[Literal["swapped", "wrong_option", "truncated", "duplicate"]], Field(min_length=1)] = Field(
-        description="how, in turns"
+        description="kinds of damage, used in turn"
     )
     sources: Annotated[list[str], Field(min_length=1)] | None = Field(description="in which sources; null: in all")
 
@@ -189,7 +189,7 @@ class Fidelity(Section):
         description="final tunings of each of those, with other initial weights and batches; their mean utility is predicted"
     )
     target_utility: Literal["dev_loss", "choice_loss", "accuracy"] = Field(description="what is measured after those tunings")
-    seed: Seed = Field(description="seed of these coalitions; another than score.seed")
+    seed: Seed = Field(description="seed of these coalitions; it must differ from score.seed")
 
     @model_validator(mode="after")
     def target_is_a_part(self) -> Self:
@@ -383,13 +383,22 @@ class Line(NamedTuple):
 
 
 def describe(section: BaseModel, prefix: str = "") -> Iterator[Line]:
-    """A line for each param."""
+    """A line for each param; its meaning ends with the allowed values where they are few."""
     for name, field in type(section).model_fields.items():
         value: Any = getattr(section, name)
         if isinstance(value, BaseModel):
             yield from describe(value, f"{prefix}{name}.")
         else:
-            yield Line(prefix + name, "null" if value is None else str(value), str(field.description))
+            allowed = ", ".join(_choices(field.annotation))
+            meaning = f"{field.description}; one of {allowed}" if allowed else str(field.description)
+            yield Line(prefix + name, "null" if value is None else str(value), meaning)
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The values of a `Literal`, also of a list of one or beside None."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [choice for part in get_args(annotation) for choice in _choices(part)]
 
 
 def check_files(params: Params) -> None:

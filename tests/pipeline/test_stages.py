@@ -20,6 +20,7 @@ SETTINGS_OF = {
     "f'records of {split}'": {f"records of {split}" for split in ("pool", "dev", "test")},
 }
 PARAMS = {line.name for line in describe(load_params(ROOT / "params.yaml"))}
+SECTIONS = {name.rpartition(".")[0] for name in PARAMS}
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_every_setting_that_an_error_names_has_a_key_and_every_key_is_a_param() 
     assert str(DivergenceError("x").setting) == "learning rate"
     assert set(settings_of_errors()) == set(KEYS)
     assert set(FINAL_TUNING) <= set(KEYS)
-    assert {*KEYS.values(), *FINAL_TUNING.values()} <= PARAMS
+    assert {*KEYS.values(), *FINAL_TUNING.values()} <= PARAMS | SECTIONS
 
 
 def texts(path: Path) -> Iterator[str]:

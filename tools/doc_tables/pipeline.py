@@ -4,6 +4,7 @@ In: `dvc.yaml`, `params.yaml`, the imports of the code, `metrics/*.json`. Out: p
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def stages_table() -> str:
     rows = []
     for name, stage in _stages().items():
         params = [one for group in stage.get("params", []) for one in _params(group)]
-        rows.append([code(name), stage["desc"], ", ".join(map(code, params))])
+        rows.append([code(name), stage["desc"], ", ".join(map(_param, params))])
     return table(["stage", "makes", "params that it reads"], rows)
 
 
@@ -137,7 +138,14 @@ def _params(group: str | dict[str, Any]) -> list[str]:
     """The params of an entry; one that names a whole file is all of them."""
     if isinstance(group, str):
         return [group]
-    return [one for keys in group.values() for one in (keys or ["all"])]
+    return [one for keys in group.values() for one in (keys or [""])]
+
+
+def _param(name: str) -> str:
+    """A param as a reader sees it; a templated one in words."""
+    if found := re.search(r"\$\{([\w.]+)\}", name):
+        return f"the section that {code(found[1])} names"
+    return code(name) if name else "all of them"
 
 
 def _node(room: str) -> str:

@@ -1,7 +1,7 @@
 """Tables of pools that were changed on purpose, or grouped in other ways: faults, a small source, clusterings.
 
 In: `experiments/selection/faults.json`, `experiments/selection/imbalance.json`, `experiments/valuation/clusterings.json`. Out:
-blocks of docs/results.md.
+blocks of docs/robustness.md.
 """
 
 from tools.doc_tables.markdown import Block, code, table

@@ -1,6 +1,7 @@
 """Tables of selections compared: which rows to tune on, and what it costs to know.
 
-In: `experiments/compare/*.csv` and `experiments/selection/*.json`. Out: the blocks of docs/results.md, and of the README.
+In: `experiments/compare/*.csv` and `experiments/selection/*.json`. Out: the blocks of docs/results.md, docs/choosing.md,
+docs/robustness.md and the README.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """Tables of estimators and of how far scores can be trusted.
 
-In: `experiments/valuation/*.json` and `benchmarks/*.json`. Out: the blocks of docs/fidelity.md and docs/choosing.md.
+In: `experiments/valuation/*.json` and `benchmarks/*.json`. Out: the blocks of docs/fidelity.md,
+docs/estimators.md and docs/choosing.md.
 """
 
 from collections.abc import Mapping
