@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from shed.params import Params
 
-DVC = {"repro", "exp run", "exp show", "metrics diff", "metrics show", "plots show", "dag"}
+DVC = {"repro", "exp run", "exp show", "exp apply", "metrics diff", "metrics show", "plots show", "dag"}
 STARTS = ("make ", "python -m ", "dvc ", "cp ", "source ")
 USERS = re.compile(r"my_\w+\.jsonl")
 PLACEHOLDER = re.compile(r"[A-Z]+(?:-[\d.]+)?")  # NAME, to be filled in by the reader
