@@ -56,13 +56,15 @@ class Data(Section):
 
 
 class Model(Section):
-    name: str = Field(description="base model: packaged/NAME, a local folder, or a hub id")
+    name: str = Field(description="base model: packaged/NAME, a local folder, or an id of the Hugging Face Hub")
     prompt: Literal["plain", "chat"] = Field(description="`Question: …\\nAnswer:` or the tokenizer's chat template")
     max_tokens: Annotated[int, Field(ge=8)] = Field(description="context in tokens; longer prompts are cut at their start")
 
 
 class Embed(Section):
-    model: str = Field(description="sentence-transformers model: packaged/NAME, a local folder, or a hub id")
+    model: str = Field(
+        description="sentence-transformers model: packaged/NAME, a local folder, or an id of the Hugging Face Hub"
+    )
     batch_size: Positive = Field(description="records embedded at once")
 
 
@@ -232,7 +234,9 @@ class Finetune(Section):
 class Evaluate(Section):
     limit: Positive | None = Field(description="items of each task; null: all")
     batch_size: Positive = Field(description="questions scored at once")
-    tasks: list[str] = Field(description="more lm-eval tasks of multiple choice, by name (from a hub) or YAML file; []: none")
+    tasks: list[str] = Field(
+        description="more lm-eval tasks of multiple choice, by name (from the Hugging Face Hub) or YAML file; []: none"
+    )
 
 
 class Judge(Section):
@@ -390,7 +394,8 @@ def describe(section: BaseModel, prefix: str = "") -> Iterator[Line]:
             yield from describe(value, f"{prefix}{name}.")
         else:
             allowed = ", ".join(_choices(field.annotation))
-            meaning = f"{field.description}; one of {allowed}" if allowed else str(field.description)
+            several = "any" if get_origin(field.annotation) is list else "one"
+            meaning = f"{field.description}; {several} of {allowed}" if allowed else str(field.description)
             yield Line(prefix + name, "null" if value is None else str(value), meaning)
 
 

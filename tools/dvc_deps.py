@@ -50,7 +50,7 @@ def renewed(path: Path, root: Path = ROOT) -> str:
     yaml.preserve_quotes = True
     yaml.width = 128
     yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(path.read_text(encoding="utf-8"))
+    document = yaml.load(path.read_text(encoding="utf-8"))  # ruamel's round trip: plain values, no objects of a file's choice
     used = {name: code_of(stage["cmd"], root) for name, stage in document["stages"].items()}
     # a folder outside a DVC repository is hashed with its __pycache__, since no .dvcignore holds there
     folders = whole_folders(used.values(), root) if path.parent == root else set()
