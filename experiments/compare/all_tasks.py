@@ -1,9 +1,8 @@
 """Ratings by a dev set of all tested tasks: the same pool, warm start and direction, with another dev set.
 
-In: the pool, dev and test records. Out: a rating for each pool record, and what rating took; nothing is rated if no contender
-asks for it. The dev set has as many records as
-dev has for rating, the same share of each task: dev's own from dev, the others from the test records that no evaluation reads,
-after the first `evaluate.limit` of each.
+In: the pool, dev and test records. Out: a rating for each pool record, and what rating took; none if no contender asks for it.
+The dev set has as many records as dev has for rating, the same share of each task: dev's own from dev, the others from the test
+records that no evaluation reads, after the first `evaluate.limit` of each.
 """
 
 from itertools import chain

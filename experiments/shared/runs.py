@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,6 +47,7 @@ def tuned_items(
     settings, limit, batch_size = tuning_settings(params, seed), params.evaluate.limit, params.evaluate.batch_size
     asked = {
         "code": code_digest(*CODE),
+        "versions": {name: version(name) for name in ("torch", "transformers", "peft", "lm_eval")},
         "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.iterdir())],
         "model": [asdict(spec), read_json("data/model.json")],
         "rows": ids and list(ids),
