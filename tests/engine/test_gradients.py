@@ -89,7 +89,7 @@ def test_records_of_a_batch_that_is_not_a_step_have_gradients_too(tiny_model: st
     trainer = double_trainer(tiny_model, records, dataclasses.replace(REGIME, momentum=0.0))
     nothing = np.zeros((1, 7))
     utility, gradient = metagradient(trainer, nothing)
-    assert utility == trainer.utilities(nothing)
+    assert utility == pytest.approx(trainer.utilities(nothing), abs=1e-12)  # two kernels of attention round differently
     step = 1e-6
     numeric = (trainer.utilities(step * np.eye(7)) - utility) / step
     np.testing.assert_allclose(gradient[0], numeric, rtol=1e-3, atol=1e-6)

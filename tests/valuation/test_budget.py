@@ -98,7 +98,8 @@ def test_a_budget_that_is_too_small_says_how_large_it_must_be(
 def test_what_diverges_ends_scoring_or_is_left_out_and_counted(game: TableGame) -> None:
     game.utilities[[77, 300, 511]] = np.nan
     with pytest.raises(
-        ShedError, match=r"tuning on the coalition of clusters .* diverged; .*\(on_divergence: skip\); lower the learning rate"
+        ShedError,
+        match="tuning on the coalition of clusters .* diverged, .*; let scoring skip what diverges, or lower the learning rate",
     ):
         spend(Permutation(seed=0), Kept(game), Budget(evaluations=900))
     for estimator in (Permutation(seed=0), Regression(seed=0), Removal(n=1, k=60, seed=0)):
