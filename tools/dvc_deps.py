@@ -19,7 +19,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from shed.common.import_closure import ROOT, import_closure
+from shed.common.import_closure import ROOT, has_code, import_closure
 
 PACKAGES = ("shed", "stages", "experiments", "benchmarks")
 PROGRAM = re.compile(r"python -m ([\w.]+)")
@@ -91,7 +91,7 @@ def whole_folders(used: Iterable[set[Path]], root: Path = ROOT) -> set[Path]:
 def files_of(folder: Path) -> set[Path]:
     """All that a dep on the folder would watch, but for an `__init__.py` of a docstring alone."""
     files = {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    return {path for path in files if path.name != "__init__.py" or "import" in path.read_text(encoding="utf-8")}
+    return {path for path in files if path.name != "__init__.py" or has_code(path)}
 
 
 def with_folders(code: set[Path], folders: set[Path]) -> list[Path]:

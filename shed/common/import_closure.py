@@ -38,7 +38,7 @@ def code_digest(*modules: str, root: Path = ROOT) -> str:
     """16 hex digits that change with the code of these modules or of any that they import; see `import_closure`."""
     digest = hashlib.sha256()
     for path in import_closure(*modules, root=root):
-        tree = _tree(path)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         _drop_docstrings(tree)
         digest.update(f"{path.relative_to(root).as_posix()}\n{ast.unparse(tree)}\n".encode())
     return digest.hexdigest()[:16]
@@ -50,18 +50,21 @@ def _collect(path: Path, root: Path, own: frozenset[str], found: set[Path]) -> N
     found.add(path)
     for source, names in _imports(_tree(path), root, own):
         counts = _output_names(source)
-        if counts is None or counts & names:
+        if counts is None or (counts if names is None else counts & names):
             _collect(source, root, own, found)
 
 
-def _imports(tree: ast.Module, root: Path, own: frozenset[str]) -> Iterator[tuple[Path, set[str]]]:
-    """Each imported source file below the root, with the names that are taken from it; packages with code of their own, too."""
+def _imports(tree: ast.Module, root: Path, own: frozenset[str]) -> Iterator[tuple[Path, set[str] | None]]:
+    """Each imported source file below the root, with the names that are taken from it, None if it is imported as a whole.
+
+    The packages that it is in are imported, too; they count if they have code of their own.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            modules = {node.module: {alias.name for alias in node.names}}
-            modules |= {f"{node.module}.{alias.name}": set() for alias in node.names}
+            modules: dict[str, set[str] | None] = {node.module: {alias.name for alias in node.names}}
+            modules |= {f"{node.module}.{alias.name}": None for alias in node.names}
         elif isinstance(node, ast.Import):
-            modules = {alias.name: set() for alias in node.names}
+            modules = {alias.name: None for alias in node.names}
         else:
             continue
         for module, names in modules.items():
@@ -70,7 +73,7 @@ def _imports(tree: ast.Module, root: Path, own: frozenset[str]) -> Iterator[tupl
                 continue
             for depth in range(1, len(parts) + 1):
                 source = _source(".".join(parts[:depth]), root)
-                if source is not None and (source.name != "__init__.py" or _has_code(source)):
+                if source is not None and (source.name != "__init__.py" or has_code(source)):
                     yield source, names if depth == len(parts) else set()
 
 
@@ -88,12 +91,19 @@ def _output_names(path: Path) -> set[str] | None:
     return None
 
 
-def _has_code(path: Path) -> bool:
+def has_code(path: Path) -> bool:
+    """Whether a source file has more than a docstring."""
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in _tree(path).body)
 
 
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    """A source's syntax, which nobody may change: the stages import the same modules again and again."""
+    return ast.parse(text)
 
 
 def _drop_docstrings(tree: ast.Module) -> None:

@@ -67,6 +67,8 @@ def test_a_module_that_no_output_depends_on_is_left_out_with_what_it_alone_impor
     ("middle", "counts"),
     [
         ("from pack.bottom import load\n", False),
+        ("from pack import bottom\n", True),
+        ("import pack.bottom\n", True),
         ("from pack.bottom import load, describe\n", True),
         ("def doubled(x):\n    from pack.bottom import describe as told\n    return told(x)\n", True),
     ],
