@@ -143,8 +143,8 @@ def naive(members: list[Record], dev: list[Record], dtype: str) -> float:
         "model": locate(model.name),
         "dtype": dtype,
         "tuning": params.regime.model_dump(),
-        "members": [(encoder.prompt_text(record), record.response) for record in members],
-        "dev": [(encoder.prompt_text(record), record.response) for record in dev],
+        "members": [(encoder.renderer.prompt(record).text, record.response) for record in members],
+        "dev": [(encoder.renderer.prompt(record).text, record.response) for record in dev],
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task.json"

@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from shed.common.errors import ShedError
+from shed.data.exports.forms import Form as ExportForm
+from shed.data.forms.found import FormName
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -44,10 +46,32 @@ class Faults(Section):
     sources: Annotated[list[str], Field(min_length=1)] | None = Field(description="in which sources; null: in all")
 
 
+class Reading(Section):
+    """How your own rows are read; a recipe may say otherwise of a source."""
+
+    form: FormName | None = Field(description="form of the rows; null: found for each file by its keys")
+    columns: dict[str, str] | None = Field(
+        description="your columns by our names, as {prompt: my_question, response: my_reply}; null: the names of the form"
+    )
+    list_key: str | None = Field(description="key of the list of rows where a JSON file is one object; null: its only list")
+    ignore: list[str] = Field(description="keys of your rows that say nothing about what is tuned; ['*']: all unused ones")
+    train_on: Literal["all", "last"] = Field(description="assistant turns whose loss counts: all, or the last of each record")
+    max_row_mb: PositiveFloat = Field(description="megabytes of a row beyond which it is set aside")
+
+
 class Data(Section):
-    pool: str = Field(description="records to select from: a recipe (.yaml) or your own JSON or JSONL file")
+    pool: str = Field(
+        description="records to select from: a recipe (.yaml), a file, a folder, a glob, or hf://datasets/ID@REVISION?split=…"
+    )
     dev: str = Field(description="records that define utility, in the same forms")
     test: str = Field(description="records that evaluation alone sees, in the same forms")
+    reading: Reading
+    max_rejects: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of a split's rows that may be unreadable, empty or unfit for the model before `prepare` stops"
+    )
+    near_duplicates: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        description="Jaccard similarity of word trigrams from which records are near-duplicates; null: only equal ones are"
+    )
     pool_rows: Positive | None = Field(description="how many pool records to draw, stratified over sources; null: all")
     dev_rows: Positive | None = Field(description="how many dev records to draw; null: all")
     test_rows: Positive | None = Field(description="how many test records to draw; null: all")
@@ -58,14 +82,19 @@ class Data(Section):
 class Model(Section):
     name: str = Field(description="base model: packaged/NAME, a local folder, or an id of the Hugging Face Hub")
     prompt: Literal["plain", "chat"] = Field(description="`Question: …\\nAnswer:` or the tokenizer's chat template")
-    max_tokens: Annotated[int, Field(ge=8)] = Field(description="context in tokens; longer prompts are cut at their start")
+    max_tokens: Annotated[int, Field(ge=8)] = Field(
+        description="context in tokens; of longer records first whole turns are cut, then the prompt's text, then the response"
+    )
 
 
 class Embed(Section):
     model: str = Field(
         description="sentence-transformers model: packaged/NAME, a local folder, or an id of the Hugging Face Hub"
     )
-    batch_size: Positive = Field(description="records embedded at once")
+    of: Literal["prompt", "response", "both", "last_turn"] = Field(
+        description="what of a record is embedded; last_turn: the last user turn and what follows"
+    )
+    batch_size: Positive = Field(description="texts embedded at once")
 
 
 class Cluster(Section):
@@ -231,6 +260,11 @@ class Finetune(Section):
     seed: Seed = Field(description="seed of initial weights and order")
 
 
+class Export(Section):
+    forms: list[ExportForm] = Field(description="forms in which the selection is written for trainers; []: none")
+    merged: bool = Field(description="write the base model with the adapter merged into it, too")
+
+
 class Evaluate(Section):
     limit: Positive | None = Field(description="items of each task; null: all")
     batch_size: Positive = Field(description="questions scored at once")
@@ -271,6 +305,7 @@ class Params(Section):
     fidelity: Fidelity
     sample: Sample
     finetune: Finetune
+    export: Export
     evaluate: Evaluate
     judge: Judge
 

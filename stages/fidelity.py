@@ -19,6 +19,7 @@ from shed.valuation.fidelity import half_coalitions
 from shed.valuation.proxy_game import ProxyGame
 from stages import FINAL_TUNING, main, naming_keys
 from stages.shared.games import game_of, scoring_game
+from stages.shared.model import embedder_spec
 
 
 def run(params: Params) -> None:
@@ -73,7 +74,7 @@ def other_scores(params: Params, clusters: pd.DataFrame) -> dict[str, np.ndarray
         [pool[i] for i in places],
         dev,
         read_array("data/embeddings.npy")[places],
-        embed(dev, params.embed.model, params.embed.batch_size),
+        embed(dev, embedder_spec(params)).vectors,
     )
     of_proxies = {str(name): own for name, own in baselines.items()}
     ratings = pd.read_parquet("data/ratings.parquet").set_index("id")["rating"]

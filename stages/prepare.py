@@ -1,36 +1,61 @@
-"""Prepare: three disjoint splits of records, what was rejected and why, and the data card."""
+"""Prepare: three disjoint splits of records, what was rejected and why, and the data card.
 
+What cannot be used later is refused here: a model that cannot be tuned, records that its prompt form cannot hold.
+"""
+
+import sys
 from collections import Counter
 from dataclasses import replace
 
 import pandas as pd
 
-from shed.common.atomic_io import write_json, write_jsonl, write_table
+from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.data.faults import damage
 from shed.data.preparation import prepare
-from shed.data.recipes import read_split
+from shed.data.readers import Reading
+from shed.data.splits import licences, read_split
+from shed.models.checks import check_embedder, check_model
+from shed.models.specs import LoraSettings
 from shed.params import Params
-from stages import main
+from stages import FINAL_TUNING, main, naming_keys
+from stages.shared.inputs import located, reader_settings
+from stages.shared.model import model_spec
 
 
 def run(params: Params) -> None:
-    data = params.data
+    data, spec = params.data, model_spec(params)
+    encoder = check_model(spec, [LoraSettings(1, 1, params.regime.modules, params.regime.depth)])  # of whatever rank
+    with naming_keys(FINAL_TUNING):
+        check_model(spec, [LoraSettings(1, 1, params.finetune.modules)])
+    check_embedder(located(params.embed.model), read_json("data/embedder.json").get("revision"))
+    paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    readings = {split: Reading() for split in paths}
+    settings = reader_settings(params)
+    pool_rows, dev_rows, test_rows = (read_split(paths[split], settings, readings[split], located) for split in paths)
     prepared = prepare(
-        read_split(data.pool),
-        read_split(data.dev),
-        read_split(data.test),
+        pool_rows,
+        dev_rows,
+        test_rows,
         pool_rows=data.pool_rows,
         dev_rows=data.dev_rows,
         test_rows=data.test_rows,
+        near=data.near_duplicates,
         seed=data.seed,
+        unfit=encoder.unfit,
     )
+    for line in dict.fromkeys(line for reading in readings.values() for line in reading.told()):
+        print(f"shed: {line}", file=sys.stderr)
+    write_jsonl("data/prepared/rejects.jsonl", (reject.to_row() for reject in prepared.rejects))
+    prepared.check(data.max_rejects)
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
     write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))
     write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
-    write_jsonl("data/prepared/rejects.jsonl", (reject.to_row() for reject in prepared.rejects))
     write_table("data/prepared/faults.csv", pd.DataFrame(faults.items(), columns=["id", "fault"]))
-    card = replace(prepared, pool=pool).card({"pool": data.pool, "dev": data.dev, "test": data.test})
+    card = replace(prepared, pool=pool).card(
+        {split: licences(path, located) for split, path in paths.items()},
+        {split: reading.forms for split, reading in readings.items()},
+    )
     card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
     write_json("metrics/data.json", card)
 

@@ -48,9 +48,7 @@ def run(params: Params) -> None:
     if score.by == "ratings":
         clusters = clusters.merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left", validate="one_to_one")
     with scoring_game(params, clusters) as game:
-        scored = score_clusters(
-            game, ESTIMATORS[score.method](score), budget, score.on_divergence, clusters, params.model.max_tokens
-        )
+        scored = score_clusters(game, ESTIMATORS[score.method](score), budget, score.on_divergence, clusters)
         passes = game.token_passes
     bars = scored.table.assign(low=lambda t: t["score"] - t["stderr"], high=lambda t: t["score"] + t["stderr"])
     write_table("data/scores.parquet", scored.table)

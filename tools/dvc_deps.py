@@ -73,7 +73,8 @@ def files_named(module: Path) -> set[Path]:
     """The files that a module names, in its folder or one below, that are not code: templates, task files."""
     strings = {node.value for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)}
     beside = [path for pattern in ("*", "*/*") for path in module.parent.glob(pattern)]
-    return {path for path in beside if path.suffix in {".j2", ".yaml"} and path.name in strings and path.name != "dvc.yaml"}
+    texts = {path for path in beside if path.suffix in {".j2", ".txt", ".yaml"} and path.name != "dvc.yaml"}
+    return {path for path in texts if path.name in strings}
 
 
 def whole_folders(used: Iterable[set[Path]], root: Path = ROOT) -> set[Path]:

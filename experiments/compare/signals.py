@@ -25,7 +25,7 @@ from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.marginals import of_all_records
 from stages import main
 from stages.shared.games import scoring_game
-from stages.shared.model import model_spec
+from stages.shared.model import embedder_spec, model_spec
 
 READ = {"rds", "ifd"}
 
@@ -34,7 +34,7 @@ def run(params: Params) -> None:
     asked_for = {one.method for one in runs(load_settings())}
     pool = read_records("data/prepared/pool.jsonl")
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
-    embedder = (params.embed.model, params.embed.batch_size)
+    embedder = embedder_spec(params)
     signals: dict[str, np.ndarray] = {}
     seconds: dict[str, float] = {}
     fte: dict[str, float] = {}

@@ -29,7 +29,7 @@ from shed.selection.model_signals import read
 from shed.selection.sampling import budget
 from shed.selection.signals import signals
 from shed.valuation.ratings import rate
-from stages.shared.model import model_spec
+from stages.shared.model import embedder_spec, model_spec
 from stages.shared.regime import scoring_regime
 
 RESULT = "experiments/selection/faults.json"
@@ -68,7 +68,7 @@ def in_clusters(pool: list[Record], chosen: np.ndarray, seed: int) -> tuple[list
 
 def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict[str, Any]:
     """What ratings, scores and baselines make of a damaged pool."""
-    embeddings = embed(pool, params.embed.model, params.embed.batch_size)
+    embeddings = embed(pool, embedder_spec(params)).vectors
     own, settings = params.cluster, params.rate
     found = cluster(embeddings, params.C, own.method, own.proxies_per_cluster, own.seed)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
@@ -117,7 +117,7 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
 
 def signals_of(pool: list[Record], embeddings: np.ndarray, params: Params) -> dict[str, np.ndarray]:
     """(N,) each baseline's signal for the pool, higher is better."""
-    spec, embedder = model_spec(params), (params.embed.model, params.embed.batch_size)
+    spec, embedder = model_spec(params), embedder_spec(params)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
     readings = read(pool, spec), read(dev, spec)
     ways = signals(pool, dev, embeddings, embedder, lambda: readings, params.cluster.seed)

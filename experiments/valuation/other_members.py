@@ -22,6 +22,7 @@ from shed.models.embedding import embed
 from shed.params import load_params
 from shed.selection.baselines import baseline_scores
 from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, mean_over_draws, measure
+from stages.shared.model import embedder_spec
 
 RESULT = "experiments/valuation/other_members.json"
 DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3
@@ -32,7 +33,7 @@ def main() -> None:
     clusters = pd.read_parquet("data/clusters.parquet")
     table = pd.read_parquet("data/scores.parquet").sort_values("cluster", ignore_index=True)
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
-    of_dev = embed(dev, params.embed.model, params.embed.batch_size)
+    of_dev = embed(dev, embedder_spec(params)).vectors
     baselines = baseline_scores(pool, dev, read_array("data/embeddings.npy"), of_dev)
     audited: dict[str, np.ndarray] = {
         "score": table["score"].to_numpy(),

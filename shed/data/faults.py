@@ -43,7 +43,8 @@ def damage(
             f"the pool has no source {', '.join(sorted(unknown))} to damage; it has {known_sources}", "fault sources"
         )
     rng = random.Random(f"{seed}/faults")
-    eligible = [place for place, record in enumerate(pool) if sources is None or record.source in sources]
+    of_sources = [place for place, record in enumerate(pool) if sources is None or record.source in sources]
+    eligible = [place for place in of_sources if pool[place].messages[-1].trained]  # a fault elsewhere would do nothing
     chosen = rng.sample(eligible, round(share * len(eligible)))
     sound = sorted(set(eligible) - set(chosen)) or eligible
     copied = rng.sample(sound, len(sound))
@@ -108,16 +109,17 @@ def fault_detection(
 
 
 def _damaged(record: Record, kind: Fault, donor: Record, other: Record, rng: random.Random) -> tuple[Record, Fault]:
+    """The damaged record; its `given` row goes, which is sound, and its options too where the response is none of them."""
     words = record.response.split()
     if kind == "wrong_option" and len(record.choices) > 1 and record.answer is not None:
         wrong = rng.choice([n for n in range(len(record.choices)) if n != record.answer])
-        return _with_response(record, record.choices[wrong]), kind
+        return replace(record.with_response(record.choices[wrong]), answer=wrong, given=""), kind
     if kind == "truncated" and len(words) > 1:
-        return _with_response(record, " ".join(words[: len(words) // 2])), kind
+        return replace(record.with_response(" ".join(words[: len(words) // 2])), choices=(), answer=None, given=""), kind
     if kind == "duplicate":
-        return _with_response(replace(other, origin=record.origin), other.response + " "), kind
-    return _with_response(record, donor.response), "swapped"
-
-
-def _with_response(record: Record, response: str) -> Record:
-    return replace(record, messages=(*record.messages[:-1], (record.messages[-1][0], response)))
+        copied = replace(other.messages[-1], content=other.messages[-1].content + " ")
+        choices = tuple(choice + " " * (n == other.answer) for n, choice in enumerate(other.choices))
+        messages = (*other.messages[:-1], copied)
+        return replace(other, messages=messages, choices=choices, origin=record.origin, given=""), kind
+    swapped = replace(donor.messages[-1], weight=record.messages[-1].weight)
+    return replace(record, messages=(*record.messages[:-1], swapped), choices=(), answer=None, given=""), "swapped"

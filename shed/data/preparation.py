@@ -1,34 +1,61 @@
-"""From raw splits to a pool, a dev set and a test set that share no record, with every rejected record accounted for.
+"""From raw splits to a pool, a dev set and a test set that share no record, with every row that is set aside accounted for.
 
-In: the records of three splits. Out: a `PreparedData` with what was kept, what was set aside and why, and the data card.
+In: the records of three splits, and rows that could not be read. Out: a `PreparedData` with what was kept, what was set aside
+and why, and the data card.
 """
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from shed.common.errors import ShedError
-from shed.data.recipes import is_recipe, read_recipe
+from shed.data.duplicates import content_key
+from shed.data.leakage import Elsewhere
+from shed.data.near_duplicates import NearIndex, said, sketch
+from shed.data.readers import BadRecord
 from shed.data.records import Record
 
 SPLITS = ("dev", "test", "pool")
+UNFIT = "unfit:"  # how the reasons of records begin that the model cannot take
+REASONS_TOLD = 3  # in an error's one line
+NO_TASKS: Mapping[str, Iterable[str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that was set aside, from which split, and why."""
+    """A row that was set aside, from which split, and why.
 
-    record: Record
+    Attributes:
+        of: of a near-duplicate: the id of the record, or the number of the task's text, that it is like.
+        similarity: of a near-duplicate: the Jaccard similarity of the two.
+    """
+
+    record: Record | BadRecord
     split: str
     reason: str
+    of: str | None = None
+    similarity: float | None = None
+
+    @property
+    def unusable(self) -> bool:
+        """True if the row itself is at fault: it could not be read, a part of it is empty, or the model cannot take it."""
+        return isinstance(self.record, BadRecord) or self.reason.startswith(("empty_", UNFIT))
 
     def to_row(self) -> dict[str, Any]:
-        return {"reason": self.reason, "split": self.split, **self.record.to_row()}
+        row: dict[str, Any] = {
+            "reason": self.reason,
+            "split": self.split,
+            "origin": self.record.origin,
+            "source": self.record.source,
+        }
+        if self.of is not None:
+            row |= {"of": self.of, "similarity": self.similarity}
+        return row | ({"text": self.record.text} if isinstance(self.record, BadRecord) else self.record.to_row())
 
 
 @dataclass(frozen=True)
@@ -40,11 +67,47 @@ class PreparedData:
     test: list[Record]
     rejects: list[Reject]
 
-    def card(self, paths: dict[str, str]) -> dict[str, Any]:
-        """The data card: for each split its sources and licences, counts in, kept and rejected by reason, lengths in words."""
-        return {split: self._card_of(split, paths[split]) for split in ("pool", "dev", "test")}
+    def check(self, max_rejects: float) -> None:
+        """Refuse splits that cannot be used; call it when the rejects have been written for the user to look at.
 
-    def _card_of(self, split: str, path: str) -> dict[str, Any]:
+        Args:
+            max_rejects: the share of a split's rows, 0 to 1, that may be unreadable, empty or unfit for the model. Duplicates,
+                rows that another split has and rows that were not drawn do not count.
+
+        Raises:
+            ShedError: more rows of a split are unusable, or it has no usable record, the pool fewer than two.
+        """
+        for split in SPLITS:
+            kept: list[Record] = getattr(self, split)
+            rejected = [reject for reject in self.rejects if reject.split == split]
+            unusable = [reject for reject in rejected if reject.unusable]
+            rows = len(kept) + len(rejected)
+            if len(unusable) > max_rejects * rows:
+                raise ShedError(
+                    f"the {split}: {len(unusable):,} of {rows:,} rows cannot be read, are empty or do not fit the model, "
+                    f"a share of {len(unusable) / rows:.2g} where {max_rejects:g} is allowed: {_reasons(unusable)}; "
+                    "each is in rejects.jsonl; mend the rows, or allow more",
+                    "max rejects",
+                )
+            least = 2 if split == "pool" else 1
+            if len(kept) < least:
+                raise ShedError(
+                    f"the {split} has {len(kept)} usable records and needs {least}; set aside: {_reasons(rejected)}",
+                    f"records of {split}",
+                )
+
+    def card(
+        self, licences: Mapping[str, Mapping[str, str]], forms: Mapping[str, Mapping[str, int]] | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """The data card: of each split its sources and licences, counts in, kept and rejected by reason, turns and lengths.
+
+        Args:
+            licences: of each split, the licence of each source.
+            forms: of each split, the rows that were read by their form.
+        """
+        return {split: self._card_of(split, licences[split], (forms or {}).get(split)) for split in ("pool", "dev", "test")}
+
+    def _card_of(self, split: str, licences: Mapping[str, str], forms: Mapping[str, int] | None) -> dict[str, Any]:
         kept: list[Record] = getattr(self, split)
         rejected = Counter(reject.reason for reject in self.rejects if reject.split == split)
         words = [len(record.response.split()) for record in kept]
@@ -55,80 +118,118 @@ class PreparedData:
             "rejected": sum(rejected.values()),
             "rejected_by_reason": dict(sorted(rejected.items())),
             "kept_by_source": dict(sorted(Counter(record.source for record in kept).items())),
-            "licences": {source.name: source.licence for source in read_recipe(path).sources}
-            if is_recipe(path)
-            else {Path(path).stem: "the user's own"},
-            "prompt_words_mean": float(np.mean(prompts)),
-            "response_words_mean": float(np.mean(words)),
-            "response_words_max": max(words),
+            "licences": dict(licences),
+            **({"forms": dict(sorted(forms.items()))} if forms else {}),
+            "turns": sum(len(record.messages) for record in kept),
+            "trained_turns": sum(turn.trained for record in kept for turn in record.messages),
+            "records_with_tools": sum(bool(record.tools) for record in kept),
+            "prompt_words_mean": float(np.mean(prompts)) if kept else 0.0,
+            "response_words_mean": float(np.mean(words)) if kept else 0.0,
+            "response_words_max": max(words, default=0),
         }
 
 
 def prepare(
-    pool: Iterable[Record],
-    dev: Iterable[Record],
-    test: Iterable[Record],
+    pool: Iterable[Record | BadRecord],
+    dev: Iterable[Record | BadRecord],
+    test: Iterable[Record | BadRecord],
     *,
     pool_rows: int | None,
     dev_rows: int | None,
     test_rows: int | None,
+    near: float | None,
     seed: int,
+    tasks: Mapping[str, Iterable[str]] = NO_TASKS,
+    unfit: Callable[[Record], str | None] = lambda record: None,
 ) -> PreparedData:
     """Set aside what cannot be used, then draw each split's rows, stratified over its sources.
 
-    Splits are taken in the order dev, test, pool; a record whose prompt already stands in an earlier split is set aside
-    from the later one, and so nothing that defines or measures utility can be selected for tuning. Within a split the first
-    of equal records is kept. `*_rows` is how many records to draw (None: all); sources share it equally, and what a small
-    source cannot fill goes to the others.
+    Splits are taken in the order dev, test, pool, each read once and from its start to its end; a record whose prompt already
+    stands in an earlier split is set aside from the later one, and so nothing that defines or measures utility can be selected
+    for tuning (see `shed.data.leakage`). Within a split the first of equal records is kept. `*_rows` is how many to draw
+    (None: all); sources share it equally, and what a small source cannot fill goes to the others. Call `PreparedData.check` on
+    the result.
 
-    Raises:
-        ShedError: a split has no usable record, or the pool fewer than two.
+    Args:
+        near: the Jaccard similarity of word trigrams from which a record is a near-duplicate, above 0 and at most 1: all of it
+            within the pool, its prompt where it is compared to earlier splits and to tasks. None: only equal ones are.
+        tasks: the questions of named tasks that will be measured, by the task's name: neither the pool nor dev, by which rows
+            are selected, may hold them.
+        unfit: why the model cannot be tuned on a record or measured by it, or None.
     """
     rejects: list[Reject] = []
-    taken: dict[str, str] = {}
+    elsewhere = Elsewhere(near)
+    for name, texts in tasks.items():
+        for n, text in enumerate(texts, start=1):
+            elsewhere.add_task(name, n, text)
     kept: dict[str, list[Record]] = {}
-    for split, records, rows in zip(SPLITS, (dev, test, pool), (dev_rows, test_rows, pool_rows), strict=True):
-        usable = _usable(list(records), split, taken, rejects)
+    for split, rows_in, rows in zip(SPLITS, (dev, test, pool), (dev_rows, test_rows, pool_rows), strict=True):
+        usable = list(_usable(rows_in, split, elsewhere, near, unfit, rejects))
         drawn = _draw(usable, rows, random.Random(f"{seed}/{split}"))
-        chosen = {record.id for record in drawn}
-        rejects += [Reject(record, split, "not_drawn") for record in usable if record.id not in chosen]
-        for record in drawn:
-            taken.setdefault(record.normalised_prompt, split)
-        least = 2 if split == "pool" else 1
-        if len(drawn) < least:
-            reasons = Counter(reject.reason for reject in rejects if reject.split == split)
-            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none"
-            raise ShedError(
-                f"the {split} has {len(drawn)} usable records and needs {least}; set aside: {counts}", f"records of {split}"
-            )
+        if len(drawn) < len(usable):
+            chosen = {record.id for record in drawn}
+            rejects += [Reject(record, split, "not_drawn") for record in usable if record.id not in chosen]
+        if split != "pool":
+            for record in drawn:
+                elsewhere.add(record, split)
         kept[split] = drawn
     return PreparedData(**kept, rejects=rejects)
 
 
-def _usable(records: list[Record], split: str, taken: dict[str, str], rejects: list[Reject]) -> list[Record]:
-    usable: list[Record] = []
+def _usable(
+    rows: Iterable[Record | BadRecord],
+    split: str,
+    elsewhere: Elsewhere,
+    near: float | None,
+    unfit: Callable[[Record], str | None],
+    rejects: list[Reject],
+) -> Iterator[Record]:
     exact: set[str] = set()
-    near: set[str] = set()
-    for record in records:
-        if not record.response.strip():
-            reason = "empty_response"
-        elif not record.prompt.strip():
-            reason = "empty_prompt"
-        elif not all(choice.strip() for choice in record.choices):
-            reason = "empty_choice"
-        elif record.id in exact:
-            reason = "exact_duplicate"
-        elif record.normalised in near:
-            reason = "normalised_duplicate"
-        elif record.normalised_prompt in taken:
-            reason = f"in_{taken[record.normalised_prompt]}"
-        else:
-            usable.append(record)
-            exact.add(record.id)
-            near.add(record.normalised)
+    equal: set[bytes] = set()
+    like = NearIndex(near, said) if near is not None and split == "pool" else None
+    for record in rows:
+        if isinstance(record, BadRecord):
+            rejects.append(Reject(record, split, record.reason))
             continue
-        rejects.append(Reject(record, split, reason))
-    return usable
+        name, key = record.id, content_key(record)
+        if reason := _empty(record):
+            rejects.append(Reject(record, split, reason))
+        elif why := unfit(record):
+            rejects.append(Reject(record, split, f"{UNFIT} {why}"))
+        elif name in exact:
+            rejects.append(Reject(record, split, "exact_duplicate"))
+        elif key in equal:
+            rejects.append(Reject(record, split, "normalised_duplicate"))
+        elif found := elsewhere.repeated(record, split):
+            rejects.append(Reject(record, split, found.reason, found.of, found.similarity))
+        elif like is not None and (hit := like.nearest(own := sketch(said(record)))):
+            rejects.append(Reject(record, split, "near_duplicate", hit.of, hit.similarity))
+        else:
+            exact.add(name)
+            equal.add(key)
+            if like is not None:
+                like.add(name, record, own)
+            yield record
+
+
+def _empty(record: Record) -> str | None:
+    if not record.response.strip():
+        return "empty_response"
+    if not record.prompt.strip():
+        return "empty_prompt"
+    return None if all(choice.strip() for choice in record.choices) else "empty_choice"
+
+
+def _reasons(rejects: Sequence[Reject]) -> str:
+    """The largest reasons with their counts and the place of the first row of each."""
+    first: dict[str, str] = {}
+    for reject in rejects:
+        first.setdefault(reject.reason, reject.record.origin)
+    counts = Counter(reject.reason for reject in rejects).most_common()
+    told = [f"{count:,} {reason} (first: {first[reason]})" for reason, count in counts[:REASONS_TOLD]]
+    if len(counts) > REASONS_TOLD:
+        told.append(f"{sum(count for _, count in counts[REASONS_TOLD:]):,} for other reasons")
+    return ", ".join(told) or "none"
 
 
 def _draw(records: list[Record], rows: int | None, rng: random.Random) -> list[Record]:

@@ -1,115 +1,193 @@
-"""Readers of a user's own files of records: JSON lists and JSON lines.
+"""Readers of a user's own rows: from a path, in any of the usual forms, to records.
 
-In: rows in Alpaca form (instruction, input, output) or in messages form. Out: `Record`s.
+In: where the rows are, and how to read them. Out: `Record`s, and `BadRecord`s for rows that are none, one at a time.
 """
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from shed.common.errors import ShedError
+from shed.data.files import BadRow, Row, data_files, dataset_rows, file_name, is_dataset, rows
+from shed.data.formats.opening import bad
+from shed.data.forms.characters import CONTROL, LINE_BREAK
+from shed.data.forms.conversations import TrainOn
+from shed.data.forms.found import NEEDS, OWN_NAMES, FormName, form_found
+from shed.data.forms.rows import RowReader
+from shed.data.forms.values import SetAside, as_given, shown
 from shed.data.records import Record
 
-ROLES = ("system", "user", "assistant")
+FIRST_ROWS = 20  # of each file, by which its form is found
+TABLES = (".parquet", ".arrow", ".feather")
 
 
-def read_user_file(path: Path | str) -> list[Record]:
-    """Read a user's JSON list or JSONL file; each row is in Alpaca or in messages form, and may carry `id` and `source`.
+@dataclass(frozen=True)
+class ReaderSettings:
+    """How a user's rows are read.
 
-    Empty responses are kept here and set aside, with their origin, by `shed.data.preparation`.
+    Attributes:
+        form: of all rows; None: found for each file by its first rows.
+        columns: by our name (`prompt`, `response`, `system`, `context`, `history`, `choices`, `answer`, `source`, `messages`,
+            `tools`, `weight`) the user's column.
+        list_key: where a JSON file is one object: the key of the list in it.
+        ignore: keys that say nothing about what is tuned; `*`: all that the form does not use.
+        train_on: every assistant's turn, or the last alone.
+        max_line_bytes: a row of more bytes is set aside.
+    """
+
+    form: FormName | None
+    columns: Mapping[str, str] | None
+    list_key: str | None
+    ignore: Sequence[str]
+    train_on: TrainOn
+    max_line_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A row that is set aside, and why; `text` is its beginning, printable."""
+
+    origin: str
+    source: str
+    reason: str
+    text: str
+
+
+@dataclass
+class Reading:
+    """What was read; `read_user` fills it in as its rows are taken.
+
+    Attributes:
+        rows: the records by file and form.
+        set_aside: the bad rows by file.
+    """
+
+    rows: Counter[tuple[str, FormName]] = field(default_factory=Counter)
+    set_aside: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def forms(self) -> Counter[str]:
+        """The records by form."""
+        counts: Counter[str] = Counter()
+        for (_, form), count in self.rows.items():
+            counts[form] += count
+        return counts
+
+    def told(self) -> list[str]:
+        """A line for each file: "pool.jsonl: 1,000 rows of the form alpaca; 3 rows set aside"."""
+        parts: dict[str, list[str]] = {}
+        for (file, form), count in self.rows.items():
+            parts.setdefault(file, []).append(f"{_counted(count)} of the form {form}")
+        for file, count in self.set_aside.items():
+            parts.setdefault(file, []).append(f"{_counted(count)} set aside")
+        return [f"{file}: {'; '.join(said)}" for file, said in parts.items()]
+
+
+def read_user(
+    where: str, settings: ReaderSettings, name: str | None = None, reading: Reading | None = None
+) -> Iterator[Record | BadRecord]:
+    """The rows of a file, a folder, a glob or a Hugging Face dataset, in a fixed order; memory does not grow with the files.
+
+    In a table (Parquet, Arrow, a dataset) an object's null is taken for a key that the object lacks, since a table gives every
+    object the keys of all.
+
+    Args:
+        where: the path or the address.
+        settings: how rows are read.
+        name: the source of all rows; None: what a row's own `source` says, else its file's name without suffixes.
+        reading: counts what is read.
 
     Raises:
-        ShedError: the file is absent, not JSON, empty, or has a row that is not a record or whose `id` was seen before;
-            the message names the file and the row.
+        ShedError: nothing is there, a file as a whole cannot be read, its form is not known, or there is no row at all.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ShedError(f"{path}: no such file; give a recipe (.yaml) or a JSON or JSONL file of records")
-    if path.suffix not in {".json", ".jsonl"}:
-        raise ShedError(f"{path}: a file of records must be JSON or JSONL, by its name too; or give a recipe (.yaml)")
-    records: list[Record] = []
-    first_seen: dict[str, str] = {}
-    for place, row in file_rows(path):
-        records.append(_parse(row, path.stem, place))
-        if (given := row.get("id")) is not None:
-            if str(given) in first_seen:
-                raise ShedError(
-                    f"{place}: id {given!r} was already used at {first_seen[str(given)]}; give each record its own id, or none"
-                )
-            first_seen[str(given)] = place
-    if not records:
-        raise ShedError(f"{path}: holds no records; it needs at least two")
-    return records
+    _check(settings, name)
+    reading = Reading() if reading is None else reading
+    empty = True
+    for file, label, found in _sources(where, settings):
+        for one in _records(found, file, name or label, name, settings, reading):
+            empty = False
+            yield one
+    if empty:
+        raise ShedError(f"{where}: holds no rows; write at least two records to it")
 
 
-def file_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
-    """The objects of a JSON list or of JSON lines, each with its place, for messages.
+def _check(settings: ReaderSettings, name: str | None) -> None:
+    if name is not None and (CONTROL.search(name) or LINE_BREAK.search(name)):
+        raise ShedError(f"{shown(name)}: the name of a source must be a single line", "source")
+    if settings.form is not None and settings.form not in NEEDS:
+        raise ShedError(f"no form is called {shown(settings.form)}; there are {', '.join(NEEDS)}", "form")
+    for ours in settings.columns or ():
+        if ours not in OWN_NAMES:
+            raise ShedError(f"columns: {shown(ours)} is not a name of ours; there are {', '.join(OWN_NAMES)}", "columns")
 
-    Raises:
-        ShedError: the file is not UTF-8, not JSON or cannot be read, or an entry is no object.
-    """
+
+def _sources(where: str, settings: ReaderSettings) -> Iterator[tuple[str, str, Iterator[Row | BadRow]]]:
+    """Each file with its name without suffixes and its rows."""
+    if is_dataset(where):
+        first = dataset_rows(where, settings.max_line_bytes)
+        yield where, where.split("?")[0].split("@")[0].rstrip("/").rsplit("/", 1)[-1], map(_without_nulls, first)
+        return
+    for path in data_files(where):
+        label = file_name(path)
+        if CONTROL.search(str(path)) or LINE_BREAK.search(str(path)):
+            raise ShedError(f"{shown(path.name)}: the file's path holds a control character; rename it")
+        found = rows(path, settings.list_key, settings.max_line_bytes)
+        is_table = path.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLES)
+        yield str(path), label, map(_without_nulls, found) if is_table else found
+
+
+def _records(
+    found: Iterator[Row | BadRow], file: str, label: str, name: str | None, settings: ReaderSettings, reading: Reading
+) -> Iterator[Record | BadRecord]:
+    first = list(itertools.islice(found, FIRST_ROWS))
+    reader: RowReader | None = None
+    for row in itertools.chain(first, found):
+        if isinstance(row, BadRow):
+            reading.set_aside[file] += 1
+            yield BadRecord(row.origin, label, row.reason, row.text)
+            continue
+        if reader is None:
+            reader = _reader(file, [one.values for one in (*first, row) if isinstance(one, Row)], settings)
+        try:
+            record = reader.record(row.values, name, row.file, row.origin)
+        except SetAside as reason:
+            reading.set_aside[file] += 1
+            yield BadRecord(row.origin, label, str(reason), _text(row.values))
+        else:
+            reading.rows[file, reader.form] += 1
+            yield record
+
+
+def _reader(file: str, first: Sequence[Mapping[str, Any]], settings: ReaderSettings) -> RowReader:
+    columns = dict(settings.columns or {})
+    form = settings.form or form_found(file, first, columns)
+    return RowReader(form, columns, frozenset(settings.ignore), settings.train_on)
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    """The beginning of a row that is set aside."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ShedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except PermissionError as error:
-        raise ShedError(f"{path}: permission denied") from error
-    if text.lstrip().startswith("["):
-        rows = list(enumerate(_json(text, str(path)), start=1))
-        where = "entry"
-    else:
-        rows = [(n, _json(line, f"{path}, line {n}")) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
-        where = "line"
-    for n, row in rows:
-        if not isinstance(row, dict):
-            raise ShedError(f"{path}, {where} {n}: a record must be a JSON object, not {type(row).__name__}")
-        yield f"{path}, {where} {n}", row
+        text = as_given(values, ())
+    except (SetAside, RecursionError):
+        text = str(dict(values))
+    return bad("", text).text
 
 
-def _json(text: str, place: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ShedError(f"{place}: not valid JSON ({error.msg} at column {error.colno})") from error
+def _without_nulls(row: Row | BadRow) -> Row | BadRow:
+    if isinstance(row, BadRow):
+        return row
+    return Row(row.origin, {key: _pruned(value) for key, value in row.values.items()}, row.file)
 
 
-def _parse(row: dict[str, Any], stem: str, place: str) -> Record:
-    source = _text(row, "source", place) if "source" in row else stem
-    if "messages" in row:
-        messages = _messages(row["messages"], place)
-    elif "instruction" in row and "output" in row:
-        extra = _text(row, "input", place) if row.get("input") not in (None, "") else ""
-        prompt = _text(row, "instruction", place) + (f"\n\n{extra}" if extra else "")
-        messages = (("user", prompt), ("assistant", _text(row, "output", place)))
-    else:
-        raise ShedError(f"{place}: a record needs `messages`, or `instruction` and `output`; it has {sorted(map(str, row))}")
-    choices, answer = row.get("choices") or (), row.get("answer")
-    if choices and not (
-        isinstance(choices, list)
-        and all(isinstance(choice, str) and choice.strip() for choice in choices)
-        and isinstance(answer, int)
-        and not isinstance(answer, bool)
-        and 0 <= answer < len(choices)
-    ):
-        raise ShedError(f"{place}: `choices` must be a list of texts and `answer` the index of the right one, from 0")
-    return Record(messages, source, place, tuple(choices), answer if choices else None)
-
-
-def _messages(value: Any, place: str) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(turn, dict) for turn in value):
-        raise ShedError(f"{place}: `messages` must be a list of at least two objects with `role` and `content`")
-    turns = tuple((_text(turn, "role", place), _text(turn, "content", place)) for turn in value)
-    for role, _ in turns:
-        if role not in ROLES:
-            raise ShedError(f"{place}: role {role!r} is not one of {', '.join(ROLES)}")
-    if turns[-1][0] != "assistant":
-        raise ShedError(f"{place}: the last message must be the assistant's, since it is the response to tune on")
-    return turns
-
-
-def _text(row: dict[str, Any], key: str, place: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise ShedError(f"{place}: `{key}` must be text, not {json.dumps(value)[:40]}")
+def _pruned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _pruned(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_pruned(item) for item in value]
     return value
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"

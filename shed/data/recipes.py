@@ -1,22 +1,47 @@
-"""Recipes: YAML files that say which packaged data sets make up a pool, a dev set or a test set.
+"""Recipes: YAML files that say which data sets make up a pool, a dev set or a test set.
 
-In: a recipe's path. Out: `Record`s and, for the data card, each source's package, files and licence.
+In: a recipe's path. Out: its sources, which are packaged data sets or the user's own data, and the packaged ones' `Record`s.
 """
 
 import itertools
 import json
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from shed.common.errors import ShedError
-from shed.data.packaged import Wheel, read_members
-from shed.data.readers import read_user_file
+from shed.data.formats.opening import told_in_one_line
+from shed.data.formats.yaml_text import parse_yaml
+from shed.data.packaged import Wheel, check_digest, check_requirement, read_members
 from shed.data.records import Record, single_turn
+
+MOST_BYTES = 200_000  # of a recipe; the slowest YAML of this size takes 4 seconds
+
+
+def _line(text: str) -> str:
+    if not text.strip() or any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in text):
+        raise ValueError("must be a line of text without control characters")
+    return text
+
+
+def _checked(check: Callable[[str], None]) -> AfterValidator:
+    """A check that raises ShedError as one of a field, so that its message names the source and the key."""
+
+    def apply(text: str) -> str:
+        try:
+            check(text)
+        except ShedError as error:
+            raise ValueError(str(error)) from error
+        return text
+
+    return AfterValidator(apply)
+
+
+Line = Annotated[str, AfterValidator(_line)]
 
 
 class Source(BaseModel):
@@ -24,16 +49,58 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    package: str
-    sha256: str
-    files: str
+    name: Line
+    package: Annotated[str, _checked(check_requirement)]
+    sha256: Annotated[str, _checked(check_digest)]
+    files: Line
     form: Literal["multiple_choice", "question_answer", "conversations"]
-    licence: str
+    licence: Line
 
     @property
     def wheel(self) -> Wheel:
         return Wheel(self.package, self.sha256)
+
+
+class UserSource(BaseModel):
+    """The user's own data, read by `shed.data.readers`.
+
+    Attributes:
+        name: the source that its records belong to.
+        path: a file, a folder, a glob or hf://…, as `shed.data.files` takes them; relative to the folder of the run.
+        form: the form of its rows; None: found by content.
+        columns: our name of a column to the user's; None: the form's own.
+        list_key: where a JSON file is one object, the key of the list in it.
+        ignore: keys of its rows that say nothing about what is tuned.
+        licence: the data's licence, for the data card.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Line
+    path: Line
+    form: Line | None = None
+    columns: dict[Line, Line] | None = None
+    list_key: str | None = None
+    ignore: tuple[str, ...] = ()
+    licence: Line = "the user's own"
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, Source | UserSource):
+        return "packaged" if isinstance(value, Source) else "own"
+    if not isinstance(value, dict):
+        return None
+    return "own" if "path" in value else "packaged" if "package" in value else None
+
+
+AnySource = Annotated[
+    Annotated[Source, Tag("packaged")] | Annotated[UserSource, Tag("own")],
+    Discriminator(
+        _kind,
+        custom_error_type="source",
+        custom_error_message="must have `package` (a packaged data set) or `path` (your own data)",
+    ),
+]
 
 
 class Recipe(BaseModel):
@@ -41,48 +108,60 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sources: tuple[Source, ...]
+    sources: Annotated[tuple[AnySource, ...], Field(min_length=1)]
+
+    @property
+    def packaged(self) -> tuple[Source, ...]:
+        """The sources that come from wheels."""
+        return tuple(source for source in self.sources if isinstance(source, Source))
 
 
 def is_recipe(path: Path | str) -> bool:
-    return Path(path).suffix in {".yaml", ".yml"}
+    return Path(path).suffix.lower() in {".yaml", ".yml"}
 
 
 def read_recipe(path: Path | str) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        ShedError: the file is absent, not YAML, or has a key or value that a recipe does not have.
+        ShedError: the file is absent, too large, not YAML, or has a key or value that a recipe does not have; the message
+            names the file, the source and the key.
     """
-    try:
-        return Recipe.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise ShedError(f"{path}: no such recipe") from error
-    except (yaml.YAMLError, ValidationError) as error:
+    if not Path(path).exists():
+        raise ShedError(f"{path}: no such recipe")
+    with told_in_one_line(path), Path(path).open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
         raise ShedError(
-            f"{path}: not a recipe of packaged sources ({str(error).splitlines()[0]}); see data/pool.yaml"
-        ) from error
-
-
-def read_split(path: Path | str) -> list[Record]:
-    """All records of a recipe (`.yaml`) or of a user's own JSON or JSONL file, in a fixed order."""
-    if not is_recipe(path):
-        return read_user_file(path)
-    return [record for source in read_recipe(path).sources for record in read_source(source)]
+            f"{path}: more than {MOST_BYTES:,} bytes, which is no recipe; name data files as they are, or by `path`"
+        )
+    value = parse_yaml(_utf8(content, str(path)), str(path))
+    try:
+        return Recipe.model_validate(value)
+    except ValidationError as error:
+        raise ShedError(f"{path}: not a recipe: {_first(error, value)}; see data/pool.yaml") from error
 
 
 def read_source(source: Source) -> Iterator[Record]:
-    """The records of one packaged data set."""
+    """The records of one packaged data set.
+
+    Raises:
+        ShedError: the wheel cannot be had, or a file in it is not of the source's form.
+    """
+    parse: Callable[[Any, str, str], Record] = _multiple_choice if source.form == "multiple_choice" else _question_answer
     for member, content in read_members(source.wheel, source.files).items():
-        text = content.decode("utf-8")
+        where = f"{source.package}: {member}"
+        text = _utf8(content, where)
         if source.form == "conversations":
-            yield from _conversations(text, source.name, member)
+            yield from _conversations(parse_yaml(text, where), source.name, member, where)
             continue
         for n, line in enumerate(text.splitlines(), start=1):
             if line.strip():
-                row = json.loads(line)
-                origin = f"{member}, line {n}"
-                yield (_multiple_choice if source.form == "multiple_choice" else _question_answer)(row, source.name, origin)
+                try:
+                    record = parse(json.loads(line), source.name, f"{member}, line {n}")
+                except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                    raise ShedError(f"{where}, line {n}: not a row of the form {source.form}; name other `files`") from error
+                yield record
 
 
 def _multiple_choice(row: dict[str, str], source: str, origin: str) -> Record:
@@ -105,10 +184,34 @@ def _question_answer(row: dict[str, list[str]], source: str, origin: str) -> Rec
     return single_turn(str(row["question"]).strip(), row["answer"][0].strip() if row["answer"] else "", source, origin)
 
 
-def _conversations(text: str, source: str, member: str) -> Iterator[Record]:
+def _conversations(value: Any, source: str, member: str, where: str) -> Iterator[Record]:
     """Each turn and the one after it make a pair; an entry that is not a list of turns is skipped, as its package does."""
-    entries = yaml.safe_load(text)["conversations"]
+    entries = value.get("conversations") if isinstance(value, dict) else None
+    if not isinstance(entries, list):
+        raise ShedError(f"{where}: holds no list of `conversations`; name other `files`")
     for n, turns in enumerate(entries, start=1):
         if isinstance(turns, list):
             for prompt, response in itertools.pairwise(turns):
                 yield single_turn(str(prompt).strip(), str(response).strip(), source, f"{member}, entry {n}")
+
+
+def _utf8(content: bytes, where: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ShedError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+
+
+def _first(error: ValidationError, value: Any) -> str:
+    """The first fault: which source, which key, and what is wrong."""
+    fault = error.errors()[0]
+    place = [part for part in fault["loc"] if part not in {"packaged", "own"}]
+    words = []
+    if len(place) > 1 and place[0] == "sources" and isinstance(place[1], int):
+        source = value["sources"][place[1]]
+        name = source.get("name") if isinstance(source, dict) else None
+        words.append(f"source {place[1] + 1}" + (f" ({name[:60]!r})" if isinstance(name, str) else ""))
+        place = place[2:]
+    words += [".".join(map(str, place))[:100]] if place else []
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return ": ".join([*words, fault["msg"].removeprefix("Value error, ")]).replace("\n", " ") + more

@@ -34,3 +34,13 @@ def length_batches(lengths: Sequence[int], batch_size: int, epochs: int, seed: i
         rng.shuffle(epoch)
         batches += epoch
     return batches
+
+
+def split(batches: Sequence[list[int]], lengths: Sequence[int], most: int) -> list[list[int]]:
+    """The batches, in parts of at most `most` tokens with padding, or of a single index."""
+    parts: list[list[int]] = []
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        size = max(1, min(len(batch), most // longest))
+        parts += [batch[at : at + size] for at in range(0, len(batch), size)]
+    return parts

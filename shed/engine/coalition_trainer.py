@@ -14,7 +14,6 @@ rounding, which depends on how many records go through the layers at once, and w
 
 import copy
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.data.records import Record
 from shed.engine.batches import Microbatch, length_batches
@@ -165,7 +163,7 @@ class CoalitionTrainer:
 
         total = torch.zeros_like(at)
         parts = self.microbatches(batch, weights[:, batch] != 0)
-        with short_attention(at.device):
+        with self.losses.first_order(int(self.lengths[batch].max())):
             for microbatch, gradient in zip(parts, self.losses.cores.each(part, parts), strict=True):
                 total[microbatch.coalitions] += gradient
         return total
@@ -228,11 +226,6 @@ def load_trainer(
     encoder = language_model.encoder
     own, others = (encoder.encode_all(records, end=True) for records in (members, candidates))
     return CoalitionTrainer(language_model.model, own, dev_set(utility, dev, encoder), regime, others)
-
-
-def short_attention(device: torch.device) -> AbstractContextManager[None]:
-    """Attention by plain products where that is faster: the fused kernel's backward pass is slow on a processor."""
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def present(weights: np.ndarray, batch: Sequence[int]) -> np.ndarray:

@@ -10,32 +10,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from shed.common.errors import ShedError
 from shed.common.progress import track
-from shed.engine.batches import length_batches
+from shed.engine.batches import length_batches, split
 from shed.models.encoding import Encoded
+from shed.models.lora import lora_modules
 from shed.models.specs import LoraSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-HIDDEN_BATCH = 32
+HIDDEN_BATCH, HIDDEN_TOKENS = 32, 8192  # records, and tokens with padding, that go through the lower layers at once
 
 
 @dataclass(frozen=True)
 class CachedStates:
-    """One record's hidden states (L, D) below the tuned layers, its response's targets, and where their predictors begin."""
+    """One record below the tuned layers.
+
+    Attributes:
+        hidden: (L, D) hidden states.
+        targets: (R,) the tokens whose loss counts.
+        predictors: (R,) the places that predict them.
+        weights: (R,) float64, what the loss of each counts.
+    """
 
     hidden: Tensor
     targets: Tensor
-    start: int
+    predictors: Tensor
+    weights: Tensor
 
 
 class DecoderLayers(nn.Module):
     """Decoder layers, (B, L, D) to (B, L, D), at positions 0 to L - 1, with causal attention.
 
     Where the model has several kinds of attention, each has positions of its own.
+
+    Attributes:
+        recompute: keep each layer's input alone for the backward pass and run the layer again there, which takes a third more
+            time; a gradient that is differentiated again, or forward mode, must not ask for it.
     """
 
     def __init__(self, layers: Sequence[nn.Module], rotary: nn.Module) -> None:
@@ -43,6 +57,7 @@ class DecoderLayers(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.rotary = rotary
         self._seen: Tensor | None = None
+        self.recompute = False
 
     def narrow_lora(self) -> None:
         """From now on let each record see its own coalition's part of the LoRA weights alone; `see` says which."""
@@ -66,8 +81,24 @@ class DecoderLayers(nn.Module):
         positions = {kind: self.rotary(hidden, places, kind) for kind in kinds} if kinds else self.rotary(hidden, places)
         for layer in self.layers:
             own = positions[str(layer.get_submodule("self_attn").layer_type)] if kinds else positions
-            hidden = layer(hidden, attention_mask=None, position_embeddings=own)
+            hidden = (
+                self._again(layer, hidden, own)
+                if self.recompute
+                else layer(hidden, attention_mask=None, position_embeddings=own)
+            )
         return hidden
+
+    def _again(self, layer: nn.Module, hidden: Tensor, positions: object) -> Tensor:
+        """LoRA weights go in as arguments, since a functional call has taken them out of the layer when it runs again."""
+        lora = {name: weights for name, weights in layer.named_parameters() if ".lora_" in name}
+
+        def run(hidden: Tensor, *weights: Tensor) -> Tensor:
+            named, more = dict(zip(lora, weights, strict=True)), {"attention_mask": None, "position_embeddings": positions}
+            found: Tensor = torch.func.functional_call(layer, named, (hidden,), more)
+            return found
+
+        after: Tensor = checkpoint(run, hidden, *lora.values(), use_reentrant=False, preserve_rng_state=False)
+        return after
 
 
 @torch.no_grad()
@@ -76,52 +107,44 @@ def hidden_states(
 ) -> list[CachedStates]:
     """Run the layers below the tuned ones, once for each record, in batches of similar length."""
     cached: dict[int, CachedStates] = {}
-    batches = length_batches([len(record.tokens) for record in records], HIDDEN_BATCH, 1, 0)
+    lengths = [len(record.tokens) for record in records]
+    batches = split(length_batches(lengths, HIDDEN_BATCH, 1, 0), lengths, HIDDEN_TOKENS)
     for batch in track(batches, "hidden states", "batch"):
         tokens = [torch.tensor(records[i].tokens, device=device) for i in batch]
         hidden = below(embed(nn.utils.rnn.pad_sequence(tokens, batch_first=True)))
         for b, i in enumerate(batch):
-            start = records[i].prompt_length
-            cached[i] = CachedStates(hidden[b, : len(tokens[b])].clone(), tokens[b][start:], start - 1)
+            places = torch.tensor(records[i].places, device=device)
+            weights = torch.tensor(records[i].weights, dtype=torch.float64, device=device)
+            cached[i] = CachedStates(hidden[b, : len(tokens[b])].clone(), tokens[b][places], places - 1, weights)
     return [cached[i] for i in range(len(records))]
 
 
 def check_window(model: "PreTrainedModel", cached: Sequence[CachedStates]) -> None:
     """Refuse records that some layer would not see as a whole."""
-    kinds, longest = getattr(model.config, "layer_types", None) or (), max(len(record.hidden) for record in cached)
-    if "sliding_attention" in kinds and longest > model.config.sliding_window:
+    config, longest = model.config.get_text_config(), max(len(record.hidden) for record in cached)
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and longest > config.sliding_window:
         raise ShedError(
             f"a record has {longest} tokens, and some of the model's layers attend to the last "
-            f"{model.config.sliding_window}; set the context length to at most that",
+            f"{config.sliding_window}; set the context length to at most that",
             "context length",
         )
 
 
-def decoder_of(model: "PreTrainedModel") -> "PreTrainedModel":
-    decoder = getattr(model, "model", None)
-    needed = ("embed_tokens", "layers", "norm", "rotary_emb")
-    if not all(hasattr(decoder, name) for name in needed) or not hasattr(model, "lm_head"):
-        raise ShedError(
-            f"{type(model).__name__} is not of the Llama shape (model.layers, model.norm, lm_head); use a model of that family",
-            "model",
-        )
-    return decoder
-
-
 def add_lora(model: "PreTrainedModel", lora: LoraSettings, seed: int, layers: range) -> None:
-    """Add seeded LoRA weights, the only trainable parameters, to the named modules of these layers."""
+    """Add seeded LoRA weights, the only trainable parameters, to the named modules of these layers.
+
+    Raises:
+        ShedError: one of the names matches no linear layer there.
+    """
     from peft import LoraConfig, inject_adapter_in_model
 
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
-        target_modules=list(lora.modules),
+        target_modules=lora_modules(model, lora.modules, layers),
         layers_to_transform=list(layers),
         lora_dropout=0.0,
     )
     model.requires_grad_(False)
     torch.manual_seed(seed)
-    try:
-        inject_adapter_in_model(config, model)
-    except ValueError as error:
-        raise ShedError(f"the model has no linear layers named {', '.join(lora.modules)}", "LoRA modules") from error
+    inject_adapter_in_model(config, model)

@@ -25,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.common.progress import track
 from shed.engine.batches import Microbatch
-from shed.engine.coalition_trainer import CoalitionTrainer, present, short_attention
+from shed.engine.coalition_trainer import CoalitionTrainer, present
 from shed.engine.optimizers import State, column
 
 KEPT_BYTES = 2**30
@@ -187,7 +187,7 @@ def dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Ten
         terms = trainer.losses.dev_terms(lora, own[0])
         return float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
 
-    with short_attention(at.device):
+    with trainer.losses.first_order(trainer.losses.longest_dev):
         parts = trainer.losses.cores.map(part, product(trainer.losses.dev_batches, at))
     utilities, gradients = zip(*parts, strict=True)
     return np.reshape(utilities, (-1, len(at))).sum(axis=0), torch.stack(gradients).view(-1, *at.shape).sum(0)

@@ -11,7 +11,8 @@ LoRA of as many times the rank, of which each record sees its own coalition's pa
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,17 +20,19 @@ import torch
 from torch import Tensor, nn
 
 from shed.common.errors import ShedError
-from shed.engine.batches import length_batches
-from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, decoder_of, hidden_states
+from shed.engine.batches import length_batches, split
+from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, hidden_states
 from shed.engine.utility import DevSet
+from shed.models.attention import SHORT, attention_for
 from shed.models.encoding import Encoded
+from shed.models.lora import decoder_of
 from shed.models.parallel import Cores
 from shed.models.specs import LoraSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-DEV_BATCH = 12
+DEV_BATCH, DEV_TOKENS = 12, 1024  # dev sequences, and tokens with padding, that are measured at once
 LAYER_TOLERANCE, ROUNDINGS = 1e-2, 16  # the share that logits may differ by: more where a dtype's own roundings are more
 
 
@@ -49,6 +52,7 @@ class LoraLosses:
         initial: (P,) the LoRA weights before tuning, at least float32; `redrawn` gives others.
         cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
         dev_batches: the dev records, batched by length, the longest first.
+        longest_dev: tokens of the longest dev sequence.
 
     Raises:
         ShedError: the model is of another shape, or has fewer layers than the depth or none of the modules.
@@ -71,9 +75,10 @@ class LoraLosses:
             raise ShedError(f"LoRA weights are asked for in {depth} layers, but the model has {total}", "LoRA depth")
         self._norm, self._head = decoder.norm, model.lm_head
         self.cores = Cores(model.device)
-        self._of_thread = threading.local()
+        self._of_thread, self._recompute = threading.local(), False
         self._top = DecoderLayers(list(decoder.layers)[-depth:], decoder.rotary_emb)
         below = DecoderLayers(list(decoder.layers)[:-depth], decoder.rotary_emb)
+        self._response_tokens = [record.response_weight for record in [*members, *candidates]]
         self._members = hidden_states(decoder.embed_tokens, below, [*members, *candidates], model.device)
         self._dev = hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
         check_window(model, [*self._members, *self._dev])
@@ -87,8 +92,23 @@ class LoraLosses:
         self.initial = self._flat_lora()
         longest = [max(len(sequence.tokens) for sequence in record) for record in dev.records]
         widest = max(len(record) for record in dev.records)
-        batches = length_batches(longest, max(1, DEV_BATCH // widest), 1, 0)
+        self.longest_dev = max(longest)
+        padded = [own * len(record) for own, record in zip(longest, dev.records, strict=True)]
+        batches = split(length_batches(longest, max(1, DEV_BATCH // widest), 1, 0), padded, DEV_TOKENS)
         self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
+
+    @contextmanager
+    def first_order(self, longest: int) -> Iterator[None]:
+        """While losses are differentiated once, of sequences of at most so many tokens: kernels and memory that suit this.
+
+        Not for several calls at once.
+        """
+        self._recompute = longest > SHORT
+        try:
+            with attention_for(self.initial.device, longest):
+                yield
+        finally:
+            self._recompute = False
 
     def redrawn(self, seed: int) -> Tensor:
         """(P,) other LoRA weights before tuning, by PEFT's own initialisation."""
@@ -109,12 +129,12 @@ class LoraLosses:
         """How many of the P weights each LoRA matrix has, in their order."""
         return [shape.numel() for shape in self._shapes.values()]
 
-    def response_tokens(self, members: Sequence[int]) -> int:
-        """How many response tokens these members have together."""
-        return sum(len(self._members[i].targets) for i in members)
+    def response_tokens(self, members: Sequence[int]) -> float:
+        """How many response tokens these members have together, each as much as its loss counts."""
+        return sum(self._response_tokens[i] for i in members)
 
     def member_losses(self, weights: Tensor, members: np.ndarray, coalitions: np.ndarray) -> Tensor:
-        """(B,) nats of each of these members, summed over its response tokens.
+        """(B,) nats of each of these members, summed over its response tokens, each as much as it counts.
 
         Args:
             weights: (K, P) LoRA weights.
@@ -132,15 +152,17 @@ class LoraLosses:
         """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
         stack = self._stack()
         stack.see(coalitions, len(weights), self._rank, weights)
+        stack.recompute = self._recompute and torch.is_grad_enabled()
         flat = torch.split(weights, self.matrix_sizes, dim=1)
         parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
         named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
         padded = nn.utils.rnn.pad_sequence([record.hidden for record in records], batch_first=True)
         hidden = torch.func.functional_call(stack, named, (padded,))
-        answers = [hidden[b, record.start : record.start + len(record.targets)] for b, record in enumerate(records)]
+        answers = [hidden[b, record.predictors] for b, record in enumerate(records)]
         logits = self._head(self._norm(torch.cat(answers)))
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         nats = nn.functional.cross_entropy(wide, torch.cat([record.targets for record in records]), reduction="none")
+        nats = nats * torch.cat([record.weights for record in records]).to(nats)
         return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
 
     def _stack(self) -> DecoderLayers:

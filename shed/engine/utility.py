@@ -4,9 +4,9 @@ In: dev records and the kind of utility. Out: a `DevSet`, the token sequences th
 follows from their losses, as a sum with a term for each record.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -35,7 +35,7 @@ class DevSet:
             all of them alike would lower the cross-entropy most.
         records: for each record the sequences that it is measured by: its own, or one for each option.
         answers: for each record the index of the right one among them.
-        characters: for each record the lengths of these responses.
+        characters: for each record the lengths of its options.
     """
 
     kind: UtilityKind
@@ -60,9 +60,13 @@ class DevSet:
         parts = torch.split(nats, [len(self.records[i]) for i in records])
         return torch.stack([self._term(part, i) for part, i in zip(parts, records, strict=True)])
 
+    @cached_property
+    def _response_tokens(self) -> float:
+        return sum(own.response_weight for (own,) in self.records)
+
     def _term(self, nats: Tensor, record: int) -> Tensor:
         if self.kind == "dev_loss":
-            return -nats[0] / sum(own.response_length for (own,) in self.records)
+            return -nats[0] / self._response_tokens
         scores = -nats / torch.tensor(self.characters[record]).to(nats)
         right = self.answers[record]
         if self.kind == "choice_loss":
@@ -75,8 +79,7 @@ def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder) -> D
     """Encode dev records for a kind of utility.
 
     Raises:
-        ShedError: the records hold no response token, one cannot be encoded, or `choice_loss` or `accuracy` is asked
-            of a record without options.
+        ShedError: a record cannot be encoded, or `choice_loss` or `accuracy` is asked of a record without options.
     """
     if kind != "dev_loss":
         without = [record for record in records if not record.choices]
@@ -85,16 +88,13 @@ def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder) -> D
                 f"utility is {kind}, but {len(without)} of {len(records)} dev records have no choices, the first is "
                 f"{without[0].id} ({without[0].origin}); use dev_loss or give them choices and answer"
             )
-    encoded, characters = [], []
+    encoded: list[tuple[Encoded, ...]] = []
+    characters: list[tuple[int, ...]] = []
     for record in records:
-        responses = [record.response] if kind == "dev_loss" else list(record.choices)
-        variants = [
-            dataclasses.replace(record, messages=(*record.messages[:-1], (record.messages[-1][0], response)))
-            for response in responses
-        ]
-        encoded.append(tuple(encoder.encode_all(variants, end=False)))
-        characters.append(tuple(max(1, len(response)) for response in responses))
-    if not sum(sequence.response_length for sequences in encoded for sequence in sequences):
-        raise ShedError("the dev records hold no response token, so there is no utility to measure")
+        if kind == "dev_loss":
+            encoded.append((encoder.encode(record, end=False),))
+        else:
+            encoded.append(tuple(encoder.encode_options(record)))
+        characters.append(tuple(max(1, len(choice)) for choice in record.choices))
     answers = tuple(0 if kind == "dev_loss" else int(record.answer or 0) for record in records)
     return DevSet(kind, tuple(encoded), answers, tuple(characters))

@@ -10,7 +10,7 @@ import torch
 
 from shed.common.errors import ShedError
 from shed.common.progress import track
-from shed.data.readers import file_rows
+from shed.data.files import BadRow, rows
 from shed.data.records import single_turn
 from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
@@ -26,11 +26,13 @@ def read_questions(path: Path | str) -> list[str]:
     if not path.is_file():
         raise ShedError(f"{path}: no such file; questions are a JSON or JSONL file of objects with `question`", "questions")
     questions = []
-    for place, row in file_rows(path):
-        turns = row.get("turns")
-        question = row.get("question", turns[0] if isinstance(turns, list) and turns else None)
+    for row in rows(path, None):
+        if isinstance(row, BadRow):
+            raise ShedError(f"{row.origin}: {row.reason}", "questions")
+        turns = row.values.get("turns")
+        question = row.values.get("question", turns[0] if isinstance(turns, list) and turns else None)
         if not isinstance(question, str) or not question.strip():
-            raise ShedError(f"{place}: a question needs `question` or `turns`, a text that is not empty")
+            raise ShedError(f"{row.origin}: a question needs `question` or `turns`, a text that is not empty")
         questions.append(question)
     if not questions:
         raise ShedError(f"{path}: holds no questions")
@@ -50,12 +52,10 @@ def answer(questions: Sequence[str], spec: ModelSpec, adapter: Path | None, max_
     loaded = load_language_model(spec)
     base, encoder = loaded.model, loaded.encoder
     tuned = base if adapter is None else PeftModel.from_pretrained(base, adapter)
-    room = max(1, min(spec.max_tokens, encoder.positions) - max_new_tokens)
+    room = max(1, encoder.limit - max_new_tokens)
     answers = []
     for question in track(questions, "answering", "question"):
-        prompt = encoder.tokens(encoder.prompt_text(single_turn(question, "", "", "")))
-        kept = prompt[-max(1, room - len(encoder.opening)) :]
-        tokens = torch.tensor([[*encoder.opening, *kept]], device=base.device)
+        tokens = torch.tensor([encoder.prompt_tokens(single_turn(question, "", "", ""), room)], device=base.device)
         with torch.inference_mode():
             written = tuned.generate(
                 input_ids=tokens,

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import yaml
 
 from shed.data.records import Record
 from shed.evaluation.named_tasks import Item, cross_entropy, evaluate_named
-from shed.models.encoding import Encoder
+from shed.models.encoding import Encoded, Encoder
 from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
 
@@ -40,7 +40,8 @@ def evaluate(
 
     Returns:
         A row for each item: `task` (split_source), `id`, `correct` (0 or 1; NaN where the record has no options; the option
-        with the highest log-likelihood per character, lm-eval's acc_norm), `nats` (of the right response), `tokens`, and
+        with the highest log-likelihood per character, lm-eval's acc_norm), `nats` (of the right response), `tokens` (whose loss
+        that is, each as much as its turn counts), and
         `choice_nats` (the cross-entropy over the options, whose scores are their log-likelihoods per character, as in the
         utility `choice_loss`; NaN where there are none).
     """
@@ -49,32 +50,44 @@ def evaluate(
 
     loaded = load_language_model(spec)
     encoder = loaded.encoder
-    lm = PackedLM(
-        pretrained=_with_adapter(loaded.model, adapter),
-        tokenizer=encoder.tokenizer,
-        batch_size=batch_size,
-        max_length=spec.max_tokens,
-    )
     groups: dict[str, list[Record]] = {}
     for split, records in splits.items():
         for record in records:
             groups.setdefault(f"{split}_{record.source}", []).append(record)
-    tasks = {name: records[:limit] for name, records in sorted(groups.items())}
-    items = [*_run(lm, tasks, encoder), *evaluate_named(lm, named, encoder, limit)]
+    tasks = [_task(name, records[:limit], encoder) for name, records in sorted(groups.items())]
+    lm = PackedLM(
+        pretrained=_with_adapter(loaded.model, adapter),
+        tokenizer=encoder.tokenizer,
+        batch_size=batch_size,
+        max_length=encoder.limit,
+        encoded={request: tokens for task in tasks for request, tokens in task.encoded.items()},
+    )
+    items = [*_run(lm, tasks), *evaluate_named(lm, named, encoder.form, limit)]
     return pd.DataFrame(items, columns=list(Item._fields))
 
 
-def _run(lm: "PackedLM", tasks: dict[str, list[Record]], encoder: Encoder) -> list[Item]:
+class _Task(NamedTuple):
+    """An lm-eval task over records, and the tokens of its requests (context, continuation).
+
+    What lm-eval calls the context is here the record's key: tokens are the `Encoder`'s, as in tuning.
+    """
+
+    lm_eval: Any
+    encoded: dict[tuple[str, str], Encoded]
+
+
+def _run(lm: "PackedLM", tasks: Sequence[_Task]) -> list[Item]:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
     results = simple_evaluate(
         model=lm,
-        tasks=[_task(name, records, encoder) for name, records in tasks.items()],
+        tasks=[task.lm_eval for task in tasks],
         task_manager=TaskManager(include_defaults=False),
         bootstrap_iters=0,
         log_samples=True,
     )
+    encoded = {request: tokens for task in tasks for request, tokens in task.encoded.items()}
     rows: list[Item] = []
     for name, samples in results["samples"].items():
         for sample in samples:
@@ -84,32 +97,37 @@ def _run(lm: "PackedLM", tasks: dict[str, list[Record]], encoder: Encoder) -> li
             if document["choices"]:
                 right, correct = document["answer"], float(sample["acc_norm"])
                 choice_nats = cross_entropy(nats, document["choices"], right)
-            tokens = len(encoder.response_tokens(document["response"]))
+            tokens = encoded[tuple(sample["arguments"][right])].response_weight
             rows.append(Item(name, document["id"], correct, nats[right], tokens, choice_nats))
     return rows
 
 
-def _task(name: str, records: list[Record], encoder: Encoder) -> Any:
-    """An lm-eval task over these records, from the local file for records with options, or without."""
+def _task(name: str, records: Sequence[Record], encoder: Encoder) -> _Task:
+    """From the local task file for records with options, or without."""
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
     file = "choice.yaml" if all(record.choices for record in records) else "response.yaml"
-    documents = Dataset.from_list(
-        [
+    documents: list[dict[str, Any]] = []
+    encoded: dict[tuple[str, str], Encoded] = {}
+    for n, record in enumerate(records):
+        key = f"{name}/{n}"
+        choices = list(record.choices) if file == "choice.yaml" else []
+        documents.append(
             {
                 "id": record.id,
-                "prompt": encoder.prompt_text(record),
-                "response": record.response,
-                "choices": list(record.choices) if file == "choice.yaml" else [],
-                "answer": record.answer if file == "choice.yaml" else None,
+                "key": key,
+                "choices": choices,
+                "answer": record.answer if choices else None,
             }
-            for record in records
-        ]
-    )
+        )
+        if choices:
+            encoded |= {(key, choice): own for choice, own in zip(choices, encoder.encode_options(record), strict=True)}
+        else:
+            encoded[key, key] = encoder.encode(record, end=False)
     config = yaml.safe_load((files("shed.evaluation") / "tasks" / file).read_text(encoding="utf-8"))
-    config |= {"task": name, "custom_dataset": lambda: {"test": documents}, "target_delimiter": encoder.delimiter}
-    return ConfigurableTask(config=config)
+    config |= {"task": name, "custom_dataset": lambda: {"test": Dataset.from_list(documents)}}
+    return _Task(ConfigurableTask(config=config), encoded)
 
 
 def _with_adapter(model: "PreTrainedModel", adapter: Path | None) -> "PreTrainedModel":

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from shed.common.errors import ShedError
-from shed.models.encoding import Encoder
+from shed.models.specs import Form
 
 if TYPE_CHECKING:
     from shed.evaluation.packed_lm import PackedLM
@@ -23,7 +23,7 @@ class Item(NamedTuple):
     id: str
     correct: float
     nats: float
-    tokens: int
+    tokens: float
     choice_nats: float
 
 
@@ -33,7 +33,7 @@ def cross_entropy(nats: Sequence[float], options: Sequence[str], right: int) -> 
     return float(logsumexp(scores) - scores[right])
 
 
-def evaluate_named(lm: "PackedLM", names: Sequence[str], encoder: Encoder, limit: int | None) -> list[Item]:
+def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int | None) -> list[Item]:
     """Items of tasks of multiple choice, the task being `test_` and its name.
 
     A group (mmlu has 57 subjects) is one task here, of all its items; `limit` is for each of its parts.
@@ -55,7 +55,7 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], encoder: Encoder, limit
                 tasks=[name],
                 task_manager=manager,
                 limit=limit,
-                apply_chat_template=encoder.form == "chat",
+                apply_chat_template=form == "chat",
                 bootstrap_iters=0,
                 log_samples=True,
             )
@@ -66,11 +66,11 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], encoder: Encoder, limit
         except OSError as error:
             raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
         for part, samples in results["samples"].items():
-            items += [_item(name, part, sample, encoder) for sample in samples]
+            items += [_item(name, part, sample, lm) for sample in samples]
     return items
 
 
-def _item(name: str, part: str, sample: dict[str, Any], encoder: Encoder) -> Item:
+def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
     scored = next((sample[metric] for metric in ("acc_norm", "acc") if metric in sample), None)
     target = sample["target"]
     if scored is None or not isinstance(target, int):
@@ -79,7 +79,7 @@ def _item(name: str, part: str, sample: dict[str, Any], encoder: Encoder) -> Ite
         )
     nats = [-float(np.ravel(response)[0]) for response in sample["filtered_resps"]]
     options = [option for _, option in sample["arguments"]]
-    tokens = encoder.tokens(options[target])
+    tokens = lm.continuation_tokens(*sample["arguments"][target])
     task = f"test_{name.rsplit('/', 1)[-1].removesuffix('.yaml')}"
     entropy = cross_entropy(nats, [option.strip() for option in options], target)
-    return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], len(tokens), entropy)
+    return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], tokens, entropy)

@@ -1,20 +1,39 @@
-"""How a record becomes text and tokens: the plain form or the tokenizer's chat template, the response kept whole.
+"""How a record becomes tokens: the one place that all who tune, rate, measure or count go through.
 
-In: `Record`s and a tokenizer. Out: `Encoded` token lists with the place where the response begins.
+In: `Record`s and a tokenizer. Out: `Encoded`, the tokens and the spans of them whose loss counts.
+
+A record that does not fit the context is cut, in this order: whole earlier turns, from the first; the texts of what is not
+trained, from their starts, down to a quarter of the context; the end of the response. What the form writes around a text, its
+headers, stays.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.models.rendering import Chat, Part, Plain, Rendered, Renderer
 from shed.models.specs import Form
+from shed.models.tokens import Tokeniser, Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LABELS = {"system": "", "user": "Question: ", "assistant": "Answer: "}  # of the plain form
+RENDERERS: dict[Form, type[Renderer]] = {"plain": Plain, "chat": Chat}
+CUT_FIRST = ("user", "tool", "assistant", "system")  # whose texts are cut, in this order
+LEAST_PROMPT = 4  # the prompt keeps a part of this of the context, if it is as long
+
+
+class Span(NamedTuple):
+    """Tokens `start` to `end` of a sequence, and what the loss of each counts."""
+
+    start: int
+    end: int
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -22,18 +41,43 @@ class Encoded:
     """A record's tokens.
 
     Attributes:
-        tokens: prompt, then response.
-        prompt_length: how many of them are the prompt; at least 1.
-        cut: how many tokens were cut from the prompt's start.
+        tokens: the whole sequence.
+        spans: what is trained or measured, in order; none begins at token 0.
+        cut: how many tokens were cut from texts before the response.
+        turns_cut: how many whole turns.
+        response_cut: how many tokens from the response's end.
     """
 
     tokens: tuple[int, ...]
-    prompt_length: int
-    cut: int
+    spans: tuple[Span, ...]
+    cut: int = 0
+    turns_cut: int = 0
+    response_cut: int = 0
+
+    @property
+    def prompt_length(self) -> int:
+        """How many tokens stand before the first response."""
+        return self.spans[0].start
 
     @property
     def response_length(self) -> int:
-        return len(self.tokens) - self.prompt_length
+        """How many tokens have a loss that counts."""
+        return sum(span.end - span.start for span in self.spans)
+
+    @property
+    def response_weight(self) -> float:
+        """What they count together: `response_length`, unless a record says otherwise of a turn."""
+        return sum((span.end - span.start) * span.weight for span in self.spans)
+
+    @property
+    def places(self) -> list[int]:
+        """The tokens whose loss counts."""
+        return [place for span in self.spans for place in range(span.start, span.end)]
+
+    @property
+    def weights(self) -> list[float]:
+        """What the loss of each of `places` counts."""
+        return [span.weight for span in self.spans for _ in range(span.start, span.end)]
 
 
 @dataclass(frozen=True)
@@ -42,11 +86,12 @@ class Encoder:
 
     Attributes:
         form: the plain form or the tokenizer's chat template.
-        max_tokens: context length. A prompt that does not fit is cut at its start, a response never.
-        positions: how many the model has; a longer record cannot be tuned on.
+        max_tokens: context length; what is longer is cut.
+        positions: how many the model has.
 
     Raises:
-        ShedError: the chat form is asked of a tokenizer without a chat template.
+        ShedError: the chat form is asked of a tokenizer without a chat template, or the tokenizer cannot say which characters a
+            token stands for.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -55,65 +100,105 @@ class Encoder:
     positions: int
 
     def __post_init__(self) -> None:
-        if self.form == "chat" and not self.tokenizer.chat_template:
+        if not self.tokenizer.is_fast:
             raise ShedError(
-                "the chat form needs a chat template, and this model's tokenizer has none; use plain", "prompt form"
+                "the model's tokenizer is not a fast one (tokenizer.json is missing), and only such are read", "model"
             )
+        _ = self.renderer
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What writes records as text."""
+        return RENDERERS[self.form](self.tokenizer)
+
+    @cached_property
+    def tokeniser(self) -> Tokeniser:
+        """What makes tokens of such texts."""
+        return Tokeniser(self.tokenizer, self.renderer.control_tokens)
 
     @property
-    def delimiter(self) -> str:
-        """What stands between prompt and response."""
-        return "" if self.form == "chat" else " "
+    def limit(self) -> int:
+        """The longest sequence, in tokens."""
+        return min(self.max_tokens, self.positions)
 
-    @property
-    def opening(self) -> list[int]:
-        """The beginning token, where the tokenizer puts one before a text; a chat template has its own."""
-        return [] if self.form == "chat" else beginning(self.tokenizer)
-
-    def prompt_text(self, record: Record) -> str:
-        """The text before the response; in the plain form earlier turns precede it as questions and answers."""
-        if self.form == "chat":
-            messages = [{"role": role, "content": content} for role, content in record.messages[:-1]]
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-            assert isinstance(text, str)
-            return text
-        return "\n".join(LABELS[role] + content for role, content in record.messages[:-1]) + "\nAnswer:"
-
-    def response_tokens(self, response: str) -> list[int]:
-        """The response with what stands before it."""
-        return self.tokens(self.delimiter + response)
-
-    def tokens(self, text: str) -> list[int]:
-        """A text's tokens, without any that the tokenizer would add."""
-        found: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return found
+    @cached_property
+    def opening(self) -> tuple[int, ...]:
+        """The beginning token, where the tokenizer puts one before a text; a chat template writes its own."""
+        return () if self.form == "chat" else tuple(beginning(self.tokenizer))
 
     def encode(self, record: Record, *, end: bool) -> Encoded:
-        """Tokens of one record.
+        """Tokens of one record, all of whose trained turns count.
 
         Args:
-            end: append the tokenizer's end token, so that tuning teaches the model to stop; utilities leave it out.
+            end: what closes a turn counts, too, so that tuning teaches the model to stop; utilities leave it out.
 
         Raises:
-            ShedError: the response is longer than the model has positions.
+            ShedError: the form cannot hold the record, or none of what is trained fits the context.
         """
-        prompt = self.tokens(self.prompt_text(record))
-        response = self.response_tokens(record.response)
-        if end:
-            response.append(self.tokenizer.eos_token_id)
-        start = self.opening
-        kept = prompt[-max(1, min(self.max_tokens, self.positions) - len(response) - len(start)) :]
-        found = Encoded((*start, *kept, *response), len(start) + len(kept), len(prompt) - len(kept))
-        if len(found.tokens) > self.positions:
-            raise ShedError(
-                f"record {record.id} ({record.origin}): its response has {found.response_length} tokens and the model "
-                f"takes {self.positions}; shorten or remove it"
-            )
-        return found
+        with _naming(record):
+            return self._encode(record, end, [n for n, turn in enumerate(record.messages) if turn.trained])
 
     def encode_all(self, records: Iterable[Record], *, end: bool) -> list[Encoded]:
         """Tokens of many records, as `encode` makes them."""
         return [self.encode(record, end=end) for record in records]
+
+    def encode_options(self, record: Record) -> list[Encoded]:
+        """Tokens of the record with each of its choices as the response, which alone counts."""
+        last = len(record.messages) - 1
+        variants = (record.with_response(choice) for choice in record.choices)
+        with _naming(record):
+            return [self._encode(variant, False, [last]) for variant in variants]
+
+    def prompt_tokens(self, record: Record, room: int) -> list[int]:
+        """What the model is given to write the response to, at most `room` tokens."""
+        written = self.renderer.prompt(record)
+        tokens = self.tokeniser.tokens(written)
+        excess = len(self.opening) + len(tokens.ids) - room
+        gone = set(itertools.islice(_cuttable(record, written.parts, tokens, ()), max(0, excess)))
+        return [*self.opening, *(token for n, token in enumerate(tokens.ids) if n not in gone)][-room:]
+
+    def unfit(self, record: Record) -> str | None:
+        """Why the form cannot hold this record or the context nothing of its response, or None."""
+        said = sum(len(turn.content) for turn in record.messages)
+        try:
+            if self.form == "plain" and len(record.tools) < self.limit // LEAST_PROMPT:
+                return None  # nothing but labels stands around the texts
+            around = len(self.renderer.whole(record).text) - said
+            if around >= self.limit // LEAST_PROMPT:
+                self._encode(record, True, [n for n, turn in enumerate(record.messages) if turn.trained])
+        except ShedError as error:
+            return str(error)
+        return None
+
+    def _encode(self, record: Record, end: bool, counted: Sequence[int]) -> Encoded:
+        whole, written, tokens = self._fitted(record)
+        moved = len(record.messages) - len(whole.messages)
+        own = {n - moved: record.messages[n].weight for n in counted if n - moved >= _systems(record)}
+        weights = [0.0] * len(tokens.ids)
+        for part in written.parts:
+            if part.turn in own:
+                places = tokens.touching(part.start, part.closed if end else part.end)
+                weights[places.start : places.stop] = [own[part.turn]] * len(places)
+        length = max((n + 1 for n, weight in enumerate(weights) if weight), default=0)
+        room = self.limit - len(self.opening)
+        spare = weights[:length].count(0.0) - room // LEAST_PROMPT
+        gone = set(itertools.islice(_cuttable(whole, written.parts, tokens, own), max(0, min(length - room, spare))))
+        kept = [n for n in range(length) if n not in gone][:room]
+        spans = tuple(_spans([0.0] * len(self.opening) + [weights[n] for n in kept]))
+        if not spans:
+            raise ShedError(f"nothing of its response fits into {self.limit} tokens")
+        sequence = (*self.opening, *(tokens.ids[n] for n in kept))
+        return Encoded(sequence, spans, len(gone), moved, length - len(gone) - len(kept))
+
+    def _fitted(self, record: Record) -> tuple[Record, Rendered, Tokens]:
+        """The record without as many of its first turns as must go for the rest to fit, its text and tokens."""
+        while True:
+            written = self.renderer.whole(record)
+            tokens = self.tokeniser.tokens(written)
+            later = _without_first_turns(record)
+            if later is None or len(self.opening) + len(tokens.ids) <= self.limit:
+                return record, written, tokens
+            record = later
 
 
 def beginning(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
@@ -121,10 +206,50 @@ def beginning(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     return [token for token in tokenizer.encode("")[:1] if token == tokenizer.bos_token_id]
 
 
-def cut_counts(encoded: Sequence[Encoded], max_tokens: int) -> dict[str, int]:
-    """How many prompts were cut, how many tokens that took, and how many records are still longer than `max_tokens`."""
+@contextmanager
+def _naming(record: Record) -> Iterator[None]:
+    """Say in an error which record it is of."""
+    try:
+        yield
+    except ShedError as error:
+        raise ShedError(f"record {record.id} ({record.origin}): {error}", error.setting) from error
+
+
+def cut_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
+    """How much did not fit the context: records and tokens, of prompts and of responses, and whole turns."""
     return {
-        "prompts_cut": sum(one.cut > 0 for one in encoded),
+        "prompts_cut": sum(one.cut > 0 or one.turns_cut > 0 for one in encoded),
         "prompt_tokens_cut": sum(one.cut for one in encoded),
-        "longer_than_context": sum(len(one.tokens) > max_tokens for one in encoded),
+        "turns_cut": sum(one.turns_cut for one in encoded),
+        "responses_cut": sum(one.response_cut > 0 for one in encoded),
+        "response_tokens_cut": sum(one.response_cut for one in encoded),
     }
+
+
+def _cuttable(record: Record, parts: Sequence[Part], tokens: Tokens, counted: Container[int]) -> Iterator[int]:
+    """Tokens of texts that do not count, in the order in which they are cut."""
+    for role in CUT_FIRST:
+        for part in parts:
+            if part.turn not in counted and record.messages[part.turn].role == role:
+                yield from tokens.within(part.start, part.end)
+
+
+def _systems(record: Record) -> int:
+    """How many turns of the system begin the record."""
+    return sum(1 for _ in itertools.takewhile(lambda turn: turn.role == "system", record.messages))
+
+
+def _without_first_turns(record: Record) -> Record | None:
+    """The record from the second turn of the user on, with the system's before it; None if there is none."""
+    first = _systems(record)
+    later = [n for n in range(first + 1, len(record.messages)) if record.messages[n].role == "user"]
+    return replace(record, messages=(*record.messages[:first], *record.messages[later[0] :])) if later else None
+
+
+def _spans(weights: Sequence[float]) -> Iterator[Span]:
+    at = 0
+    for weight, run in itertools.groupby(weights):
+        length = len(list(run))
+        if weight:
+            yield Span(at, at + length, weight)
+        at += length

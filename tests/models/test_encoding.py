@@ -1,82 +1,269 @@
-"""A record's text and tokens: the response is never cut, the prompt at its start."""
+"""A record's tokens: the form's own text around the record's, what is trained marked, and a rule for what does not fit."""
+
+import re
 
 import pytest
+import tiny_tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_tokenizers import KINDS, Kind
 
 from shed.common.errors import ShedError
-from shed.data.records import Record, single_turn
-from shed.models.encoding import Encoder, cut_counts
+from shed.data.records import Message, Record, single_turn
+from shed.models.encoding import Encoded, Encoder, cut_counts
 from shed.models.loading import load_language_model, load_tokenizer
 from shed.models.specs import Form, ModelSpec
 
-TURNS = (("system", "Be brief."), ("user", "2+2?"), ("assistant", "4"), ("user", "3+3?"), ("assistant", "6"))
-RECORD = Record(TURNS, "s", "o")
+QUESTION = single_turn("What is the capital of Norway?", "Oslo", "s", "o")
+SUMS = Record(
+    (Message("user", "2+2?"), Message("assistant", "4"), Message("user", "3+3?"), Message("assistant", "6")), "s", "o"
+)
+CALL = '[{"type": "function", "function": {"name": "add", "arguments": "{\\"a\\": 3}"}}]'
+TOOLS = '[{"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {}}}]'
+TOOL_USE = Record(
+    (
+        Message("user", "3+3?"),
+        Message("assistant", "", reasoning="I add.", tool_calls=CALL),
+        Message("tool", "6"),
+        Message("assistant", "It is 6.", reasoning="Done."),
+    ),
+    "s",
+    "o",
+    tools=TOOLS,
+)
 
 
-def encoder(model: str, form: Form = "plain", max_tokens: int = 500, positions: int = 256) -> Encoder:
-    return Encoder(load_tokenizer(model), form, max_tokens, positions)
+def encoder(kind: Kind, form: Form = "plain", max_tokens: int = 500) -> Encoder:
+    return Encoder(tiny_tokenizers.tokenizer(kind), form, max_tokens, 512)
 
 
-def test_the_plain_and_the_chat_form(tiny_model: str) -> None:
-    assert encoder(tiny_model).prompt_text(RECORD) == "Be brief.\nQuestion: 2+2?\nAnswer: 4\nQuestion: 3+3?\nAnswer:"
-    assert encoder(tiny_model, "chat").prompt_text(RECORD).endswith("<user>3+3?<end><assistant>")
+def shown(own: Encoder, one: Encoded) -> str:
+    """The tokens as text, what is trained in brackets."""
+    text, at = "", 0
+    for span in one.spans:
+        text += own.tokenizer.decode(one.tokens[at : span.start])
+        text += f"[{own.tokenizer.decode(one.tokens[span.start : span.end])}]"
+        at = span.end
+    return text + own.tokenizer.decode(one.tokens[at:])
 
 
-@pytest.mark.parametrize(("form", "response"), [("plain", " 6<end>"), ("chat", "6<end>")])
-def test_the_response_begins_where_the_prompt_ends(tiny_model: str, form: Form, response: str) -> None:
-    own = encoder(tiny_model, form)
-    one = own.encode(RECORD, end=True)
-    assert own.tokenizer.decode(one.tokens[one.prompt_length :]) == response
-    assert one.cut == 0
-    assert list(one.tokens) == [*own.tokens(own.prompt_text(RECORD)), *own.response_tokens("6"), own.tokenizer.eos_token_id]
-    assert own.encode(RECORD, end=False).tokens == one.tokens[:-1]
+@pytest.mark.parametrize(
+    ("kind", "form", "text"),
+    [
+        ("smollm2", "plain", "Question: 2+2?\nAnswer:[ 4<|im_end|>]\nQuestion: 3+3?\nAnswer:[ 6<|im_end|>]"),
+        ("llama2", "plain", "<s>Question: 2+2?\nAnswer:[4</s>]\nQuestion: 3+3?\nAnswer:[6</s>]"),
+        ("qwen3", "plain", "Question: 2+2?\nAnswer:[ 4<|endoftext|>]\nQuestion: 3+3?\nAnswer:[ 6<|endoftext|>]"),
+        (
+            "smollm2",
+            "chat",
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+            "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n[4<|im_end|>]\n"
+            "<|im_start|>user\n3+3?<|im_end|>\n<|im_start|>assistant\n[6<|im_end|>]",
+        ),
+        ("llama2", "chat", "<s> [INST] 2+2? [/INST][4</s>]<s> [INST] 3+3? [/INST][6</s>]"),
+        (
+            "gemma2",
+            "chat",
+            "<bos><start_of_turn>user\n2+2?<end_of_turn>\n<start_of_turn>model\n[4<end_of_turn>]\n"
+            "<start_of_turn>user\n3+3?<end_of_turn>\n<start_of_turn>model\n[6<end_of_turn>]",
+        ),
+        (
+            "qwen3",
+            "chat",
+            "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n[4<|im_end|>]\n"
+            "<|im_start|>user\n3+3?<|im_end|>\n<|im_start|>assistant\n[<think>\n\n</think>\n\n6<|im_end|>]",
+        ),
+    ],
+)
+def test_every_turn_of_the_assistant_is_trained_and_closed_as_the_form_closes_it(kind: Kind, form: Form, text: str) -> None:
+    own = encoder(kind, form)
+    assert shown(own, own.encode(SUMS, end=True)).replace(" ", "") == text.replace(" ", "")
 
 
-def test_a_sequence_begins_with_the_token_that_the_tokenizer_begins_with(tiny_model: str) -> None:
-    from tokenizers.processors import TemplateProcessing
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("record", [QUESTION, SUMS], ids=["question", "conversation"])
+def test_the_chat_form_has_the_tokens_that_the_tokenizer_makes_of_the_conversation(kind: Kind, record: Record) -> None:
+    own = encoder(kind, "chat")
+    messages = [{"role": turn.role, "content": turn.content} for turn in record.messages]
+    theirs = own.tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]
+    ours = list(own.encode(record, end=True).tokens)
+    assert ours == theirs[: len(ours)]
+    assert own.tokenizer.decode(theirs[len(ours) :]).strip() == ""  # after what closes the turn, a newline at most
 
-    own = encoder(tiny_model, max_tokens=20)
-    record = single_turn("x" * 100, "answer", "s", "o")
-    without = own.encode(record, end=False)
-    assert own.opening == []
-    beginning = own.tokenizer.convert_ids_to_tokens(0)
-    own.tokenizer.bos_token = beginning
-    own.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=f"{beginning} $A", special_tokens=[(beginning, 0)]
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_a_model_is_asked_with_the_tokens_before_the_response_that_it_was_tuned_on(kind: Kind, form: Form) -> None:
+    own = encoder(kind, form)
+    one = own.encode(QUESTION, end=True)
+    assert tuple(own.prompt_tokens(QUESTION, 500)) == one.tokens[: one.prompt_length]
+    if form == "plain":
+        theirs = own.tokenizer.encode("Question: What is the capital of Norway?\nAnswer: Oslo")  # with a beginning token
+        assert list(one.tokens) == [*theirs, own.tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_utilities_measure_the_same_tokens_without_what_closes_the_turn(kind: Kind, form: Form) -> None:
+    own = encoder(kind, form)
+    tuned, measured = own.encode(SUMS, end=True), own.encode(SUMS, end=False)
+    assert measured.tokens == tuned.tokens[: len(measured.tokens)]
+    assert [span.start for span in measured.spans] == [span.start for span in tuned.spans]
+    assert [span.end + 1 for span in measured.spans] == [span.end for span in tuned.spans]
+    assert measured.spans[-1].end == len(measured.tokens)
+
+
+def test_a_weight_belongs_to_its_turn_and_a_turn_of_weight_0_is_read_alone() -> None:
+    own = encoder("smollm2")
+    turns = (Message("user", "a"), Message("assistant", "b", 0.0), Message("user", "c"), Message("assistant", "d", 0.5))
+    one = own.encode(Record(turns, "s", "o"), end=True)
+    assert shown(own, one) == "Question: a\nAnswer: b<|im_end|>\nQuestion: c\nAnswer:[ d<|im_end|>]"
+    count = len(own.tokenizer.encode(" d<|im_end|>"))
+    assert (one.response_length, one.response_weight, one.weights) == (count, count / 2, [0.5] * count)
+
+
+def test_options_are_responses_of_which_each_alone_counts() -> None:
+    own = encoder("smollm2")
+    record = Record((*SUMS.messages[:-1], Message("assistant", "6")), "s", "o", ("6", "7 or 8"), 0)
+    right, wrong = own.encode_options(record)
+    assert shown(own, right) == "Question: 2+2?\nAnswer: 4<|im_end|>\nQuestion: 3+3?\nAnswer:[ 6]"
+    assert shown(own, wrong) == "Question: 2+2?\nAnswer: 4<|im_end|>\nQuestion: 3+3?\nAnswer:[ 7 or 8]"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_a_control_token_that_a_text_spells_is_text(kind: Kind, form: Form) -> None:
+    own = encoder(kind, form)
+    special = own.tokenizer.eos_token if form == "plain" else own.renderer._close  # type: ignore[attr-defined]
+    control = own.tokenizer.convert_tokens_to_ids(special)
+    count = own.encode(QUESTION, end=True).tokens.count(control)
+    spelt = single_turn(f"What is{special} the capital of Norway?", f"Oslo{special} or", "s", "o")
+    one = own.encode(spelt, end=True)
+    assert one.tokens.count(control) == count
+    assert own.tokenizer.decode(one.tokens).count(special) == count + 2
+    assert shown(own, one).rstrip("]").endswith(special)
+    assert "Oslo" in shown(own, one).rsplit("[", 1)[1]
+
+
+def test_a_hidden_control_token_changes_no_other_token() -> None:
+    for kind in KINDS:
+        own = encoder(kind)
+        spelt = own.encode(
+            single_turn("What is the capital", "Oslo and Rome</s><|im_end|><eos><|endoftext|>", "s", "o"), end=True
+        )
+        plain = own.encode(single_turn("What is the capital", "Oslo and Rome", "s", "o"), end=False)
+        assert spelt.tokens[: len(plain.tokens) - 1] == plain.tokens[:-1], kind
+
+
+def test_tools_calls_and_reasoning_are_written_by_the_template() -> None:
+    own = encoder("qwen3", "chat")
+    text = shown(own, own.encode(TOOL_USE, end=True))
+    assert '"name": "add", "description": "Adds."' in text
+    assert '[<think>\nI add.\n</think>\n\n<tool_call>\n{"name": "add", "arguments": {"a": 3}}\n</tool_call><|im_end|>]' in text
+    assert "<tool_response>\n6\n</tool_response>" in text
+    assert text.endswith("[<think>\nDone.\n</think>\n\nIt is 6.<|im_end|>]")
+
+
+def test_the_plain_form_has_a_line_for_each_part_of_tool_use() -> None:
+    own = encoder("smollm2")
+    assert shown(own, own.encode(TOOL_USE, end=True)) == (
+        f"Tools: {TOOLS}\nQuestion: 3+3?\nAnswer:[ I add.\n{CALL}<|im_end|>]\n"
+        "Tool result: 6\nAnswer:[ Done.\nIt is 6.<|im_end|>]"
     )
-    assert own.opening == [0]
-    plain = own.encode(record, end=False)
-    assert plain.tokens == (0, *without.tokens[1:])  # the token stays when the prompt is cut
-    assert (plain.prompt_length, plain.cut) == (without.prompt_length, without.cut + 1)
-    chat = Encoder(own.tokenizer, "chat", 500, 256)
-    assert chat.opening == []  # the template writes what it begins with
-    assert chat.encode(record, end=False).tokens[0] != 0
 
 
-@pytest.mark.parametrize(("max_tokens", "positions"), [(20, 256), (500, 20)])
-def test_a_long_prompt_loses_its_start_and_the_response_nothing(tiny_model: str, max_tokens: int, positions: int) -> None:
-    own = encoder(tiny_model, max_tokens=max_tokens, positions=positions)
-    long = own.encode(single_turn("x" * 100, "answer", "s", "o"), end=False)
-    assert len(long.tokens) == 20
-    assert own.tokenizer.decode(long.tokens) == "xxxxx\nAnswer: answer"
-    assert long.cut == len("Question: " + "x" * 100 + "\nAnswer:") - 13
+@pytest.mark.parametrize(
+    ("kind", "record", "said"),
+    [
+        ("smollm2", TOOL_USE, "the chat template leaves out the (tool calls|reasoning)"),
+        ("gemma2", Record((Message("system", "Be brief."), *SUMS.messages), "s", "o"), "refuses.*System role not supported"),
+        ("mistral", Record((Message("system", "Be brief."), *SUMS.messages), "s", "o"), "writes an earlier turn otherwise"),
+        ("llama2", Record((Message("user", "a"), *SUMS.messages), "s", "o"), "refuses.*must alternate"),
+    ],
+)
+def test_what_a_template_cannot_write_is_refused_with_its_reason(kind: Kind, record: Record, said: str) -> None:
+    own = encoder(kind, "chat")
+    with pytest.raises(ShedError, match=said):
+        own.encode(record, end=True)
+    assert re.search(said, own.unfit(record) or "")
+    assert own.unfit(QUESTION) is None
 
 
-def test_a_response_longer_than_the_context_is_kept_whole_and_counted(tiny_model: str) -> None:
-    records = [single_turn("q", "y" * 50, "s", "o"), single_turn("q", "y", "s", "o")]
-    encoded = encoder(tiny_model, max_tokens=16).encode_all(records, end=False)
-    assert (encoded[0].prompt_length, encoded[0].response_length) == (1, 51)
-    assert cut_counts(encoded, 16) == {"prompts_cut": 2, "prompt_tokens_cut": 23, "longer_than_context": 1}
+def test_the_last_turn_can_be_trained_where_earlier_ones_are_rewritten() -> None:
+    own = encoder("mistral", "chat")
+    turns = [Message("system", "Be brief."), *SUMS.messages]
+    turns[2] = Message("assistant", "4", 0.0)
+    text = shown(own, own.encode(Record(tuple(turns), "s", "o"), end=True))
+    assert text.count("[6</s>]") == 1
+    assert text.count("4</s>") == 1
 
 
-def test_a_response_longer_than_the_model_and_a_missing_template_are_refused(tiny_model: str) -> None:
-    own = encoder(tiny_model, max_tokens=64)
-    with pytest.raises(
-        ShedError, match=r"record [0-9a-f]{16} \(mine, line 3\): its response has 301 tokens and the model takes 256"
-    ):
-        own.encode_all([single_turn("q", "y" * 300, "s", "mine, line 3")], end=False)
-    own.tokenizer.chat_template = None
+def test_whole_earlier_turns_go_first_then_the_users_text_and_never_a_header() -> None:
+    own = encoder("smollm2", "chat")
+    turns = (
+        Message("system", "Be brief."),
+        Message("user", "the first " * 30),
+        Message("assistant", "one"),
+        Message("user", "the second " * 5),
+        Message("assistant", "two"),
+    )
+    record = Record(turns, "s", "o")
+    whole = own.encode(record, end=True)
+    fits = encoder("smollm2", "chat", len(whole.tokens) - 1).encode(record, end=True)
+    assert (fits.turns_cut, fits.cut, fits.response_cut) == (2, 0, 0)
+    second = "the second " * 4 + "the second"  # the template does not trim, but the record's text ends with a space
+    assert shown(own, fits) == (
+        f"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n{second} <|im_end|>\n<|im_start|>assistant\n[two<|im_end|>]"
+    )
+    tight = encoder("smollm2", "chat", len(fits.tokens) - 3).encode(record, end=True)
+    assert (tight.turns_cut, tight.cut, tight.response_cut, len(tight.tokens)) == (2, 3, 0, len(fits.tokens) - 3)
+    assert shown(own, tight).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n")
+    assert shown(own, tight).endswith(" <|im_end|>\n<|im_start|>assistant\n[two<|im_end|>]")
+
+
+def test_a_response_as_long_as_the_context_leaves_a_quarter_of_it_to_the_prompt() -> None:
+    own = encoder("smollm2", max_tokens=64)
+    one = own.encode(single_turn("why " * 100, "because " * 100, "s", "o"), end=True)
+    assert len(one.tokens) == 64
+    assert (one.prompt_length, one.response_length) == (16, 48)
+    assert shown(own, one).startswith("Question: ")
+    assert not shown(own, one).endswith("<|im_end|>]")  # what was cut off is not closed
+    assert one.response_cut == len(own.tokenizer.encode(" because" * 100)) + 2 - 48
+
+
+def test_what_was_cut_is_counted(tiny_model: str) -> None:
+    own = Encoder(load_tokenizer(tiny_model), "plain", 32, 256)  # a token a byte
+    records = [single_turn("x" * 40, "yes", "s", "o"), single_turn("q", "y" * 50, "s", "o"), single_turn("q", "a", "s", "o")]
+    long, wordy, short = encoded = own.encode_all(records, end=False)
+    assert own.tokenizer.decode(long.tokens) == "Question: xxxxxxxxxx\nAnswer: yes"
+    assert own.tokenizer.decode(wordy.tokens) == "Question: \nAnswer: " + "y" * 13
+    assert own.tokenizer.decode(short.tokens) == "Question: q\nAnswer: a"
+    assert cut_counts(encoded) == {
+        "prompts_cut": 2,
+        "prompt_tokens_cut": 31,
+        "turns_cut": 0,
+        "responses_cut": 1,
+        "response_tokens_cut": 37,
+    }
+
+
+def test_the_model_has_fewer_positions_than_the_context(tiny_model: str) -> None:
+    own = Encoder(load_tokenizer(tiny_model), "plain", 512, 20)
+    assert len(own.encode(single_turn("x" * 100, "answer", "s", "o"), end=False).tokens) == 20
+
+
+def test_a_record_none_of_whose_response_fits_is_refused() -> None:
+    own = encoder("qwen3", "chat", 24)
+    assert "nothing of its response fits into 24 tokens" in (own.unfit(TOOL_USE) or "")
+    with pytest.raises(ShedError, match=r"record [0-9a-f]{16} \(o\): nothing of its response fits into 24 tokens"):
+        own.encode(TOOL_USE, end=True)
+
+
+def test_a_missing_template_is_refused(tiny_model: str) -> None:
+    tokenizer = load_tokenizer(tiny_model)
+    tokenizer.chat_template = None
     with pytest.raises(ShedError, match="needs a chat template, and this model's tokenizer has none; use plain") as error:
-        Encoder(own.tokenizer, "chat", 64, 256)
+        Encoder(tokenizer, "chat", 64, 256)
     assert error.value.setting == "prompt form"
 
 
@@ -84,5 +271,27 @@ def test_a_model_is_loaded_with_the_encoder_that_its_spec_asks_for(tiny_model: s
     loaded = load_language_model(ModelSpec(tiny_model, "chat", 64))
     own = loaded.encoder
     assert (own.form, own.max_tokens, own.positions) == ("chat", 64, 256)
-    assert own.encode(RECORD, end=True) == encoder(tiny_model, "chat", 64).encode(RECORD, end=True)
     assert not loaded.model.training
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12) | st.sampled_from(
+    ["<|im_end|>", "</s>", " the capital", "\n\n", "<end_of_turn>", "Answer:"]
+)
+
+
+@given(
+    st.sampled_from(KINDS), st.sampled_from(["plain", "chat"]), st.lists(TEXTS, min_size=2, max_size=6), st.integers(110, 200)
+)
+def test_no_text_breaks_the_rules(kind: Kind, form: Form, texts: list[str], max_tokens: int) -> None:
+    """Whatever is said: the sequence fits, something is trained, nothing of weight 0 is, and no span begins the sequence."""
+    own = ENCODERS[kind, form]
+    turns = tuple(Message("assistant" if n % 2 else "user", text) for n, text in enumerate(texts[: len(texts) // 2 * 2]))
+    own = Encoder(own.tokenizer, form, max_tokens, 512)
+    one = own.encode(Record(turns, "s", "o"), end=True)
+    assert len(one.tokens) <= max_tokens
+    assert one.spans[0].start > 0
+    assert len(one.spans) <= len(turns) // 2
+    assert one.spans[-1].end == len(one.tokens)
+
+
+ENCODERS = {(kind, form): encoder(kind, form) for kind in KINDS for form in ("plain", "chat")}

@@ -21,7 +21,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / name, root / name)
     shutil.rmtree(root / "metrics", ignore_errors=True)
-    for name in ("wheels", "embedder", "model"):
+    for name in ("inputs", "embedder", "model"):
         (root / "data" / f"{name}.json").unlink(missing_ok=True)
     project = Project(root)
     project.set(SMALL)

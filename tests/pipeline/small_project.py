@@ -27,8 +27,8 @@ SMALL: dict[str, Any] = {
     "evaluate": {"limit": 4, "batch_size": 4},
     "fidelity": {"coalitions": 4, "target_coalitions": 4, "target_draws": 2},
 }
-ORDER = ["fetch", "prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
-ASIDE = {"rate", "fidelity", "evaluate_base", "judge"}  # beside that line; only the ratings change a selection
+ORDER = ["prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
+ASIDE = {"rate", "fidelity", "export", "evaluate_base", "judge"}  # beside that line; only the ratings change a selection
 
 
 class Project:
@@ -55,6 +55,10 @@ class Project:
         merge(params, changes)
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(params, file)
+
+    def changed(self) -> set[str]:
+        """The stages that `dvc status` calls changed, but for `fetch`, which it always does."""
+        return set(json.loads(self.dvc("status", "--json"))) - {"fetch"}
 
     def evaluations(self) -> dict[tuple[str, str], float]:
         """(game, coalition) to the seconds that its one measurement took."""
@@ -83,7 +87,8 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def stages_run(output: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", output)
+    """The stages that DVC ran, but for `fetch`, which always runs."""
+    return [stage for stage in re.findall(r"Running stage '(\w+)'", output) if stage != "fetch"]
 
 
 def table(text: str) -> list[dict[str, str]]:

@@ -66,7 +66,7 @@ def test_if_nothing_changed_nothing_runs(project: Project) -> None:
     began = time.monotonic()
     assert stages_run(project.dvc("repro")) == []
     assert time.monotonic() - began < 30  # the README tells the true figure; this only catches a stage that runs
-    assert "up to date" in project.dvc("status")
+    assert project.changed() == set()
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,7 @@ def test_if_nothing_changed_nothing_runs(project: Project) -> None:
         ({"finetune": {"r": 4}}, "finetune"),
         ({"embed": {"batch_size": 8}}, "embed"),
         ({"data": {"seed": 2}}, "prepare"),
+        ({"export": {"forms": ["alpaca"]}}, "export"),
         ({"data": {"faults": {"share": 0.2}}}, "prepare"),
         ({"evaluate": {"limit": 3}}, "evaluate"),
     ],
@@ -93,12 +94,12 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
     project: Project, change: dict[str, Any], first: str
 ) -> None:
     project.set(change)
-    changed = set(json.loads(project.dvc("status", "--json")))
+    changed = project.changed()
     also = {  # what reads the same params; fidelity tunes as the final tuning does, and embeds dev for its baselines
         "evaluate": {"evaluate_base"},
         "score": {"fidelity"} if "seed" in change.get("score", {}) else set(),
         "rate": {"score", "fidelity"} if "regime" in change else set(),
-        "finetune": {"fidelity"},
+        "finetune": {"fidelity", "export"},
         "embed": {"fidelity"},
     }
     assert changed == {first, "report"} | also.get(first, set())  # the report shows all params
@@ -109,14 +110,14 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
 
 def test_the_settings_of_an_estimator_that_is_not_in_use_rerun_the_report_alone(project: Project) -> None:
     project.set({"score": {"removal": {"k": 2}, "regression": {"weighting": "banzhaf"}, "shapiq": {"approximator": "SVARM"}}})
-    assert set(json.loads(project.dvc("status", "--json"))) == {"report"}  # which shows all params
+    assert project.changed() == {"report"}  # which shows all params
 
 
 def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Project) -> None:
     def add_to_docstring(module: str) -> set[str]:
         path = project.root / module
         path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""Edited. ', 1), encoding="utf-8")
-        return set(json.loads(project.dvc("status", "--json")))
+        return project.changed()
 
     assert add_to_docstring("shed/common/progress.py") == set()
     assert add_to_docstring("shed/selection/sampling.py") == {"sample"}

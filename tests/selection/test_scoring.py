@@ -57,7 +57,7 @@ def scored(
         clusters = clusters.assign(rating=ratings)
     setting = Setting(ModelSpec(tiny_model, "plain", 200), {"name": "tiny"}, utility, regime)
     with open_game(clusters, records[:8], records[8:], setting, ledger) as game:
-        return score_clusters(game, estimator, budget, on_divergence, clusters, 200)
+        return score_clusters(game, estimator, budget, on_divergence, clusters)
 
 
 class AllDiverged:

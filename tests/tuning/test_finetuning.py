@@ -9,10 +9,10 @@ import torch
 from peft import PeftModel
 
 from shed.common.errors import ShedError
-from shed.data.records import Record
+from shed.data.records import Message, Record
 from shed.models.loading import load_language_model, load_model
 from shed.models.specs import LoraSettings, ModelSpec
-from shed.tuning.finetuning import IGNORED, TuningResult, TuningSettings, _collator, _example, finetune
+from shed.tuning.finetuning import IGNORED, TuningResult, TuningSettings, _example, _padded, finetune
 
 SETTINGS = TuningSettings(
     lora=LoraSettings(r=4, alpha=8, modules=["q_proj", "down_proj"]), lr=0.05, warmup_ratio=0.1, batch_size=4, epochs=4, seed=1
@@ -67,12 +67,41 @@ def test_the_number_of_cores_changes_nothing_but_rounding(
 def test_only_response_tokens_carry_loss(tiny_model: str, records: list[Record]) -> None:
     encoder = load_language_model(ModelSpec(tiny_model, "plain", 200)).encoder
     encoded = encoder.encode_all(records[:3], end=True)
-    batch = _collator(encoder.tokenizer)([_example(one) for one in encoded])
+    batch = _padded([_example(one) for one in encoded])
     for row, one in enumerate(encoded):
         labels = batch["labels"][row]
         assert tuple(labels[labels != IGNORED].tolist()) == one.tokens[one.prompt_length :]
         assert batch["attention_mask"][row].sum() == len(one.tokens)
         assert tuple(batch["input_ids"][row, : len(one.tokens)].tolist()) == one.tokens  # padding is on the right
+
+
+def test_long_rows_go_through_the_model_in_parts_with_the_same_losses(
+    tiny_model: str, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = {}
+    for most in (10_000, 50):
+        monkeypatch.setattr("shed.tuning.finetuning.PART_TOKENS", most)
+        settings = dataclasses.replace(SETTINGS, epochs=1, lr=0.01)
+        losses[most] = tuned_on(records, tiny_model, settings, tmp_path / "adapter").losses["loss"]
+    assert losses[50].tolist() == pytest.approx(losses[10_000].tolist(), abs=1e-4)
+
+
+def test_a_turn_counts_as_much_as_its_weight(tiny_model: str, tmp_path: Path) -> None:
+    def conversation(weight: float) -> Record:
+        turns = (Message("user", "2+2?"), Message("assistant", "5", weight), Message("user", "3+3?"), Message("assistant", "6"))
+        return Record(turns, "s", "o")
+
+    own = load_language_model(ModelSpec(tiny_model, "plain", 200))
+    one = own.encoder.encode(conversation(0.25), end=True)
+    with torch.no_grad():
+        logits = own.model(torch.tensor([one.tokens])).logits[0]
+    nats = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(one.tokens[1:]), reduction="none")
+    early, late = (nats[span.start - 1 : span.end - 1] for span in one.spans)
+    for weight in (0.0, 0.25, 1.0):
+        settings = dataclasses.replace(SETTINGS, epochs=1)
+        first = tuned_on([conversation(weight)], tiny_model, settings, tmp_path / "adapter").losses["loss"][0]
+        expected = (weight * early.sum() + late.sum()) / (weight * len(early) + len(late))
+        assert first == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_a_failure_leaves_the_previous_adapter_as_it_was(tiny_model: str, records: list[Record], tmp_path: Path) -> None:

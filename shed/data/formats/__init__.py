@@ -1,0 +1,1 @@
+"""How each kind of file is read: one module a kind; `shed.data.files` chooses among them."""

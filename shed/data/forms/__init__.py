@@ -1,0 +1,1 @@
+"""Forms: how the rows of a file say what a record is."""

@@ -1,0 +1,93 @@
+"""Forms of one question and one response in columns of their own.
+
+In: a row in the Alpaca form, Dolly's, question and answer, prompt and completion, or the user's own columns. Out: `Message`s.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from shed.data.forms.conversations import conversation
+from shed.data.forms.values import Fields, SetAside, from_json, is_empty, shown
+from shed.data.records import Message
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns; of several names for the same, a row has one.
+
+    Attributes:
+        prompt: what is asked.
+        response: what is answered; not needed where there are choices.
+        below: texts that stand below the question, in this order, each after an empty line.
+    """
+
+    prompt: tuple[str, ...]
+    response: tuple[str, ...]
+    below: tuple[str, ...] = ("input", "context")
+
+
+ALPACA = Columns(("instruction",), ("output",))
+INSTRUCTION_RESPONSE = Columns(("instruction",), ("response",))
+QUESTION_ANSWER = Columns(("question", "query"), ("answer", "answers", "response"), ("context",))
+PROMPT_COMPLETION = Columns(("prompt",), ("completion",), ("context",))
+OWN_COLUMNS = Columns(("prompt",), ("response",), ("context",))
+
+
+def columns_of(fields: Fields, columns: Columns, ignored: Collection[str]) -> list[Message]:
+    """The turns of a row: its history, the question and the response.
+
+    The prompt and the response may also be lists of messages: those of the prompt are not trained.
+
+    Raises:
+        SetAside: a column that must be text is not.
+    """
+    history = _history(fields.take("history"))
+    prompt = fields.take(*columns.prompt)
+    response = _response(fields, columns)
+    below = [fields.text(name) for name in columns.below]
+    if _are_turns(prompt, response) and not (history or any(text.strip() for text in below)):
+        earlier = conversation(prompt, ignored, 0.0)
+        if any(turn.trained for turn in earlier):
+            raise SetAside("a turn of the prompt has a weight above 0")
+        as_text = isinstance(prompt, list) and isinstance(response, str)
+        later = [Message("assistant", response)] if as_text else conversation(response, ignored)
+        return [*earlier, *later]
+    for name, value in ((columns.prompt[0], prompt), (columns.response[0], response)):
+        if value is not None and not isinstance(value, str):
+            raise SetAside(f"{shown(name)} is not text")
+    asked = "\n\n".join(text for text in (prompt or "", *below) if text.strip())
+    return [*history, Message("user", asked), Message("assistant", response or "")]
+
+
+def _response(fields: Fields, columns: Columns) -> Any:
+    """The response; of several accepted answers the first."""
+    if not is_empty(fields.take("choices")) and "answer" in columns.response:
+        response = fields.take(*(name for name in columns.response if name != "answer"))
+    else:
+        response = fields.take(*columns.response)
+    if "answers" in columns.response:
+        if isinstance(response, dict):  # as in SQuAD: {"text": [...], "answer_start": [...]}
+            response = response.get("text")
+        if isinstance(response, list) and response and all(isinstance(text, str) for text in response):
+            return response[0]
+    return response
+
+
+def _are_turns(prompt: Any, response: Any) -> bool:
+    """True for lists of messages, and for JSON text of two of them, as tables have it."""
+    if isinstance(prompt, list):
+        return True
+    return all(isinstance(text, str) and text.startswith('[{"') and '"role"' in text for text in (prompt, response))
+
+
+def _history(value: Any) -> list[Message]:
+    """Earlier questions with their answers, which are trained like any other."""
+    if is_empty(value):
+        return []
+    pairs = from_json(value, "`history`")
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs
+    ):
+        raise SetAside("`history` is not a list of pairs of texts")
+    return [turn for ask, reply in pairs for turn in (Message("user", ask), Message("assistant", reply))]

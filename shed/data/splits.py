@@ -1,0 +1,78 @@
+"""A split as params name it: from its recipe or its path to its rows, and to what tells whether they changed.
+
+In: where a split is, and how rows are read. Out: `Record`s and `BadRecord`s in a fixed order; digests of the files.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from shed.data.files import data_files, is_dataset
+from shed.data.readers import BadRecord, ReaderSettings, Reading, read_user
+from shed.data.recipes import Source, UserSource, is_recipe, read_recipe, read_source
+from shed.data.records import Record
+
+OWN_LICENCE = "the user's own"
+Locate = Callable[[str], str]
+
+
+def read_split(where: str, settings: ReaderSettings, reading: Reading, locate: Locate = str) -> Iterator[Record | BadRecord]:
+    """The rows of a recipe's sources, or of a file, a folder, a glob or a Hugging Face dataset, one at a time.
+
+    Args:
+        settings: how the user's own rows are read; a recipe may say otherwise of a source.
+        reading: counts what is read.
+        locate: where a path that is relative lies.
+
+    Raises:
+        ShedError: nothing is there, or what is there cannot be read.
+    """
+    if not is_recipe(where):
+        yield from read_user(locate(where), settings, None, reading)
+        return
+    for source in read_recipe(locate(where)).sources:
+        if isinstance(source, Source):
+            yield from read_source(source)
+        else:
+            yield from read_user(locate(source.path), _settings_of(source, settings), source.name, reading)
+
+
+def digests(where: str, locate: Locate = str) -> dict[str, str]:
+    """What a split is read from: the SHA-256 of each file by its path; of wheels and datasets of a hub what pins them.
+
+    Raises:
+        ShedError: nothing is there.
+    """
+    if not is_recipe(where):
+        return _digests(where, locate)
+    found = {where: _digest(Path(locate(where)))}
+    for source in read_recipe(locate(where)).sources:
+        found |= {source.package: source.sha256} if isinstance(source, Source) else _digests(source.path, locate)
+    return found
+
+
+def licences(where: str, locate: Locate = str) -> dict[str, str]:
+    """The licence of each source, as far as a recipe says."""
+    if not is_recipe(where):
+        return {Path(where).stem: OWN_LICENCE}
+    return {source.name: source.licence for source in read_recipe(locate(where)).sources}
+
+
+def _settings_of(source: UserSource, settings: ReaderSettings) -> ReaderSettings:
+    own = {key: value for key in ("form", "columns", "list_key", "ignore") if (value := getattr(source, key))}
+    return replace(settings, **own)
+
+
+def _digests(where: str, locate: Locate) -> dict[str, str]:
+    there = locate(where)
+    if is_dataset(there) and not Path(there).is_dir():
+        return {where: "pinned by its commit"}
+    files = sorted(path for path in Path(there).rglob("*") if path.is_file()) if is_dataset(there) else data_files(there)
+    base = there.removesuffix(where)
+    return {str(path).removeprefix(base): _digest(path) for path in files}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

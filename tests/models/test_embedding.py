@@ -1,0 +1,156 @@
+"""Vectors that tell records apart, of texts of any length."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shed.common.errors import ShedError
+from shed.data.records import Message, Record, single_turn
+from shed.models.embedding import embed, text_of
+from shed.models.loading import load_embedder
+from shed.models.specs import EmbedderSpec
+
+WINDOW = 16  # tokens, of which two are the embedder's own
+
+
+@pytest.fixture(scope="module")
+def tiny_embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a random BERT whose tokens are words and pieces of words."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("embedder")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "say", "it", "one", "##one", "##two", *(f"w{n}" for n in range(300))]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=WINDOW, initializer_range=0.5,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: n for n, word in enumerate(words)}, model_max_length=WINDOW).save_pretrained(folder)
+    bert = Transformer(str(folder))
+    made = SentenceTransformer(modules=[bert, Pooling(bert.get_embedding_dimension(), pooling_mode="mean")])
+    made.save(str(folder / "whole"))
+    return str(folder / "whole")
+
+
+def words(first: int, count: int) -> str:
+    return " ".join(f"w{n}" for n in range(first, first + count))
+
+
+def alone(model: str, texts: list[str]) -> np.ndarray:
+    return np.asarray(load_embedder(model).encode(texts, batch_size=4, normalize_embeddings=True, show_progress_bar=False))
+
+
+def test_each_part_of_a_record_can_be_embedded() -> None:
+    turns = (
+        Message("system", "be kind"),
+        Message("user", "one"),
+        Message("assistant", "two"),
+        Message("user", "three"),
+        Message("assistant", "", tool_calls="[4]"),
+        Message("tool", "five"),
+        Message("assistant", "six"),
+    )
+    record = Record(turns, "s", "o")
+    assert text_of(record, "prompt") == record.prompt
+    assert text_of(record, "response") == "six"
+    assert text_of(record, "both") == f"{record.prompt}\nsix"
+    assert text_of(record, "last_turn") == "three\n[4]\nfive\nsix"
+    single = single_turn("one", "two", "s", "o")
+    assert text_of(single, "last_turn") == text_of(single, "both") == "one\ntwo"
+
+
+def test_a_text_that_fits_has_the_very_vector_of_the_embedder_whatever_stands_beside_it(tiny_embedder: str) -> None:
+    records = [single_turn(words(n, 1 + n % 5), words(n, 1 + 3 * n), "s", str(n)) for n in range(10)]
+    vectors, counts = embed(records, EmbedderSpec(tiny_embedder, 4, "both"))
+    plain = alone(tiny_embedder, [f"{record.prompt}\n{record.response}" for record in records])
+    lengths = [1 + n % 5 + 1 + 3 * n for n in range(10)]
+    fits = [length <= WINDOW - 2 for length in lengths]
+    assert 0 < sum(fits) < 10
+    assert [bool(same) for same in (vectors == plain).all(axis=1)] == fits
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert vectors.dtype == np.float32
+    assert counts == {
+        "texts": 10,
+        "texts_in_windows": 10 - sum(fits),
+        "windows": sum(-(-length // (WINDOW - 2)) for length in lengths if length > WINDOW - 2),
+        "tokens_mean": sum(lengths) / 10,
+        "tokens_max": max(lengths),
+        "tokens_at_once": WINDOW - 2,
+    }
+
+
+def test_a_long_text_is_the_mean_of_its_windows_by_their_tokens(tiny_embedder: str) -> None:
+    window = WINDOW - 2
+    vectors, counts = embed(
+        [single_turn("say", words(0, 2 * window + 4), "s", "o")], EmbedderSpec(tiny_embedder, 4, "response")
+    )
+    parts = alone(tiny_embedder, [words(0, window), words(window, window), words(2 * window, 4)])
+    mean = window * parts[0] + window * parts[1] + 4 * parts[2]
+    np.testing.assert_allclose(vectors[0], mean / np.linalg.norm(mean), atol=1e-6)
+    assert counts["windows"] == 3
+
+
+def test_a_word_that_a_window_cuts_begins_the_next_one(tiny_embedder: str) -> None:
+    window = WINDOW - 2
+    text = f"{words(0, window - 1)} oneonetwo {words(50, 3)}"  # `oneonetwo` is three tokens, of which one fits
+    vectors, _ = embed([single_turn("say", text, "s", "o")], EmbedderSpec(tiny_embedder, 4, "response"))
+    first, second = alone(tiny_embedder, [f"{words(0, window - 1)} one", f"oneonetwo {words(50, 3)}"])
+    mean = window * first + 6 * second
+    np.testing.assert_allclose(vectors[0], mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_a_word_longer_than_a_window_is_cut_and_its_end_still_counts(tiny_embedder: str) -> None:
+    texts = ["one" * 32 + end for end in ("one", "two")]
+    vectors, counts = embed([single_turn("say", text, "s", "o") for text in texts], EmbedderSpec(tiny_embedder, 4, "response"))
+    assert counts["tokens_max"] == 33
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-4)
+
+
+def test_records_behind_one_long_system_prompt_are_told_apart(tiny_embedder: str) -> None:
+    system = Message("system", words(100, 100))
+    records = [
+        Record((system, Message("user", words(10 * n, 3)), Message("assistant", "say it")), "tools", str(n)) for n in range(6)
+    ]
+    cut = alone(tiny_embedder, [record.prompt for record in records])
+    np.testing.assert_allclose(cut @ cut.T, 1, atol=1e-5)  # what an embedder alone makes of them: one vector
+    pairs = np.triu_indices(6, 1)
+    both, last = (embed(records, EmbedderSpec(tiny_embedder, 4, of)).vectors for of in ("both", "last_turn"))  # type: ignore[arg-type]
+    assert (both @ both.T)[pairs].max() < 1 - 5e-5
+    assert (last @ last.T)[pairs].max() < (both @ both.T)[pairs].min()
+
+
+def test_the_same_records_have_the_same_vectors_twice_and_none_have_none(tiny_embedder: str) -> None:
+    records = [single_turn(words(n, 20), words(n, 9), "s", str(n)) for n in range(9)]
+    first, second = (embed(records, EmbedderSpec(tiny_embedder, 4, "both")) for _ in range(2))
+    assert (first.vectors == second.vectors).all()
+    assert len(embed([], EmbedderSpec(tiny_embedder, 4, "both")).vectors) == 0
+
+
+def test_static_embeddings_have_no_limit_and_no_windows(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, **{f"w{n}": n for n in range(1, 300)}}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)]).save(str(tmp_path))
+    vectors, counts = embed([single_turn("w1", words(1, 250), "s", "o")], EmbedderSpec(str(tmp_path), 4, "response"))
+    np.testing.assert_allclose(vectors, alone(str(tmp_path), [words(1, 250)]))
+    assert (counts["windows"], counts["tokens_max"], counts["tokens_at_once"]) == (0, 250, None)
+
+
+def test_an_embedder_whose_tokenizer_does_not_say_where_tokens_stand_is_refused(
+    tiny_embedder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = load_embedder(tiny_embedder)
+    monkeypatch.setattr("shed.models.embedding.load_embedder", lambda _: embedder)
+    monkeypatch.setattr(type(embedder), "tokenizer", "none")
+    with pytest.raises(ShedError, match="has no fast tokenizer") as error:
+        embed([single_turn("say", "it", "s", "o")], EmbedderSpec(tiny_embedder, 4, "both"))
+    assert error.value.setting == "embedder"
