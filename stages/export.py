@@ -42,7 +42,8 @@ def run(params: Params) -> None:
     rows = export_rows(pool, selection)
     counts = export(rows, FOLDER, params.export.forms, facts, tuning, params.data.reading.train_on)
     if params.export.merged:
-        merge(model_spec(params).name, Path("data/adapter"), FOLDER / "merged")
+        spec = model_spec(params)
+        merge(spec.where, Path("data/adapter"), FOLDER / "merged", spec.revision)
     told = {form: {"rows": own.rows, "left_out": dict(own.left_out)} for form, own in counts.items()}
     write_json("metrics/export.json", told)
 

@@ -14,7 +14,9 @@ from shed.data.faults import damage
 from shed.data.preparation import prepare
 from shed.data.readers import Reading
 from shed.data.splits import licences, read_split
+from shed.evaluation.named_tasks import task_questions
 from shed.models.checks import check_embedder, check_model
+from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
 from shed.params import Params
 from stages import FINAL_TUNING, main, naming_keys
@@ -41,6 +43,7 @@ def run(params: Params) -> None:
         test_rows=data.test_rows,
         near=data.near_duplicates,
         seed=data.seed,
+        tasks=task_questions(params.evaluate.tasks),
         unfit=encoder.unfit,
     )
     for line in dict.fromkeys(line for reading in readings.values() for line in reading.told()):
@@ -56,6 +59,14 @@ def run(params: Params) -> None:
         {split: licences(path, located) for split, path in paths.items()},
         {split: reading.forms for split, reading in readings.items()},
     )
+    for split, records in {"pool": pool, "dev": prepared.dev, "test": prepared.test}.items():
+        lengths = token_lengths(encoder, records)
+        card[split] |= lengths
+        print(
+            f"shed: {split}: {len(records):,} records of {lengths['tokens_mean']:.0f} tokens on average, at most "
+            f"{lengths['tokens_max']}; {lengths['share_cut']:.0%} are cut to fit {encoder.limit}",
+            file=sys.stderr,
+        )
     card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
     write_json("metrics/data.json", card)
 

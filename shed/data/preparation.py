@@ -43,8 +43,10 @@ class Reject:
 
     @property
     def unusable(self) -> bool:
-        """True if the row itself is at fault: it could not be read, a part of it is empty, or the model cannot take it."""
-        return isinstance(self.record, BadRecord) or self.reason.startswith(("empty_", UNFIT))
+        """True if the row itself is at fault: it could not be read, a part of it is empty, two options are equal, or
+        the model cannot take it.
+        """
+        return isinstance(self.record, BadRecord) or self.reason.startswith(("empty_", "equal_", UNFIT))
 
     def to_row(self) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -192,7 +194,7 @@ def _usable(
             rejects.append(Reject(record, split, record.reason))
             continue
         name, key = record.id, content_key(record)
-        if reason := _empty(record):
+        if reason := _unusable(record):
             rejects.append(Reject(record, split, reason))
         elif why := unfit(record):
             rejects.append(Reject(record, split, f"{UNFIT} {why}"))
@@ -212,12 +214,15 @@ def _usable(
             yield record
 
 
-def _empty(record: Record) -> str | None:
+def _unusable(record: Record) -> str | None:
     if not record.response.strip():
         return "empty_response"
     if not record.prompt.strip():
         return "empty_prompt"
-    return None if all(choice.strip() for choice in record.choices) else "empty_choice"
+    choices = [choice.strip() for choice in record.choices]
+    if not all(choices):
+        return "empty_choice"
+    return "equal_choices" if len(set(choices)) < len(choices) else None
 
 
 def _reasons(rejects: Sequence[Reject]) -> str:

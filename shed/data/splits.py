@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shed.data.files import data_files, is_dataset
+from shed.data.formats.hub import SCHEME
 from shed.data.readers import BadRecord, ReaderSettings, Reading, read_user
 from shed.data.recipes import Source, UserSource, is_recipe, read_recipe, read_source
 from shed.data.records import Record
@@ -46,8 +47,9 @@ def digests(where: str, locate: Locate = str) -> dict[str, str]:
     """
     if not is_recipe(where):
         return _digests(where, locate)
+    recipe = read_recipe(locate(where))
     found = {where: _digest(Path(locate(where)))}
-    for source in read_recipe(locate(where)).sources:
+    for source in recipe.sources:
         found |= {source.package: source.sha256} if isinstance(source, Source) else _digests(source.path, locate)
     return found
 
@@ -66,9 +68,10 @@ def _settings_of(source: UserSource, settings: ReaderSettings) -> ReaderSettings
 
 def _digests(where: str, locate: Locate) -> dict[str, str]:
     there = locate(where)
-    if is_dataset(there) and not Path(there).is_dir():
+    if there.startswith(SCHEME):
         return {where: "pinned by its commit"}
-    files = sorted(path for path in Path(there).rglob("*") if path.is_file()) if is_dataset(there) else data_files(there)
+    saved = Path(there).expanduser()
+    files = sorted(path for path in saved.rglob("*") if path.is_file()) if is_dataset(there) else data_files(there)
     base = there.removesuffix(where)
     return {str(path).removeprefix(base): _digest(path) for path in files}
 

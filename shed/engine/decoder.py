@@ -4,7 +4,7 @@ In: a causal language model of the Llama shape and encoded records. Out: its lay
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,13 +30,15 @@ class CachedStates:
     """One record below the tuned layers.
 
     Attributes:
-        hidden: (L, D) hidden states.
+        tokens: (L,) the whole sequence.
+        hidden: (L, D) hidden states; None where no layer is below, since embeddings are looked up as fast as they are read.
         targets: (R,) the tokens whose loss counts.
         predictors: (R,) the places that predict them.
         weights: (R,) float64, what the loss of each counts.
     """
 
-    hidden: Tensor
+    tokens: Tensor
+    hidden: Tensor | None
     targets: Tensor
     predictors: Tensor
     weights: Tensor
@@ -81,11 +83,8 @@ class DecoderLayers(nn.Module):
         positions = {kind: self.rotary(hidden, places, kind) for kind in kinds} if kinds else self.rotary(hidden, places)
         for layer in self.layers:
             own = positions[str(layer.get_submodule("self_attn").layer_type)] if kinds else positions
-            hidden = (
-                self._again(layer, hidden, own)
-                if self.recompute
-                else layer(hidden, attention_mask=None, position_embeddings=own)
-            )
+            run = self._again if self.recompute else _run
+            hidden = run(layer, hidden, own)
         return hidden
 
     def _again(self, layer: nn.Module, hidden: Tensor, positions: object) -> Tensor:
@@ -101,27 +100,37 @@ class DecoderLayers(nn.Module):
         return after
 
 
+def _run(layer: nn.Module, hidden: Tensor, positions: object) -> Tensor:
+    after: Tensor = layer(hidden, attention_mask=None, position_embeddings=positions)
+    return after
+
+
 @torch.no_grad()
 def hidden_states(
     embed: nn.Module, below: DecoderLayers, records: Sequence[Encoded], device: torch.device
 ) -> list[CachedStates]:
-    """Run the layers below the tuned ones, once for each record, in batches of similar length."""
-    cached: dict[int, CachedStates] = {}
+    """Run the layers below the tuned ones, if there are any, once for each record, in batches of similar length."""
+    cached = [_without_hidden(record, device) for record in records]
+    if not len(below.layers):
+        return cached
     lengths = [len(record.tokens) for record in records]
     batches = split(length_batches(lengths, HIDDEN_BATCH, 1, 0), lengths, HIDDEN_TOKENS)
     for batch in track(batches, "hidden states", "batch"):
-        tokens = [torch.tensor(records[i].tokens, device=device) for i in batch]
-        hidden = below(embed(nn.utils.rnn.pad_sequence(tokens, batch_first=True)))
+        hidden = below(embed(nn.utils.rnn.pad_sequence([cached[i].tokens for i in batch], batch_first=True)))
         for b, i in enumerate(batch):
-            places = torch.tensor(records[i].places, device=device)
-            weights = torch.tensor(records[i].weights, dtype=torch.float64, device=device)
-            cached[i] = CachedStates(hidden[b, : len(tokens[b])].clone(), tokens[b][places], places - 1, weights)
-    return [cached[i] for i in range(len(records))]
+            cached[i] = replace(cached[i], hidden=hidden[b, : lengths[i]].clone())
+    return cached
+
+
+def _without_hidden(record: Encoded, device: torch.device) -> CachedStates:
+    tokens, places = torch.tensor(record.tokens, device=device), torch.tensor(record.places, device=device)
+    weights = torch.tensor(record.weights, dtype=torch.float64, device=device)
+    return CachedStates(tokens, None, tokens[places], places - 1, weights)
 
 
 def check_window(model: "PreTrainedModel", cached: Sequence[CachedStates]) -> None:
     """Refuse records that some layer would not see as a whole."""
-    config, longest = model.config.get_text_config(), max(len(record.hidden) for record in cached)
+    config, longest = model.config.get_text_config(), max(len(record.tokens) for record in cached)
     if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and longest > config.sliding_window:
         raise ShedError(
             f"a record has {longest} tokens, and some of the model's layers attend to the last "

@@ -73,7 +73,7 @@ class LoraLosses:
         depth = total if lora.depth is None else lora.depth
         if depth > total:
             raise ShedError(f"LoRA weights are asked for in {depth} layers, but the model has {total}", "LoRA depth")
-        self._norm, self._head = decoder.norm, model.lm_head
+        self._embed, self._norm, self._head = decoder.embed_tokens, decoder.norm, model.lm_head
         self.cores = Cores(model.device)
         self._of_thread, self._recompute = threading.local(), False
         self._top = DecoderLayers(list(decoder.layers)[-depth:], decoder.rotary_emb)
@@ -156,7 +156,7 @@ class LoraLosses:
         flat = torch.split(weights, self.matrix_sizes, dim=1)
         parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
         named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
-        padded = nn.utils.rnn.pad_sequence([record.hidden for record in records], batch_first=True)
+        padded = nn.utils.rnn.pad_sequence([self._hidden(record) for record in records], batch_first=True)
         hidden = torch.func.functional_call(stack, named, (padded,))
         answers = [hidden[b, record.predictors] for b, record in enumerate(records)]
         logits = self._head(self._norm(torch.cat(answers)))
@@ -164,6 +164,13 @@ class LoraLosses:
         nats = nn.functional.cross_entropy(wide, torch.cat([record.targets for record in records]), reduction="none")
         nats = nats * torch.cat([record.weights for record in records]).to(nats)
         return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
+
+    def _hidden(self, record: CachedStates) -> Tensor:
+        """(L, D) what goes into the tuned layers."""
+        if record.hidden is not None:
+            return record.hidden
+        embedded: Tensor = self._embed(record.tokens[None])[0]
+        return embedded
 
     def _stack(self) -> DecoderLayers:
         """The layers as modules of this thread alone: a functional call changes them in passing. Tensors are shared."""
@@ -177,7 +184,7 @@ class LoraLosses:
     def _check_shape(self, model: "PreTrainedModel", record: Encoded, cached: CachedStates) -> None:
         """Refuse a model whose own forward pass is more than embeddings, layers, norm and head."""
         own = model(torch.tensor([record.tokens], device=model.device)).logits[0, -1].float()
-        ours = self._head(self._norm(self._top(cached.hidden[None])))[0, -1].float()
+        ours = self._head(self._norm(self._top(self._hidden(cached)[None])))[0, -1].float()
         tolerance = max(LAYER_TOLERANCE, ROUNDINGS * torch.finfo(model.dtype).eps)
         if float((own - ours).abs().max()) > tolerance * float(own.abs().max()):
             raise ShedError(

@@ -3,7 +3,8 @@
 In: a model for lm-eval and names. Out: a row for each item, as for the local tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int 
     manager = TaskManager()
     items: list[Item] = []
     for name in names:
-        try:
+        with _naming(name):
             results = simple_evaluate(
                 model=lm,
                 tasks=[name],
@@ -59,15 +60,54 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int 
                 bootstrap_iters=0,
                 log_samples=True,
             )
-        except KeyError as error:
-            raise ShedError(
-                f"lm-eval has no task {name!r}; `python -m lm_eval ls tasks` prints their names", "tasks"
-            ) from error
-        except OSError as error:
-            raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
         for part, samples in results["samples"].items():
             items += [_item(name, part, sample, lm) for sample in samples]
     return items
+
+
+def task_questions(names: Sequence[str]) -> dict[str, list[str]]:
+    """The questions of named tasks as a model is asked them, so that rows that hold them can be set aside.
+
+    Raises:
+        ShedError: no task has this name, or its data cannot be loaded.
+    """
+    if not names:
+        return {}
+    from lm_eval.tasks import TaskManager, get_task_dict
+
+    found: dict[str, list[str]] = {}
+    manager = TaskManager()
+    for name in names:
+        with _naming(name):
+            tasks = list(_single_tasks(get_task_dict([name], manager)))
+        for task in tasks:
+            documents = task.test_docs() if task.has_test_docs() else task.validation_docs()
+            found.setdefault(_short(name), []).extend(task.doc_to_text(document) for document in documents)
+    return found
+
+
+def _single_tasks(tasks: Mapping[Any, Any]) -> Iterator[Any]:
+    """The tasks of a group, however deep."""
+    for task in tasks.values():
+        if isinstance(task, Mapping):
+            yield from _single_tasks(task)
+        else:
+            yield task
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say in one line what lm-eval or a hub does not have."""
+    try:
+        yield
+    except KeyError as error:
+        raise ShedError(f"lm-eval has no task {name!r}; `python -m lm_eval ls tasks` prints their names", "tasks") from error
+    except OSError as error:
+        raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
+
+
+def _short(name: str) -> str:
+    return name.rsplit("/", 1)[-1].removesuffix(".yaml")
 
 
 def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
@@ -80,6 +120,6 @@ def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
     nats = [-float(np.ravel(response)[0]) for response in sample["filtered_resps"]]
     options = [option for _, option in sample["arguments"]]
     tokens = lm.continuation_tokens(*sample["arguments"][target])
-    task = f"test_{name.rsplit('/', 1)[-1].removesuffix('.yaml')}"
+    task = f"test_{_short(name)}"
     entropy = cross_entropy(nats, [option.strip() for option in options], target)
     return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], tokens, entropy)

@@ -46,7 +46,7 @@ def check_model(spec: ModelSpec, loras: Iterable[LoraSettings] = ()) -> Encoder:
             form or belongs to another model, the model is not of the Llama shape, some of its layers do not see a whole
             context, or it has fewer layers than a `depth` or no linear layer of a name.
     """
-    tokenizer, model = load_tokenizer(spec.name, spec.revision), skeleton(spec.name, spec.revision)
+    tokenizer, model = load_tokenizer(spec.where, spec.revision), skeleton(spec.where, spec.revision)
     decoder, config = decoder_of(model), model.config.get_text_config()
     encoder = Encoder(tokenizer, spec.form, spec.max_tokens, config.max_position_embeddings)
     if tokenizer.vocab_size > config.vocab_size:

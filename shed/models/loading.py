@@ -66,7 +66,7 @@ def load_language_model(spec: ModelSpec) -> LanguageModel:
     Raises:
         ShedError: one of them cannot be loaded, or the chat form is asked of a tokenizer without a chat template.
     """
-    tokenizer, model = load_tokenizer(spec.name, spec.revision), load_model(spec.name, spec.revision)
+    tokenizer, model = load_tokenizer(spec.where, spec.revision), load_model(spec.where, spec.revision)
     positions = model.config.get_text_config().max_position_embeddings
     return LanguageModel(model, Encoder(tokenizer, spec.form, spec.max_tokens, positions))
 

@@ -19,12 +19,19 @@ class ModelSpec:
         form: `plain` (`Question: …` and `Answer:`), or `chat`, the tokenizer's chat template.
         max_tokens: context length; for what becomes of longer records see `shed.models.encoding`.
         revision: of a model on the hub, the one that is loaded; None for the newest.
+        folder: where a local model lies, if it is not at its name from here.
     """
 
     name: str
     form: Form
     max_tokens: int
     revision: str | None = None
+    folder: str | None = None
+
+    @property
+    def where(self) -> str:
+        """What is loaded."""
+        return self.folder or self.name
 
 
 EmbeddedPart = Literal["prompt", "response", "both", "last_turn"]

@@ -10,7 +10,7 @@ from shed.common.errors import ShedError
 from shed.models.loading import load_tokenizer, locate
 
 
-def merge(spec_name: str, adapter: Path, folder: Path) -> None:
+def merge(spec_name: str, adapter: Path, folder: Path, revision: str | None = None) -> None:
     """Add the adapter to the base's weights and save them as `folder`, in place of what was there.
 
     The sum is taken in float32 and saved in the dtype in which the base is stored. From float32 nothing is lost; where that is
@@ -21,6 +21,7 @@ def merge(spec_name: str, adapter: Path, folder: Path) -> None:
         spec_name: the base's name, as in params.
         adapter: what the final tuning saved.
         folder: where to.
+        revision: of a base on the hub.
 
     Raises:
         ShedError: there is no adapter, it is not of this base, or the folder cannot be written.
@@ -32,8 +33,8 @@ def merge(spec_name: str, adapter: Path, folder: Path) -> None:
     if not (adapter / "adapter_config.json").is_file():
         raise ShedError(f"{adapter}: this folder holds no adapter (no adapter_config.json); tune one")
     where = locate(spec_name)
-    stored = AutoConfig.from_pretrained(where).dtype or torch.float32
-    base = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32)
+    stored = AutoConfig.from_pretrained(where, revision=revision).dtype or torch.float32
+    base = AutoModelForCausalLM.from_pretrained(where, revision=revision, dtype=torch.float32)
     try:
         tuned = PeftModel.from_pretrained(base, adapter)
     except (RuntimeError, ValueError) as error:
@@ -44,4 +45,4 @@ def merge(spec_name: str, adapter: Path, folder: Path) -> None:
     merged = tuned.merge_and_unload().to(stored)
     with replacing(folder) as temporary:
         merged.save_pretrained(temporary)
-        load_tokenizer(spec_name).save_pretrained(temporary)
+        load_tokenizer(spec_name, revision).save_pretrained(temporary)

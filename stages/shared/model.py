@@ -8,8 +8,9 @@ from stages.shared.inputs import located
 
 def model_spec(params: Params) -> ModelSpec:
     """The base model and the form in which it reads records."""
-    model = params.model
-    return ModelSpec(located(model.name), model.prompt, model.max_tokens, read_json("data/model.json").get("revision"))
+    model, folder = params.model, located(params.model.name)
+    revision = read_json("data/model.json").get("revision")
+    return ModelSpec(model.name, model.prompt, model.max_tokens, revision, None if folder == model.name else folder)
 
 
 def embedder_spec(params: Params) -> EmbedderSpec:

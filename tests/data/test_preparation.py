@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
 from hypothesis import given
@@ -40,8 +40,11 @@ def prepared(
     pool_rows: int | None = None,
     near: float | None = None,
     tasks: Mapping[str, Iterable[str]] = NO_TASKS,
+    unfit: Callable[[Record], str | None] = lambda record: None,
 ) -> PreparedData:
-    return prepare(pool, dev, test, pool_rows=pool_rows, dev_rows=None, test_rows=None, near=near, seed=1, tasks=tasks)
+    return prepare(
+        pool, dev, test, pool_rows=pool_rows, dev_rows=None, test_rows=None, near=near, seed=1, tasks=tasks, unfit=unfit
+    )
 
 
 def reasons(result: PreparedData) -> dict[tuple[str, str], str]:
@@ -177,7 +180,7 @@ def test_a_share_of_bad_rows_is_allowed_and_more_is_an_error_that_names_them() -
         result.check(0.15)
     assert error.value.setting == "max rejects"
     assert str(error.value) == (
-        "the pool: 4 of 20 rows cannot be read or are empty, a share of 0.2 where 0.15 is allowed: "
+        "the pool: 4 of 20 rows cannot be read, are empty or do not fit the model, a share of 0.2 where 0.15 is allowed: "
         "3 not valid JSON (first: p.jsonl, line 0), 1 empty_response (first: a: x); "
         "each is in rejects.jsonl; mend the rows, or allow more"
     )
@@ -186,6 +189,23 @@ def test_a_share_of_bad_rows_is_allowed_and_more_is_an_error_that_names_them() -
     prepared([*sound, *sound, record("dev only")], pool_rows=3).check(0.0)
     with pytest.raises(ShedError, match="the dev: 1 of 2 rows"):
         prepared(sound, [record("d"), bad[0]]).check(0.4)
+
+
+def test_records_that_the_model_cannot_take_are_set_aside_from_each_split_and_count() -> None:
+    def unfit(one: Record) -> str | None:
+        return "the template has no turns of tools" if "tool" in one.prompt else None
+
+    wrong = record("use a tool")
+    result = prepared([record("one"), record("two"), wrong], [record("d"), record("tool d")], unfit=unfit)
+    assert reasons(result) == {
+        ("pool", "unfit: the template has no turns of tools"): wrong.origin,
+        ("dev", "unfit: the template has no turns of tools"): "a: tool d",
+    }
+    result.check(0.5)
+    with pytest.raises(
+        ShedError, match=r"the dev: 1 of 2 rows .* 1 unfit: the template has no turns of tools \(first: a: tool d"
+    ):
+        result.check(0.4)
 
 
 def test_an_error_of_many_reasons_tells_the_largest_and_counts_the_rest() -> None:

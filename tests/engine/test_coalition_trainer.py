@@ -177,13 +177,6 @@ def test_the_cost_of_all_records_is_one_and_of_none_is_that_of_measuring(tiny_mo
     assert one.fine_tune_equivalents(np.zeros(8)) == pytest.approx(dev / (tuned + dev))
 
 
-def test_batches_hold_records_of_similar_length_and_each_record_once_an_epoch() -> None:
-    lengths = [5, 90, 7, 60, 6, 80, 8, 70]
-    batches = length_batches(lengths, 4, 2, seed=0)
-    for epoch in (batches[:2], batches[2:]):
-        assert sorted(map(sorted, epoch)) == [[0, 2, 4, 6], [1, 3, 5, 7]]
-
-
 def test_what_cannot_be_tuned_is_refused(tiny_model: str, encoded: list[Encoded]) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 

@@ -56,9 +56,9 @@ class Project:
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(params, file)
 
-    def changed(self) -> set[str]:
+    def changed(self) -> frozenset[str]:
         """The stages that `dvc status` calls changed, but for `fetch`, which it always does."""
-        return set(json.loads(self.dvc("status", "--json"))) - {"fetch"}
+        return frozenset(json.loads(self.dvc("status", "--json"))) - {"fetch"}
 
     def evaluations(self) -> dict[tuple[str, str], float]:
         """(game, coalition) to the seconds that its one measurement took."""

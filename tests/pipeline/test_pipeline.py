@@ -97,6 +97,7 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
     changed = project.changed()
     also = {  # what reads the same params; fidelity tunes as the final tuning does, and embeds dev for its baselines
         "evaluate": {"evaluate_base"},
+        "sample": {"export"} if "sampler" in change else set(),  # its card says how rows were selected
         "score": {"fidelity"} if "seed" in change.get("score", {}) else set(),
         "rate": {"score", "fidelity"} if "regime" in change else set(),
         "finetune": {"fidelity", "export"},

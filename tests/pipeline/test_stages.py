@@ -12,6 +12,7 @@ import pytest
 from shed.common.errors import DivergenceError, ShedError
 from shed.params import Params, describe, load_params
 from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, sample
+from stages.shared.inputs import located
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py")
@@ -128,3 +129,35 @@ def test_no_text_of_the_library_names_a_key_of_the_params() -> None:
     assert key.search("lower regime.lr, or")
     found = {f"{path.relative_to(ROOT)}: {text}" for path in LIBRARY for text in texts(path) if key.search(text)}
     assert found == set()
+
+
+def test_what_a_copy_of_the_project_lacks_is_found_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, copy = tmp_path / "project", tmp_path / "project/.dvc/tmp/exps/copy"
+    for path in (
+        project / "rows/a.jsonl",
+        project / "rows/deep/b.jsonl",
+        project / "pool.jsonl",
+        project / "models/mine/config.json",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    copy.mkdir(parents=True)
+    (copy / "pool.jsonl").touch()
+    monkeypatch.chdir(copy)
+    elsewhere = [
+        "~/rows",
+        "hf://datasets/me/rows@0",
+        str(project / "pool.jsonl"),
+        "/no/such/file",
+        "someone/a-model",
+        "no/*.jsonl",
+    ]
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert [located(where) for where in ("rows", "pool.jsonl", *elsewhere)] == ["rows", "pool.jsonl", *elsewhere]
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    assert located("pool.jsonl") == "pool.jsonl"  # what is here comes first
+    assert [located(where) for where in elsewhere] == elsewhere
+    for where in ("rows", "rows/a.jsonl", "rows/*.jsonl", "**/b.jsonl", "models/mine"):
+        assert located(where) == f"{project}/{where}"
+    shutil.copytree(project / "rows", copy / "rows")
+    assert located("**/b.jsonl") == "**/b.jsonl"
