@@ -137,10 +137,11 @@ def product_peak(dtype: torch.dtype) -> float:
 def naive(members: list[Record], dev: list[Record], dtype: str) -> float:
     """Seconds of a whole process that tunes on these members and generates answers for dev."""
     params = load_params()
-    model = params.model
-    encoder = Encoder(load_tokenizer(model.name), "plain", model.max_tokens, model.max_tokens)
+    spec = model_spec(params)
+    encoder = Encoder(load_tokenizer(spec.where, spec.revision), "plain", spec.max_tokens, spec.max_tokens)
     task = {
-        "model": locate(model.name),
+        "model": locate(spec.where),
+        "revision": spec.revision,
         "dtype": dtype,
         "tuning": params.regime.model_dump(),
         "members": [(encoder.renderer.prompt(record).text, record.response) for record in members],

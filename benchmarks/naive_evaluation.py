@@ -1,7 +1,7 @@
 """One coalition the naive way: a process loads the model, tunes LoRA in every layer, and generates answers for dev.
 
-In: `python -m benchmarks.naive_evaluation FILE`, where FILE is JSON with `model`, `dtype`, `tuning`, and lists of (prompt,
-response) pairs `members` and `dev`. Out: the accuracy, printed. `benchmarks.evaluation_cost` times it.
+In: `python -m benchmarks.naive_evaluation FILE`, where FILE is JSON with `model`, `revision`, `dtype`, `tuning`, and lists of
+(prompt, response) pairs `members` and `dev`. Out: the accuracy, printed. `benchmarks.evaluation_cost` times it.
 """
 
 import json
@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 def main(path: str) -> None:
     task = json.loads(Path(path).read_text(encoding="utf-8"))
     tuning = task["tuning"]
-    tokenizer = AutoTokenizer.from_pretrained(task["model"])
-    model = AutoModelForCausalLM.from_pretrained(task["model"], dtype=task["dtype"])
+    tokenizer = AutoTokenizer.from_pretrained(task["model"], revision=task["revision"])
+    model = AutoModelForCausalLM.from_pretrained(task["model"], revision=task["revision"], dtype=task["dtype"])
     config = LoraConfig(r=tuning["r"], lora_alpha=tuning["alpha"], target_modules=tuning["modules"], task_type="CAUSAL_LM")
     model = get_peft_model(model, config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=tuning["lr"])

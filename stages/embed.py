@@ -5,7 +5,7 @@ from shed.data.records import read_records
 from shed.models.embedding import embed
 from shed.params import Params
 from stages import main
-from stages.shared.model import embedder_spec
+from stages.shared.embedder import embedder_spec
 
 
 def run(params: Params) -> None:

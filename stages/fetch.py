@@ -13,7 +13,7 @@ from shed.models.loading import manifest
 from shed.models.manifests import ModelKind
 from shed.params import Params
 from stages import main
-from stages.shared.inputs import located
+from stages.shared.paths import located
 
 
 def run(params: Params) -> None:

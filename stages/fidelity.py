@@ -18,8 +18,8 @@ from shed.valuation.audit import Audit, AuditedRegime, audit, certainty_of
 from shed.valuation.fidelity import half_coalitions
 from shed.valuation.proxy_game import ProxyGame
 from stages import FINAL_TUNING, main, naming_keys
+from stages.shared.embedder import embedder_spec
 from stages.shared.games import game_of, scoring_game
-from stages.shared.model import embedder_spec
 
 
 def run(params: Params) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.data.faults import damage
 from shed.data.preparation import prepare
-from shed.data.readers import Reading
+from shed.data.readers import ReaderSettings, Reading
 from shed.data.splits import licences, read_split
 from shed.evaluation.named_tasks import task_questions
 from shed.models.checks import check_embedder, check_model
@@ -20,8 +20,10 @@ from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
 from shed.params import Params
 from stages import FINAL_TUNING, main, naming_keys
-from stages.shared.inputs import located, reader_settings
 from stages.shared.model import model_spec
+from stages.shared.paths import located
+
+MEGABYTE = 1_000_000
 
 
 def run(params: Params) -> None:
@@ -32,7 +34,8 @@ def run(params: Params) -> None:
     check_embedder(located(params.embed.model), read_json("data/embedder.json").get("revision"))
     paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
     readings = {split: Reading() for split in paths}
-    settings = reader_settings(params)
+    own = data.reading
+    settings = ReaderSettings(own.form, own.columns, own.list_key, own.ignore, own.train_on, int(own.max_row_mb * MEGABYTE))
     pool_rows, dev_rows, test_rows = (read_split(paths[split], settings, readings[split], located) for split in paths)
     prepared = prepare(
         pool_rows,

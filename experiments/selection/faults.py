@@ -29,7 +29,8 @@ from shed.selection.model_signals import read
 from shed.selection.sampling import budget
 from shed.selection.signals import signals
 from shed.valuation.ratings import rate
-from stages.shared.model import embedder_spec, model_spec
+from stages.shared.embedder import embedder_spec
+from stages.shared.model import model_spec
 from stages.shared.regime import scoring_regime
 
 RESULT = "experiments/selection/faults.json"

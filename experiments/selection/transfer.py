@@ -40,7 +40,7 @@ TOP = {"depth": 4, "lr": 0.004}
 def main() -> None:
     params = load_params()
     packaged = model_spec(params)
-    second = replace(packaged, name=gemma())
+    second = replace(packaged, name=gemma(), revision=None, folder=None)
     ratings = {
         "packaged, all layers": pd.read_parquet("data/ratings.parquet").set_index("id")["rating"],
         "packaged, top 4 layers": rated(params, packaged, TOP),

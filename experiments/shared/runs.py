@@ -8,7 +8,7 @@ folder to measure again.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,7 +49,7 @@ def tuned_items(
         "code": code_digest(*CODE),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft", "lm_eval")},
         "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.iterdir())],
-        "model": [asdict(spec), read_json("data/model.json")],
+        "model": [asdict(replace(spec, folder=None)), read_json("data/model.json")],
         "rows": ids and list(ids),
         "tuning": asdict(settings),
         "splits": {split: [[one.id, one.source, one.choices, one.answer] for one in own] for split, own in splits.items()},

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,8 +43,15 @@ class Message:
         return self.role == "assistant" and self.weight > 0
 
     @property
+    def more(self) -> bool:
+        """True if the turn is more than a role and a content."""
+        return self.weight != 1 or bool(self.reasoning or self.tool_calls or self.name or self.tool_call_id)
+
+    @property
     def text(self) -> str:
         """Reasoning, content and tool calls, one below the other: all that the turn says."""
+        if not (self.reasoning or self.tool_calls):
+            return self.content
         return "\n".join(part for part in (self.reasoning, self.content, self.tool_calls) if part)
 
     def to_row(self) -> dict[str, Any]:
@@ -84,12 +92,11 @@ class Record:
     tools: str = ""
     given: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """16 hex digits of the SHA-256 of what is tuned on; the source does not enter, so that a copy has the same id."""
         turns: Any = [(turn.role, turn.content) for turn in self.messages]
-        plain = [Message(turn.role, turn.content) for turn in self.messages]
-        if self.tools or plain != list(self.messages):
+        if self.tools or any(turn.more for turn in self.messages):
             turns = {"messages": [turn.to_row() for turn in self.messages], "tools": self.tools}
         return hashlib.sha256(json.dumps(turns, ensure_ascii=False).encode()).hexdigest()[:16]
 

@@ -1,9 +1,9 @@
-"""The base model and the embedder as params name them, at the revision that `fetch` found."""
+"""The base model as params name it, at the revision that `fetch` found."""
 
 from shed.common.atomic_io import read_json
-from shed.models.specs import EmbedderSpec, ModelSpec
+from shed.models.specs import ModelSpec
 from shed.params import Params
-from stages.shared.inputs import located
+from stages.shared.paths import located
 
 
 def model_spec(params: Params) -> ModelSpec:
@@ -11,9 +11,3 @@ def model_spec(params: Params) -> ModelSpec:
     model, folder = params.model, located(params.model.name)
     revision = read_json("data/model.json").get("revision")
     return ModelSpec(model.name, model.prompt, model.max_tokens, revision, None if folder == model.name else folder)
-
-
-def embedder_spec(params: Params) -> EmbedderSpec:
-    """The embedder and what it reads of a record."""
-    own = params.embed
-    return EmbedderSpec(located(own.model), own.batch_size, own.of, read_json("data/embedder.json").get("revision"))

@@ -64,6 +64,7 @@ def test_each_kind_of_unusable_row_is_set_aside_with_its_reason_and_origin() -> 
         BadRecord("my.jsonl, line 7", "my", "not valid JSON", '{"instruction": '),
         record("four"),
         single_turn("five", "x", "a", "a: five", ["x", ""], 0),
+        single_turn("six", "x", "a", "a: six", ["x", "y", " x"], 0),
     ]
     result = prepared(pool, [record("dev?", "other")], [record("test?"), record("dev?")])
     assert {r.prompt for r in result.pool} == {"one", "One!", "four"}
@@ -73,6 +74,7 @@ def test_each_kind_of_unusable_row_is_set_aside_with_its_reason_and_origin() -> 
         ("pool", "empty_response"): "a: two",
         ("pool", "empty_prompt"): "a: ",
         ("pool", "empty_choice"): "a: five",
+        ("pool", "equal_choices"): "a: six",
         ("pool", "in_dev"): "a: dev?",
         ("pool", "in_test"): "a: TEST?",
         ("pool", "not valid JSON"): "my.jsonl, line 7",

@@ -22,6 +22,8 @@ def test_a_number_is_written_as_its_marker_asks(project_root: Path) -> None:
     assert written(f"{path} as interval .2f") == f"{value:.2f} [{low:.2f}, {high:.2f}]"
     assert written(f"{path} as minus interval +.1f") == f"{-value:+.1f} [{-high:+.1f}, {-low:+.1f}]"
     assert written("metrics/tasks/base/dev_commonsenseqa/items as .0f") == "80"
+    kept = json.loads((project_root / "benchmarks/long_tuning.json").read_text(encoding="utf-8"))["bytes_of_all_states"]
+    assert written("benchmarks/long_tuning/bytes_of_all_states as giga .1f") == f"{kept / 1e9:.1f}"
 
 
 def test_rows_are_found_by_what_stands_in_their_cells() -> None:

@@ -17,6 +17,7 @@ from shed.data.records import Record, single_turn
 from shed.engine.coalition_trainer import load_trainer
 from shed.engine.regime import Regime
 from shed.evaluation.lm_evaluation import evaluate
+from shed.evaluation.named_tasks import task_questions
 from shed.evaluation.packed_lm import PackedLM
 from shed.evaluation.summaries import differences, headline, summarise
 from shed.models.loading import load_model, load_tokenizer
@@ -142,6 +143,21 @@ def test_the_papers_tasks_by_the_names_that_lm_eval_has_for_them(
     assert 0 <= summary["test_mmlu"]["accuracy"] <= 1
     assert summary["test_arc_challenge"]["choice_loss"] > 0
     assert headline(summary)["test_loss"] == pytest.approx(np.mean([task["loss"] for task in summary.values()]))
+
+
+@pytest.mark.slow
+def test_the_questions_of_tasks_are_told_as_a_model_is_asked_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert task_questions([]) == {}
+    assert task_questions([task_file(tmp_path)]) == {"sums": [f"{i}+1?" for i in range(5)]}
+    with pytest.raises(ShedError, match="lm-eval has no task 'arc_chalenge'") as error:
+        task_questions(["arc_chalenge"])
+    assert error.value.setting == "tasks"
+    with pytest.raises(ShedError, match="the data of the task .*sums.yaml cannot be loaded"):
+        task_questions([task_file(tmp_path, dataset_path=str(tmp_path / "nothing"))])
+    monkeypatch.setattr("datasets.load_dataset", hub)
+    found = task_questions(["mmlu", "arc_challenge"])
+    assert {name: len(questions) for name, questions in found.items()} == {"mmlu": 57 * 6, "arc_challenge": 6}
+    assert "astronomy 3?" in "".join(found["mmlu"])
 
 
 def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:

@@ -1,5 +1,6 @@
 """What studies share: a run is made once for all that ask for the same, and regimes differ in what is asked for alone."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def test_a_run_is_made_once_for_all_that_ask_for_the_same(
     pd.testing.assert_frame_equal(runs.tuned_items(params, SPEC, ids, 7, test), first)
     other_seed = params.model_copy(update={"finetune": params.finetune.model_copy(update={"seed": 9})})
     runs.tuned_items(other_seed, SPEC, ids, 7, test)  # the seed is that of the run
+    runs.tuned_items(params, dataclasses.replace(SPEC, folder="/project/a model"), ids, 7, test)  # as a copy of it finds it
     assert len(made) == 1
 
 
@@ -78,6 +80,7 @@ def test_whatever_changes_a_run_makes_another(params: Params, records: list[Reco
         (params, SPEC, ids, 7, {"dev": test["test"]}),
         (params, SPEC, ids, 7, test, ["a task"]),
         (params, ModelSpec("a model", "chat", 64), ids, 7, test),
+        (params, ModelSpec("a model", "plain", 64, "a" * 40), ids, 7, test),
         (few, SPEC, ids, 7, test),
         (fast, SPEC, ids, 7, test),
     ]

@@ -149,7 +149,7 @@ def test_an_embedder_whose_tokenizer_does_not_say_where_tokens_stand_is_refused(
     tiny_embedder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder = load_embedder(tiny_embedder)
-    monkeypatch.setattr("shed.models.embedding.load_embedder", lambda _: embedder)
+    monkeypatch.setattr("shed.models.embedding.load_embedder", lambda name, revision: embedder)
     monkeypatch.setattr(type(embedder), "tokenizer", "none")
     with pytest.raises(ShedError, match="has no fast tokenizer") as error:
         embed([single_turn("say", "it", "s", "o")], EmbedderSpec(tiny_embedder, 4, "both"))

@@ -14,12 +14,7 @@ from tools.dvc_deps import pipelines, renewed
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-STAND_INS = {  # what these digests stand for is read from the cache; dvc.yaml names them so that DVC sees a change
-    "prepare": {"data/wheels.json"},
-    "embed": {"data/embedder.json"},
-    "fidelity": {"data/embedder.json"},
-    **{name: {"data/model.json"} for name in ("rate", "finetune", "evaluate", "evaluate_base", "judge")},
-}
+STAND_INS = {"prepare": {"data/inputs.json"}}  # digests of what is read elsewhere, so that DVC sees a change
 FUNCTIONS = {"evaluate_base": ("run_base", "items_of"), "evaluate": ("run", "items_of")}  # one program of two stages
 
 

@@ -12,7 +12,7 @@ import pytest
 from shed.common.errors import DivergenceError, ShedError
 from shed.params import Params, describe, load_params
 from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, sample
-from stages.shared.inputs import located
+from stages.shared.paths import located
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py")

@@ -1,13 +1,11 @@
-"""Where the user's data and models are, and how rows are read, as params say."""
+"""Where the user's data and models are, seen from the project's folder or from a copy of it.
+
+In: a path of params. Out: a path that is there.
+"""
 
 import glob
 import os
 from pathlib import Path
-
-from shed.data.readers import ReaderSettings
-from shed.params import Params
-
-MEGABYTE = 1_000_000
 
 
 def located(where: str) -> str:
@@ -24,11 +22,3 @@ def located(where: str) -> str:
 
 def _is_there(where: str) -> bool:
     return Path(where).exists() or next(glob.iglob(where, recursive=True), None) is not None  # noqa: PTH207 (may be absolute)
-
-
-def reader_settings(params: Params) -> ReaderSettings:
-    """How the user's own rows are read."""
-    reading = params.data.reading
-    return ReaderSettings(
-        reading.form, reading.columns, reading.list_key, reading.ignore, reading.train_on, int(reading.max_row_mb * MEGABYTE)
-    )

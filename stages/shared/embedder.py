@@ -1,0 +1,12 @@
+"""The embedder as params name it, at the revision that `fetch` found."""
+
+from shed.common.atomic_io import read_json
+from shed.models.specs import EmbedderSpec
+from shed.params import Params
+from stages.shared.paths import located
+
+
+def embedder_spec(params: Params) -> EmbedderSpec:
+    """The embedder and what it reads of a record."""
+    own = params.embed
+    return EmbedderSpec(located(own.model), own.batch_size, own.of, read_json("data/embedder.json").get("revision"))
