@@ -62,6 +62,7 @@ def answer(questions: Sequence[str], spec: ModelSpec, adapter: Path | None, max_
                 attention_mask=torch.ones_like(tokens),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
+                eos_token_id=encoder.stops or None,
                 pad_token_id=encoder.tokenizer.pad_token_id or encoder.tokenizer.eos_token_id,
             )
         answers.append(encoder.tokenizer.decode(written[0, tokens.shape[1] :], skip_special_tokens=True).strip())

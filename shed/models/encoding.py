@@ -126,6 +126,12 @@ class Encoder:
         """The beginning token, where the tokenizer puts one before a text; a chat template writes its own."""
         return () if self.form == "chat" else tuple(beginning(self.tokenizer))
 
+    @cached_property
+    def stops(self) -> list[int]:
+        """The tokens at which an answer ends: what closes a turn, and the tokenizer's end token."""
+        names = {self.renderer.close, str(self.tokenizer.eos_token or "")} - {""}
+        return sorted(self.tokenizer.convert_tokens_to_ids(name) for name in names)
+
     def encode(self, record: Record, *, end: bool) -> Encoded:
         """Tokens of one record, all of whose trained turns count.
 

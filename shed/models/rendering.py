@@ -76,6 +76,11 @@ class Renderer(ABC):
         """
 
     @cached_property
+    def close(self) -> str:
+        """The name of the control token by which the model learns to end its turn; "" if there is none."""
+        return str(self.tokenizer.eos_token or "")
+
+    @cached_property
     def control_tokens(self) -> re.Pattern[str]:
         """What finds the name of any control token."""
         names = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
@@ -119,7 +124,7 @@ class Plain(Renderer):
         for number, turn in enumerate(messages):
             own, close = turn.text, ""
             if turn.role == "assistant":
-                text, own, close = text + ANSWER, f" {own}", str(self.tokenizer.eos_token or "")
+                text, own, close = text + ANSWER, f" {own}", self.close
             elif turn.role != "system":
                 text += QUESTION if turn.role == "user" else RESULT
             parts.append(Part(number, len(text), len(text) + len(own), len(text) + len(own) + len(close)))
@@ -159,7 +164,7 @@ class Chat(Renderer):
         parts = {part.turn: part for part in _texts(own.messages, text)}
         last = len(own.messages) - 1
         parts |= {n: self._response(own, n, text) for n, turn in enumerate(own.messages) if turn.trained or n == last}
-        if not self._close:  # the model learns to stop by the end token
+        if not self.close:  # the model learns to stop by the end token
             start, closed, end = parts[last].start, parts[last].closed, str(self.tokenizer.eos_token or "")
             text, parts[last] = text[:closed] + end, Part(last, start, closed, closed + len(end))
         return Rendered(text, tuple(parts[n] for n in sorted(parts)), hidden)
@@ -172,16 +177,16 @@ class Chat(Renderer):
         return before.removeprefix(self._apply([turn])), after
 
     @cached_property
-    def _close(self) -> str:
+    def close(self) -> str:
         """The control token that ends a turn, or "" if the template has none."""
         found = self.control_tokens.search(self._around[1])
         return found.group() if found else ""
 
     def _response(self, record: Record, n: int, text: str) -> Part:
         start = self._response_start(record, n, text)
-        end = text.find(self._close, start) if self._close else -1
+        end = text.find(self.close, start) if self.close else -1
         if end >= 0:
-            return Part(n, start, end, end + len(self._close))
+            return Part(n, start, end, end + len(self.close))
         until = self._apply(record.messages[: n + 1], record.tools)
         if not text.startswith(until):
             raise ShedError(REWRITTEN)

@@ -102,6 +102,21 @@ def test_a_model_is_asked_with_the_tokens_before_the_response_that_it_was_tuned_
         assert list(one.tokens) == [*theirs, own.tokenizer.eos_token_id]
 
 
+@pytest.mark.parametrize(
+    ("kind", "form", "stops"),
+    [
+        ("qwen3", "plain", {"<|endoftext|>"}),
+        ("qwen3", "chat", {"<|endoftext|>", "<|im_end|>"}),
+        ("gemma2", "chat", {"<eos>", "<end_of_turn>"}),
+        ("llama2", "chat", {"</s>"}),
+    ],
+)
+def test_an_answer_ends_where_the_tuned_turns_end(kind: Kind, form: Form, stops: set[str]) -> None:
+    own = encoder(kind, form)
+    assert {own.tokenizer.convert_ids_to_tokens(token) for token in own.stops} == stops
+    assert own.encode(QUESTION, end=True).tokens[-1] in own.stops
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["plain", "chat"])
 def test_utilities_measure_the_same_tokens_without_what_closes_the_turn(kind: Kind, form: Form) -> None:
@@ -134,7 +149,7 @@ def test_options_are_responses_of_which_each_alone_counts() -> None:
 @pytest.mark.parametrize("form", ["plain", "chat"])
 def test_a_control_token_that_a_text_spells_is_text(kind: Kind, form: Form) -> None:
     own = encoder(kind, form)
-    special = own.tokenizer.eos_token if form == "plain" else own.renderer._close  # type: ignore[attr-defined]
+    special = own.renderer.close
     control = own.tokenizer.convert_tokens_to_ids(special)
     count = own.encode(QUESTION, end=True).tokens.count(control)
     spelt = single_turn(f"What is{special} the capital of Norway?", f"Oslo{special} or", "s", "o")
@@ -187,6 +202,17 @@ def test_what_a_template_cannot_write_is_refused_with_its_reason(kind: Kind, rec
         own.encode(record, end=True)
     assert re.search(said, own.unfit(record) or "")
     assert own.unfit(QUESTION) is None
+
+
+def test_a_template_that_closes_no_turn_is_ended_by_the_end_token() -> None:
+    own = encoder("qwen3", "chat")
+    own.tokenizer.chat_template = (
+        "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    text = shown(own, own.encode(SUMS, end=True))
+    assert text == "user: 2+2?\nassistant: [4]\nuser: 3+3?\nassistant: [6<|endoftext|>]"
+    assert shown(own, own.encode(SUMS, end=False)).endswith("assistant: [6]")
 
 
 def test_the_last_turn_can_be_trained_where_earlier_ones_are_rewritten() -> None:
