@@ -28,6 +28,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "endpoint": "judge.base_url",
     "form": "data.reading.form",
     "forms to export": "export.forms",
+    "list key": "data.reading.list_key",
     "max rejects": "data.max_rejects",
     "evaluations": "score.budget.evaluations",
     "fault share": "data.faults.share",

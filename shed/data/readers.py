@@ -115,7 +115,7 @@ def read_user(
 
 def _check(settings: ReaderSettings, name: str | None) -> None:
     if name is not None and (CONTROL.search(name) or LINE_BREAK.search(name)):
-        raise ShedError(f"{shown(name)}: the name of a source must be a single line", "source")
+        raise ShedError(f"{shown(name)}: the name of a source must be a single line")
     if settings.form is not None and settings.form not in NEEDS:
         raise ShedError(f"no form is called {shown(settings.form)}; there are {', '.join(NEEDS)}", "form")
     for ours in settings.columns or ():

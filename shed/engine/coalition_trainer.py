@@ -57,6 +57,7 @@ class CoalitionTrainer:
         initial: (P,) the LoRA weights before tuning.
         batches: the members of each step, in order, the same for every coalition.
         members: the N encoded records that may be tuned on.
+        candidates: the B encoded records that are never tuned on.
         lengths, candidate_lengths: tokens of the members (N,) and of the candidates (B,), which are never tuned on.
         dev_length: tokens of all dev sequences.
         dtype: the model's.
@@ -71,7 +72,7 @@ class CoalitionTrainer:
         candidates: Sequence[Encoded] = (),
     ) -> None:
         self.regime = regime
-        self.members = members
+        self.members, self.candidates = members, candidates
         self.dtype = str(model.dtype)
         self.losses = LoraLosses(model, members, dev, regime.lora, regime.seed, candidates)
         self.initial = self.losses.initial

@@ -82,8 +82,15 @@ def task_questions(names: Sequence[str]) -> dict[str, list[str]]:
             tasks = list(_single_tasks(get_task_dict([name], manager)))
         for task in tasks:
             documents = task.test_docs() if task.has_test_docs() else task.validation_docs()
-            found.setdefault(_short(name), []).extend(task.doc_to_text(document) for document in documents)
+            questions = (question for document in documents for question in _questions(task, document))
+            found.setdefault(_short(name), []).extend(questions)
     return found
+
+
+def _questions(task: Any, document: Any) -> list[str]:
+    """The question; where lm-eval has a number in its place, as in winogrande, the texts that the model is asked about."""
+    text = task.doc_to_text(document)
+    return [text] if isinstance(text, str) else [str(option) for option in task.doc_to_choice(document)]
 
 
 def _single_tasks(tasks: Mapping[Any, Any]) -> Iterator[Any]:

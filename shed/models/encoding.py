@@ -218,7 +218,7 @@ def _naming(record: Record) -> Iterator[None]:
     try:
         yield
     except ShedError as error:
-        raise ShedError(f"record {record.id} ({record.origin}): {error}", error.setting) from error
+        raise ShedError(f"record {record.id} ({record.origin}): {error}") from error
 
 
 def cut_counts(encoded: Sequence[Encoded]) -> dict[str, int]:

@@ -26,6 +26,7 @@ from shed.engine.coalition_trainer import CoalitionTrainer, load_trainer
 from shed.engine.gradients import dev_gradient
 from shed.engine.regime import Regime
 from shed.engine.utility import UNITS, UtilityKind
+from shed.models.encoding import cut_counts
 from shed.models.specs import ModelSpec
 
 STEP = 0.3  # from the warm start to either end, as a share of the regime's lr, which is about how far a step of AdamW goes
@@ -99,6 +100,7 @@ def rate(
             "rating_std": float(ratings.std()),
             "harmful": int((ratings < 0).sum()),
             "token_passes": token_passes(trainer),
+            **cut_counts(trainer.candidates),
             "seconds": time.perf_counter() - began,
         },
     )

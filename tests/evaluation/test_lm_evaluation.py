@@ -114,6 +114,12 @@ def test_a_task_that_lm_eval_does_not_have_or_that_cannot_be_measured_is_one_lin
         run(task_file(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target="it is {{answer}}"))
 
 
+@pytest.mark.slow
+def test_where_a_task_has_a_number_for_a_text_its_options_are_its_questions(tmp_path: Path) -> None:
+    found = task_questions([task_file(tmp_path, doc_to_text="{{answer}}")])
+    assert found["sums"][:2] == ["0", "1"]
+
+
 def hub(path: str, name: str, **_: object) -> DatasetDict:
     """Stands in for the hub: questions in the columns of ARC's and MMLU's data."""
     rows: list[dict[str, Any]]

@@ -40,4 +40,4 @@ def project(reproduced: Project) -> Iterator[Project]:
     """The clone; a story leaves it as it was."""
     yield reproduced
     reproduced.run("git", "checkout", "-q", "-f", "main")
-    reproduced.dvc("checkout")
+    reproduced.dvc("checkout", "--force")  # a story may leave other rejects

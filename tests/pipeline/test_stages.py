@@ -17,6 +17,8 @@ from stages.shared.paths import located
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py")
 SETTINGS_OF = {
+    "SETTINGS[kind]": {"model", "embedder"},
+    "setting": {"model", "embedder"},
     "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")},
     "f'records of {split}'": {f"records of {split}" for split in ("pool", "dev", "test")},
 }
