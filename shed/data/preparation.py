@@ -21,6 +21,7 @@ from shed.data.readers import BadRecord
 from shed.data.records import Record
 
 SPLITS = ("dev", "test", "pool")
+OWN_LICENCE = "the user's own"
 UNFIT = "unfit:"  # how the reasons of records begin that the model cannot take
 REASONS_TOLD = 3  # in an error's one line
 NO_TASKS: Mapping[str, Iterable[str]] = MappingProxyType({})
@@ -104,7 +105,7 @@ class PreparedData:
         """The data card: of each split its sources and licences, counts in, kept and rejected by reason, turns and lengths.
 
         Args:
-            licences: of each split, the licence of each source.
+            licences: of each split, the licence of each source that a recipe names; others are the user's own.
             forms: of each split, the rows that were read by their form.
         """
         return {split: self._card_of(split, licences[split], (forms or {}).get(split)) for split in ("pool", "dev", "test")}
@@ -112,6 +113,7 @@ class PreparedData:
     def _card_of(self, split: str, licences: Mapping[str, str], forms: Mapping[str, int] | None) -> dict[str, Any]:
         kept: list[Record] = getattr(self, split)
         rejected = Counter(reject.reason for reject in self.rejects if reject.split == split)
+        sources = sorted({record.source for record in kept})
         words = [len(record.response.split()) for record in kept]
         prompts = [len(record.prompt.split()) for record in kept]
         return {
@@ -120,7 +122,7 @@ class PreparedData:
             "rejected": sum(rejected.values()),
             "rejected_by_reason": dict(sorted(rejected.items())),
             "kept_by_source": dict(sorted(Counter(record.source for record in kept).items())),
-            "licences": dict(licences),
+            "licences": {**licences, **{source: OWN_LICENCE for source in sources if source not in licences}},
             **({"forms": dict(sorted(forms.items()))} if forms else {}),
             "turns": sum(len(record.messages) for record in kept),
             "trained_turns": sum(turn.trained for record in kept for turn in record.messages),

@@ -14,7 +14,6 @@ from shed.data.readers import BadRecord, ReaderSettings, Reading, read_user
 from shed.data.recipes import Source, UserSource, is_recipe, read_recipe, read_source
 from shed.data.records import Record
 
-OWN_LICENCE = "the user's own"
 Locate = Callable[[str], str]
 
 
@@ -57,7 +56,7 @@ def digests(where: str, locate: Locate = str) -> dict[str, str]:
 def licences(where: str, locate: Locate = str) -> dict[str, str]:
     """The licence of each source, as far as a recipe says."""
     if not is_recipe(where):
-        return {Path(where).stem: OWN_LICENCE}
+        return {}
     return {source.name: source.licence for source in read_recipe(locate(where)).sources}
 
 

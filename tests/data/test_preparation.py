@@ -16,7 +16,7 @@ from shed.data.readers import BadRecord, ReaderSettings, Reading
 from shed.data.records import Message, Record, single_turn
 from shed.data.splits import licences, read_split
 
-LICENCES = {split: {"my": "the user's own"} for split in ("pool", "dev", "test")}
+LICENCES: dict[str, dict[str, str]] = {"pool": {"talk": "MIT"}, "dev": {}, "test": {}}  # as far as a recipe says
 LONG = "write a short story about a fox that learns to sail a small boat across the wide cold lake"
 
 
@@ -244,7 +244,7 @@ def test_the_data_card_counts_turns_tools_and_forms() -> None:
     assert (pool["turns"], pool["trained_turns"], pool["records_with_tools"]) == (6, 2, 1)
     assert (pool["prompt_words_mean"], pool["response_words_mean"], pool["response_words_max"]) == (2.5, 1.5, 2)
     assert pool["forms"] == {"alpaca": 1, "messages": 1}
-    assert pool["licences"] == {"my": "the user's own"}
+    assert pool["licences"] == {"talk": "MIT", "a": "the user's own"}
     assert "forms" not in card["dev"]
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shed.data.forms.conversations import conversation
+from shed.data.forms.tools import calls_of
 from shed.data.forms.values import Fields, SetAside, from_json, is_empty, shown
-from shed.data.records import Message
+from shed.data.records import Message, canonical
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,29 @@ def columns_of(fields: Fields, columns: Columns, ignored: Collection[str]) -> li
         as_text = isinstance(prompt, list) and isinstance(response, str)
         later = [Message("assistant", response)] if as_text else conversation(response, ignored)
         return [*earlier, *later]
-    for name, value in ((columns.prompt[0], prompt), (columns.response[0], response)):
+    calls = _calls(response) if not is_empty(fields.take("tools", "functions")) else []
+    for names, value in ((columns.prompt, prompt), (columns.response, "" if calls else response)):
         if value is not None and not isinstance(value, str):
-            raise SetAside(f"{shown(name)} is not text")
+            key = next((key for name in names if (key := fields.key(name)) is not None), names[0])
+            raise SetAside(f"{shown(key)} is not text")
     asked = "\n\n".join(text for text in (prompt or "", *below) if text.strip())
+    if calls:
+        return [*history, Message("user", asked), Message("assistant", "", tool_calls=canonical(calls_of(calls, ignored)))]
     return [*history, Message("user", asked), Message("assistant", response or "")]
+
+
+def _calls(response: Any) -> list[Any]:
+    """The calls that a response is, as objects or as JSON text of them (xLAM); none if it is anything else."""
+    if isinstance(response, str) and response.lstrip().startswith("["):
+        try:
+            response = from_json(response, "a tool call")
+        except SetAside:
+            return []
+    if not isinstance(response, list) or not all(
+        isinstance(call, dict) and {"name", "arguments"} <= set(call) for call in response
+    ):
+        return []
+    return response
 
 
 def _response(fields: Fields, columns: Columns) -> Any:
@@ -69,8 +88,8 @@ def _response(fields: Fields, columns: Columns) -> Any:
     if "answers" in columns.response:
         if isinstance(response, dict):  # as in SQuAD: {"text": [...], "answer_start": [...]}
             response = response.get("text")
-        if isinstance(response, list) and response and all(isinstance(text, str) for text in response):
-            return response[0]
+        if isinstance(response, list) and all(isinstance(text, str) for text in response):
+            return response[0] if response else ""
     return response
 
 

@@ -105,7 +105,7 @@ class RowReader:
         said = [turn.content for turn in turns]
         unused = fields.unused(said)
         text = fields.take("text") if "text" in unused else None
-        if isinstance(text, str) and all(part in text for part in said):
+        if isinstance(text, str) and all(part in text for turn in said for part in turn.split("\n\n")):
             unused.remove("text")  # Alpaca's own: the row written out by its template
         if unused:
             keys = f"keys {', '.join(map(shown, unused[:MOST_KEYS]))} are" if len(unused) > 1 else f"key {shown(unused[0])} is"

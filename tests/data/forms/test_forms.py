@@ -7,6 +7,8 @@ import pytest
 from row_reading import CALL, TOOL, Row, messages, read, reason, turns
 
 from shed.data.forms.found import NEEDS, FormName, form_found
+from shed.data.forms.rows import RowReader
+from shed.data.forms.values import SetAside
 from shed.data.records import Message
 
 EARLIER = [("user", "q0"), ("assistant", "a0")]
@@ -241,3 +243,34 @@ def test_rows_that_the_project_wrote_are_read_back_whole() -> None:
     assert again == record
     given_row = {"instruction": "q", "output": "a", "id": "mine", "shed_id": record.id, "shed_cluster": 3, "reason": "x"}
     assert turns(read(given_row)) == [("user", "q"), ("assistant", "a")]
+
+
+WEATHER = {"name": "weather", "parameters": {}}
+CALLS = [{"name": "weather", "arguments": {"city": "Oslo"}}]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_answers_that_are_calls_of_the_rows_tools_are_calls_and_not_text(as_text: bool) -> None:
+    """As xLAM writes them: as JSON text or as objects."""
+    row = {
+        "query": "Is it cold?",
+        "tools": json.dumps([WEATHER]) if as_text else [WEATHER],
+        "answers": json.dumps(CALLS) if as_text else CALLS,
+    }
+    record = RowReader("question_answer").record(row, None, "f", "o")
+    assert record.messages[-1].content == ""
+    assert [call["function"] for call in json.loads(record.messages[-1].tool_calls)] == CALLS
+    listed = RowReader("question_answer").record({"query": "Which?", "tools": [WEATHER], "answers": '["a"]'}, None, "f", "o")
+    assert (listed.messages[-1].content, listed.messages[-1].tool_calls) == ('["a"]', "")
+
+
+def test_the_row_written_out_by_alpacas_template_is_no_other_text() -> None:
+    row = {
+        "instruction": "Add.",
+        "input": "2 and 2",
+        "output": "4",
+        "text": "Below …\n\n### Instruction:\nAdd.\n\n### Input:\n2 and 2\n\n### Response:\n4",
+    }
+    assert RowReader("alpaca").record(row, None, "f", "o").prompt == "Add.\n\n2 and 2"
+    with pytest.raises(SetAside, match="'text' is not used"):
+        RowReader("alpaca").record(row | {"text": "something else"}, None, "f", "o")
