@@ -23,9 +23,9 @@ from shed.evaluation.lm_evaluation import evaluate
 from shed.params import load_params
 from shed.tuning.finetuning import finetune
 from shed.valuation.ratings import rate
-from stages.finetune import tuning_settings
 from stages.shared.model import model_spec
 from stages.shared.regime import scoring_regime
+from stages.shared.tuning import tuning_settings
 
 ROWS, DEV_ROWS, SELECTED = 240, 24, 24
 WORDS = (

@@ -24,7 +24,7 @@ from shed.data.readers import ReaderSettings, read_user
 ROWS, DEV_ROWS, TEST_ROWS, SEED = 200_000, 300, 1000, 1
 PROMPT_WORDS, INPUT_WORDS, OUTPUT_WORDS = 20, 40, 90
 NEAR = 0.8
-SETTINGS = ReaderSettings(form=None, columns=None, list_key=None, ignore=(), train_on="all", max_line_bytes=16_000_000)
+SETTINGS = ReaderSettings(form=None, columns=None, list_key=None, ignore=(), train_on="all", max_row_mb=16.0)
 
 
 def main() -> None:

@@ -6,19 +6,21 @@ description is printed in the report.
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from shed.common.errors import ShedError
+from shed.common.spelling import did_you_mean
 from shed.data.exports.forms import Form as ExportForm
-from shed.data.forms.found import FormName
+from shed.data.files import data_files, is_dataset
+from shed.data.forms.found import FormName, check_columns
+from shed.data.recipes import is_recipe, read_recipe
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -50,7 +52,7 @@ class Reading(Section):
     """How your own rows are read; a recipe may say otherwise of a source."""
 
     form: FormName | None = Field(description="form of the rows; null: found for each file by its keys")
-    columns: dict[str, str] | None = Field(
+    columns: Annotated[dict[str, str], AfterValidator(check_columns)] | None = Field(
         description="your columns by our names, as {prompt: my_question, response: my_reply}; null: the names of the form"
     )
     list_key: str | None = Field(description="key of the list of rows where a JSON file is one object; null: its only list")
@@ -330,7 +332,7 @@ class Params(Section):
     @model_validator(mode="after")
     def questions_have_room(self) -> Self:
         longest, context = self.judge.max_new_tokens, self.model.max_tokens
-        if longest >= context:
+        if self.judge.base_url is not None and longest >= context:
             raise ValueError(f"judge.max_new_tokens is {longest}, but model.max_tokens is {context}; no room is left to ask")
         return self
 
@@ -390,17 +392,23 @@ def _explain(error: ValidationError, top: type[Section]) -> str:
     key = ".".join(path)
     if found["type"] == "extra_forbidden":
         allowed = list(_section(path[:-1], top).model_fields)
-        close = difflib.get_close_matches(path[-1], allowed, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(path[-1], allowed)
         return f"unknown key {key!r} with value {found['input']!r}; {hint}allowed here: {', '.join(allowed)}"
     if found["type"] == "missing":
         return f"key {key!r} is missing; every key must stand in the file"
     if found["type"] == "too_short":
         return f"{key} is empty; name at least {found['ctx']['min_length']}"
     if found["type"] == "value_error":
-        return str(found["ctx"]["error"])
+        said = str(found["ctx"]["error"])
+        return said if _is_section(path, top) else f"{key}: {said}"
     message = "null" if found["type"] == "none_required" else found["msg"].removeprefix("Input should be ")
     return f"{key} is {found['input']!r}; it must be {message}"
+
+
+def _is_section(path: list[str], top: type[Section]) -> bool:
+    """True for a group of params, whose own checks name keys in full, and not one param."""
+    annotation = _section(path[:-1], top).model_fields[path[-1]].annotation if path else top
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _section(path: list[str], top: type[Section]) -> type[BaseModel]:
@@ -448,10 +456,16 @@ def check_files(params: Params) -> None:
         ShedError: the first of them.
     """
     data = params.data
-    named = {"data.pool": data.pool, "data.dev": data.dev, "data.test": data.test, "judge.questions": params.judge.questions}
-    for key, path in named.items():
-        if not Path(path).is_file():
-            raise ShedError(f"{key} is {path!r}; there is no such file here")
+    for key, path in {"data.pool": data.pool, "data.dev": data.dev, "data.test": data.test}.items():
+        try:
+            if is_recipe(path):
+                read_recipe(path)
+            elif not is_dataset(path):
+                data_files(path)
+        except ShedError as error:
+            raise ShedError(f"{key}: {error}") from error
+    if not Path(params.judge.questions).is_file():
+        raise ShedError(f"judge.questions is {params.judge.questions!r}; there is no such file here")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from shed.common.errors import ShedError
+from shed.data.recipes import UserSource
 from shed.params import Params, load_params
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow a busy machine tenfold; read when torch starts
@@ -27,6 +28,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "embedder": "embed.model",
     "endpoint": "judge.base_url",
     "form": "data.reading.form",
+    "ignored keys": "data.reading.ignore",
     "forms to export": "export.forms",
     "list key": "data.reading.list_key",
     "max rejects": "data.max_rejects",
@@ -49,6 +51,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "tasks": "evaluate.tasks",
     "warm rows": "rate.warm_rows",
 }
+ALL_READ = "data.reading."  # how the keys begin that hold for pool, dev and test alike
 FINAL_TUNING = {"LoRA modules": "finetune.modules", "learning rate": "finetune.lr"}
 
 
@@ -75,4 +78,12 @@ def naming_keys(keys: Mapping[str, str]) -> Iterator[None]:
         key = keys.get(error.setting or "")
         if key is None:
             raise
-        raise ShedError(f"{error} ({key} in params.yaml)") from error
+        raise ShedError(f"{error} ({place_of(key)})") from error
+
+
+def place_of(key: str) -> str:
+    """Where a key is set; what a recipe may say of one source instead is set there, too."""
+    own = key.removeprefix(ALL_READ)
+    if own not in UserSource.model_fields:
+        return f"{key} in params.yaml"
+    return f"{key} in params.yaml, which holds for pool, dev and test alike; else `{own}` of a source in a recipe"

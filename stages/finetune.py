@@ -6,11 +6,11 @@ import pandas as pd
 
 from shed.common.atomic_io import write_json, write_table
 from shed.data.records import read_records
-from shed.models.specs import LoraSettings
 from shed.params import Params
-from shed.tuning.finetuning import TuningSettings, finetune
+from shed.tuning.finetuning import finetune
 from stages import FINAL_TUNING, main, naming_keys
 from stages.shared.model import model_spec
+from stages.shared.tuning import tuning_settings
 
 
 def run(params: Params) -> None:
@@ -27,19 +27,6 @@ def run(params: Params) -> None:
         )
     write_table("metrics/plots/loss.csv", tuned.losses)
     write_json("metrics/finetune.json", tuned.metrics)
-
-
-def tuning_settings(params: Params, seed: int) -> TuningSettings:
-    """The final tuning's settings under any seed."""
-    final = params.finetune
-    return TuningSettings(
-        lora=LoraSettings(final.r, final.alpha, final.modules),
-        lr=final.lr,
-        warmup_ratio=final.warmup_ratio,
-        batch_size=final.batch_size,
-        epochs=final.epochs,
-        seed=seed,
-    )
 
 
 if __name__ == "__main__":

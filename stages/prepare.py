@@ -5,28 +5,33 @@ What cannot be used later is refused here: a model that cannot be tuned, records
 
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.data.faults import damage
 from shed.data.preparation import prepare
-from shed.data.readers import ReaderSettings, Reading
+from shed.data.readers import BadRecord, ReaderSettings, Reading
+from shed.data.records import Record
 from shed.data.splits import licences, read_split
 from shed.evaluation.named_tasks import task_questions
-from shed.models.checks import check_embedder, check_model
+from shed.models.checks import check_cut, check_embedder, check_model
 from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
+from shed.models.speed import seconds_a_token
 from shed.params import Params
-from stages import FINAL_TUNING, main, naming_keys
+from stages import FINAL_TUNING, KEYS, main, naming_keys
 from stages.shared.model import model_spec
+from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
-
-MEGABYTE = 1_000_000
 
 
 def run(params: Params) -> None:
+    rejects = Path("data/prepared/rejects.jsonl")
+    rejects.unlink(missing_ok=True)  # if this run stops before it writes its own, another run's are not taken for them
     data, spec = params.data, model_spec(params)
     encoder = check_model(spec, [LoraSettings(1, 1, params.regime.modules, params.regime.depth)])  # of whatever rank
     with naming_keys(FINAL_TUNING):
@@ -35,8 +40,10 @@ def run(params: Params) -> None:
     paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
     readings = {split: Reading() for split in paths}
     own = data.reading
-    settings = ReaderSettings(own.form, own.columns, own.list_key, own.ignore, own.train_on, int(own.max_row_mb * MEGABYTE))
-    pool_rows, dev_rows, test_rows = (read_split(paths[split], settings, readings[split], located) for split in paths)
+    settings = ReaderSettings(own.form, own.columns, own.list_key, own.ignore, own.train_on, own.max_row_mb)
+    pool_rows, dev_rows, test_rows = (
+        _with_keys(read_split(paths[split], settings, readings[split], located)) for split in paths
+    )
     prepared = prepare(
         pool_rows,
         dev_rows,
@@ -51,9 +58,12 @@ def run(params: Params) -> None:
     )
     for line in dict.fromkeys(line for reading in readings.values() for line in reading.told()):
         print(f"shed: {line}", file=sys.stderr)
-    write_jsonl("data/prepared/rejects.jsonl", (reject.to_row() for reject in prepared.rejects))
+    write_jsonl(rejects, (reject.to_row() for reject in prepared.rejects))
     prepared.check(data.max_rejects)
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
+    splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
+    lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
+    warnings = {split: check_cut(split, lengths[split], encoder.limit) for split in splits}
     write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
     write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))
     write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
@@ -62,16 +72,31 @@ def run(params: Params) -> None:
         {split: licences(path, located) for split, path in paths.items()},
         {split: reading.forms for split, reading in readings.items()},
     )
-    for split, records in {"pool": pool, "dev": prepared.dev, "test": prepared.test}.items():
-        lengths = token_lengths(encoder, records)
-        card[split] |= lengths
+    for split, records in splits.items():
+        card[split] |= lengths[split]
         print(
-            f"shed: {split}: {len(records):,} records of {lengths['tokens_mean']:.0f} tokens on average, at most "
-            f"{lengths['tokens_max']}; {lengths['share_cut']:.0%} are cut to fit {encoder.limit}",
+            f"shed: {split}: {len(records):,} records of {lengths[split]['tokens_mean']:.0f} tokens on average, at most "
+            f"{lengths[split]['tokens_max']}; {lengths[split]['share_cut']:.0%} are cut to fit {encoder.limit}",
             file=sys.stderr,
         )
+        if warning := warnings[split]:
+            card[split]["warning"] = warning
+            print(f"shed: warning: {split}: {warning} (model.max_tokens in params.yaml)", file=sys.stderr)
+    passes = token_passes(params, splits, {split: lengths_of(encoder, records) for split, records in splits.items()})
+    print(f"shed: {told(params, passes, seconds_a_token(spec, pool))}", file=sys.stderr)
     card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
     write_json("metrics/data.json", card)
+
+
+def _with_keys(rows: Iterable[Record | BadRecord]) -> Iterator[Record | BadRecord]:
+    """The rows; a reason that a setting would mend names its key."""
+    for row in rows:
+        if isinstance(row, BadRecord) and row.setting is not None:
+            key = KEYS[row.setting]
+            own = key.rpartition(".")[2]
+            yield replace(row, reason=f"{row.reason} ({key}, or `{own}` of the source in a recipe)")
+        else:
+            yield row
 
 
 if __name__ == "__main__":

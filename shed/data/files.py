@@ -5,7 +5,8 @@ In: where the data is. Out: `Row`s as they stand in the files, and `BadRow`s for
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from shed.common.errors import ShedError
 from shed.data.formats.arrow_files import arrow_rows, batch_rows, parquet_rows
 from shed.data.formats.csv_files import csv_rows
 from shed.data.formats.hub import SCHEME, hub_batches, is_saved, saved_batches
-from shed.data.formats.json_files import json_rows
+from shed.data.formats.json_files import json_rows, lone_object
 from shed.data.formats.opening import Bad, told_in_one_line
 
 PACKED = {".gz": "gzip", ".zst": "zstd"}
@@ -81,20 +82,48 @@ def data_files(where: str) -> list[Path]:
         matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (it may be absolute)
         found = [file for match in matches for file in (_below(match) if match.is_dir() else [match])]
     else:
-        raise ShedError(f"{where}: no such file or folder")
+        raise ShedError(f"{where}: no such file or folder{from_here(path)}")
     files = sorted({file for file in found if file.is_file() and _kind(file)[0] in KINDS})
     if not files:
         raise ShedError(f"{where}: holds no data file; they are called {', '.join(KINDS)}, also with .gz or .zst behind")
     return files
 
 
-def rows(path: Path, list_key: str | None, max_line_bytes: int = MOST_BYTES) -> Iterator[Row | BadRow]:
+def distinct_names(files: Sequence[Path]) -> dict[Path, str]:
+    """A name for each file: `file_name`, or where two have the same, the path below their common folder, with the ending if
+    they have that path in common, too.
+    """
+    names = {file: file_name(file) for file in files}
+    folder = os.path.commonpath([file.parent for file in files])
+    for with_ending in (False, True):
+        counts = Counter(names.values())
+        for file in files:
+            if counts[names[file]] > 1:
+                names[file] = (file if with_ending else file.with_name(file_name(file))).relative_to(folder).as_posix()
+    return names
+
+
+def side_keys(path: Path) -> list[str] | None:
+    """The keys of a JSON file that holds no rows, unless it is one itself, as `dataset_infos.json`; None for any other file."""
+    kind, packed = _kind(path)
+    if kind != ".json":
+        return None
+    with told_in_one_line(path):
+        return lone_object(path, packed)
+
+
+def from_here(path: Path) -> str:
+    """For a message about a path that is not there: from where it was looked for, if it is relative."""
+    return "" if path.is_absolute() else f" in {Path.cwd()}, where relative paths start"
+
+
+def rows(path: Path, list_key: str | None, max_row_bytes: int = MOST_BYTES) -> Iterator[Row | BadRow]:
     """The rows of one data file, one at a time; memory does not grow with the file.
 
     Args:
         path: a JSON, CSV, TSV, Parquet or Arrow file by its name; its letters' case does not matter, nor does .gz or .zst.
         list_key: where a JSON file is one object: the key of the list in it; None if there is only one such list.
-        max_line_bytes: a row of more bytes is a `BadRow`.
+        max_row_bytes: a row of more bytes is a `BadRow`.
 
     Raises:
         ShedError: the file as a whole cannot be read, or is of no known kind.
@@ -102,13 +131,13 @@ def rows(path: Path, list_key: str | None, max_line_bytes: int = MOST_BYTES) -> 
     kind, packed = _kind(path)
     with told_in_one_line(path):
         if kind == ".json" or kind in LINES:
-            places: Iterable[tuple[str, Any]] = json_rows(path, packed, list_key, max_line_bytes, lines=kind in LINES)
+            places: Iterable[tuple[str, Any]] = json_rows(path, packed, list_key, max_row_bytes, lines=kind in LINES)
         elif kind in {".csv", ".tsv"}:
-            places = csv_rows(path, packed, max_line_bytes, "\t" if kind == ".tsv" else None)
+            places = csv_rows(path, packed, max_row_bytes, "\t" if kind == ".tsv" else None)
         elif kind == ".parquet":
-            places = parquet_rows(path, packed, max_line_bytes)
+            places = parquet_rows(path, packed, max_row_bytes)
         elif kind in {".arrow", ".feather"}:
-            places = arrow_rows(path, packed, max_line_bytes)
+            places = arrow_rows(path, packed, max_row_bytes)
         else:
             raise ShedError(
                 f"{path}: a data file must be one of {', '.join(KINDS)} by its name, also with .gz or .zst behind; "
@@ -117,12 +146,12 @@ def rows(path: Path, list_key: str | None, max_line_bytes: int = MOST_BYTES) -> 
         yield from _rows(path, places, file_name(path))
 
 
-def dataset_rows(where: str, max_line_bytes: int = MOST_BYTES) -> Iterator[Row | BadRow]:
+def dataset_rows(where: str, max_row_bytes: int = MOST_BYTES) -> Iterator[Row | BadRow]:
     """The rows of a Hugging Face dataset, one at a time; its images and sounds are not decoded, and none of its code is run.
 
     Args:
         where: hf://datasets/OWNER/NAME@COMMIT?split=…&config=…, or a folder made by `save_to_disk` of `datasets`.
-        max_line_bytes: a row of more bytes is a `BadRow`.
+        max_row_bytes: a row of more bytes is a `BadRow`.
 
     Raises:
         ShedError: the address is not whole, the dataset is not there, or it has several splits and none is named.
@@ -133,7 +162,7 @@ def dataset_rows(where: str, max_line_bytes: int = MOST_BYTES) -> Iterator[Row |
     else:
         name = _path(where).name
         batches = saved_batches(_path(where))
-    yield from _rows(where, batch_rows(where, batches, max_line_bytes), name)
+    yield from _rows(where, batch_rows(where, batches, max_row_bytes), name)
 
 
 def file_name(path: Path) -> str:

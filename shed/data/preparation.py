@@ -6,7 +6,7 @@ and why, and the data card.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,46 +19,11 @@ from shed.data.leakage import Elsewhere
 from shed.data.near_duplicates import NearIndex, said, sketch
 from shed.data.readers import BadRecord
 from shed.data.records import Record
+from shed.data.rejects import UNFIT, Reject, reasons_of, too_many
 
 SPLITS = ("dev", "test", "pool")
 OWN_LICENCE = "the user's own"
-UNFIT = "unfit:"  # how the reasons of records begin that the model cannot take
-REASONS_TOLD = 3  # in an error's one line
 NO_TASKS: Mapping[str, Iterable[str]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that was set aside, from which split, and why.
-
-    Attributes:
-        of: of a near-duplicate: the id of the record, or the number of the task's text, that it is like.
-        similarity: of a near-duplicate: the Jaccard similarity of the two.
-    """
-
-    record: Record | BadRecord
-    split: str
-    reason: str
-    of: str | None = None
-    similarity: float | None = None
-
-    @property
-    def unusable(self) -> bool:
-        """True if the row itself is at fault: it could not be read, a part of it is empty, two options are equal, or
-        the model cannot take it.
-        """
-        return isinstance(self.record, BadRecord) or self.reason.startswith(("empty_", "equal_", UNFIT))
-
-    def to_row(self) -> dict[str, Any]:
-        row: dict[str, Any] = {
-            "reason": self.reason,
-            "split": self.split,
-            "origin": self.record.origin,
-            "source": self.record.source,
-        }
-        if self.of is not None:
-            row |= {"of": self.of, "similarity": self.similarity}
-        return row | ({"text": self.record.text} if isinstance(self.record, BadRecord) else self.record.to_row())
 
 
 @dataclass(frozen=True)
@@ -83,19 +48,12 @@ class PreparedData:
         for split in SPLITS:
             kept: list[Record] = getattr(self, split)
             rejected = [reject for reject in self.rejects if reject.split == split]
-            unusable = [reject for reject in rejected if reject.unusable]
-            rows = len(kept) + len(rejected)
-            if len(unusable) > max_rejects * rows:
-                raise ShedError(
-                    f"the {split}: {len(unusable):,} of {rows:,} rows cannot be read, are empty or do not fit the model, "
-                    f"a share of {len(unusable) / rows:.2g} where {max_rejects:g} is allowed: {_reasons(unusable)}; "
-                    "each is in rejects.jsonl; mend the rows, or allow more",
-                    "max rejects",
-                )
+            if sum(reject.unusable for reject in rejected) > max_rejects * (len(kept) + len(rejected)):
+                raise too_many(split, kept, rejected, max_rejects)
             least = 2 if split == "pool" else 1
             if len(kept) < least:
                 raise ShedError(
-                    f"the {split} has {len(kept)} usable records and needs {least}; set aside: {_reasons(rejected)}",
+                    f"the {split} has {len(kept)} usable records and needs {least}; set aside: {reasons_of(rejected)}",
                     f"records of {split}",
                 )
 
@@ -225,18 +183,6 @@ def _unusable(record: Record) -> str | None:
     if not all(choices):
         return "empty_choice"
     return "equal_choices" if len(set(choices)) < len(choices) else None
-
-
-def _reasons(rejects: Sequence[Reject]) -> str:
-    """The largest reasons with their counts and the place of the first row of each."""
-    first: dict[str, str] = {}
-    for reject in rejects:
-        first.setdefault(reject.reason, reject.record.origin)
-    counts = Counter(reject.reason for reject in rejects).most_common()
-    told = [f"{count:,} {reason} (first: {first[reason]})" for reason, count in counts[:REASONS_TOLD]]
-    if len(counts) > REASONS_TOLD:
-        told.append(f"{sum(count for _, count in counts[REASONS_TOLD:]):,} for other reasons")
-    return ", ".join(told) or "none"
 
 
 def _draw(records: list[Record], rows: int | None, rng: random.Random) -> list[Record]:

@@ -7,18 +7,21 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from shed.common.errors import ShedError
-from shed.data.files import BadRow, Row, data_files, dataset_rows, file_name, is_dataset, rows
+from shed.common.spelling import did_you_mean
+from shed.data.files import BadRow, Row, data_files, dataset_rows, distinct_names, is_dataset, rows, side_keys
 from shed.data.formats.opening import bad
 from shed.data.forms.characters import CONTROL, LINE_BREAK
 from shed.data.forms.conversations import TrainOn
-from shed.data.forms.found import NEEDS, OWN_NAMES, FormName, form_found
+from shed.data.forms.found import NEEDS, FormName, check_columns, form_found, form_of
 from shed.data.forms.rows import RowReader
 from shed.data.forms.values import SetAside, as_given, shown
 from shed.data.records import Record
 
+MEGABYTE = 1_000_000
 FIRST_ROWS = 20  # of each file, by which its form is found
 TABLES = (".parquet", ".arrow", ".feather")
 
@@ -34,7 +37,7 @@ class ReaderSettings:
         list_key: where a JSON file is one object: the key of the list in it.
         ignore: keys that say nothing about what is tuned; `*`: all that the form does not use.
         train_on: every assistant's turn, or the last alone.
-        max_line_bytes: a row of more bytes is set aside.
+        max_row_mb: a row of more megabytes is set aside.
     """
 
     form: FormName | None
@@ -42,17 +45,27 @@ class ReaderSettings:
     list_key: str | None
     ignore: Sequence[str]
     train_on: TrainOn
-    max_line_bytes: int
+    max_row_mb: float
+
+    @property
+    def max_row_bytes(self) -> int:
+        return round(self.max_row_mb * MEGABYTE)
 
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A row that is set aside, and why; `text` is its beginning, printable."""
+    """A row that is set aside, and why.
+
+    Attributes:
+        text: the row's beginning, printable.
+        setting: the setting that would mend it, in plain words, if there is one.
+    """
 
     origin: str
     source: str
     reason: str
     text: str
+    setting: str | None = None
 
 
 @dataclass
@@ -61,11 +74,13 @@ class Reading:
 
     Attributes:
         rows: the records by file and form.
-        set_aside: the bad rows by file.
+        set_aside: the bad rows by file and reason.
+        left_out: files of a folder or a glob that hold no rows.
     """
 
     rows: Counter[tuple[str, FormName]] = field(default_factory=Counter)
-    set_aside: Counter[str] = field(default_factory=Counter)
+    set_aside: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def forms(self) -> Counter[str]:
@@ -80,9 +95,14 @@ class Reading:
         parts: dict[str, list[str]] = {}
         for (file, form), count in self.rows.items():
             parts.setdefault(file, []).append(f"{_counted(count)} of the form {form}")
-        for file, count in self.set_aside.items():
-            parts.setdefault(file, []).append(f"{_counted(count)} set aside")
-        return [f"{file}: {'; '.join(said)}" for file, said in parts.items()]
+        aside: dict[str, Counter[str]] = {}
+        for (file, reason), count in self.set_aside.items():
+            aside.setdefault(file, Counter())[reason] += count
+        for file, reasons in aside.items():
+            every = "" if file in parts else f", all there are; most often: {reasons.most_common(1)[0][0]}"
+            parts.setdefault(file, []).append(f"{_counted(reasons.total())} set aside{every}")
+        left_out = [f"{file}: left out, since it is one JSON object without a list of rows" for file in self.left_out]
+        return [*(f"{file}: {'; '.join(said)}" for file, said in parts.items()), *left_out]
 
 
 def read_user(
@@ -105,37 +125,51 @@ def read_user(
     _check(settings, name)
     reading = Reading() if reading is None else reading
     empty = True
-    for file, label, found in _sources(where, settings):
+    for file, label, found in _sources(where, settings, reading):
         for one in _records(found, file, name or label, name, settings, reading):
             empty = False
             yield one
     if empty:
-        raise ShedError(f"{where}: holds no rows; write at least two records to it")
+        but = f" but {', '.join(reading.left_out[:3])}, each one JSON object without a list of rows" if reading.left_out else ""
+        raise ShedError(f"{where}: holds no rows{but}; write at least two records to it")
 
 
 def _check(settings: ReaderSettings, name: str | None) -> None:
     if name is not None and (CONTROL.search(name) or LINE_BREAK.search(name)):
         raise ShedError(f"{shown(name)}: the name of a source must be a single line")
     if settings.form is not None and settings.form not in NEEDS:
-        raise ShedError(f"no form is called {shown(settings.form)}; there are {', '.join(NEEDS)}", "form")
-    for ours in settings.columns or ():
-        if ours not in OWN_NAMES:
-            raise ShedError(f"columns: {shown(ours)} is not a name of ours; there are {', '.join(OWN_NAMES)}", "columns")
+        hint = did_you_mean(settings.form, NEEDS)
+        raise ShedError(f"no form is called {shown(settings.form)}; {hint}there are {', '.join(NEEDS)}", "form")
+    try:
+        check_columns(settings.columns or {})
+    except ValueError as error:
+        raise ShedError(f"columns: {error}", "columns") from error
 
 
-def _sources(where: str, settings: ReaderSettings) -> Iterator[tuple[str, str, Iterator[Row | BadRow]]]:
-    """Each file with its name without suffixes and its rows."""
+def _sources(where: str, settings: ReaderSettings, reading: Reading) -> Iterator[tuple[str, str, Iterator[Row | BadRow]]]:
+    """Each file with its own name and its rows."""
     if is_dataset(where):
-        first = dataset_rows(where, settings.max_line_bytes)
+        first = dataset_rows(where, settings.max_row_bytes)
         yield where, where.split("?")[0].split("@")[0].rstrip("/").rsplit("/", 1)[-1], map(_without_nulls, first)
         return
-    for path in data_files(where):
-        label = file_name(path)
+    files = data_files(where)
+    for path, label in distinct_names(files).items():
         if CONTROL.search(str(path)) or LINE_BREAK.search(str(path)):
             raise ShedError(f"{shown(path.name)}: the file's path holds a control character; rename it")
-        found = rows(path, settings.list_key, settings.max_line_bytes)
+        if len(files) > 1 and _is_beside(path, settings):
+            reading.left_out.append(str(path))
+            continue
+        found = rows(path, settings.list_key, settings.max_row_bytes)
         is_table = path.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLES)
         yield str(path), label, map(_without_nulls, found) if is_table else found
+
+
+def _is_beside(path: Path, settings: ReaderSettings) -> bool:
+    """True for a file that stands beside the data and holds no rows: it is one JSON object, without a list and of no form."""
+    keys = side_keys(path)
+    if keys is None or settings.list_key in keys:
+        return False
+    return form_of(dict.fromkeys(keys, "x"), settings.columns or {}) is None
 
 
 def _records(
@@ -145,16 +179,16 @@ def _records(
     reader: RowReader | None = None
     for row in itertools.chain(first, found):
         if isinstance(row, BadRow):
-            reading.set_aside[file] += 1
+            reading.set_aside[file, row.reason] += 1
             yield BadRecord(row.origin, label, row.reason, row.text)
             continue
         if reader is None:
             reader = _reader(file, [one.values for one in (*first, row) if isinstance(one, Row)], settings)
         try:
-            record = reader.record(row.values, name, row.file, row.origin)
+            record = reader.record(row.values, name, label, row.origin)
         except SetAside as reason:
-            reading.set_aside[file] += 1
-            yield BadRecord(row.origin, label, str(reason), _text(row.values))
+            reading.set_aside[file, str(reason)] += 1
+            yield BadRecord(row.origin, label, str(reason), _text(row.values), reason.setting)
         else:
             reading.rows[file, reader.form] += 1
             yield record
@@ -162,7 +196,7 @@ def _records(
 
 def _reader(file: str, first: Sequence[Mapping[str, Any]], settings: ReaderSettings) -> RowReader:
     columns = dict(settings.columns or {})
-    form = settings.form or form_found(file, first, columns)
+    form = settings.form or form_found(file, first, columns, settings.ignore)
     return RowReader(form, columns, frozenset(settings.ignore), settings.train_on)
 
 

@@ -14,8 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from shed.common.errors import ShedError
+from shed.common.spelling import did_you_mean
+from shed.data.files import from_here
 from shed.data.formats.opening import told_in_one_line
 from shed.data.formats.yaml_text import parse_yaml
+from shed.data.forms.found import FormName, check_columns
 from shed.data.packaged import Wheel, check_digest, check_requirement, read_members
 from shed.data.records import Record, single_turn
 
@@ -72,17 +75,24 @@ class UserSource(BaseModel):
         list_key: where a JSON file is one object, the key of the list in it.
         ignore: keys of its rows that say nothing about what is tuned.
         licence: the data's licence, for the data card.
+
+    What a source says takes the place of what is said for all (`own_settings`), an empty value, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Line
     path: Line
-    form: Line | None = None
-    columns: dict[Line, Line] | None = None
+    form: FormName | None = None
+    columns: Annotated[dict[str, str], AfterValidator(check_columns)] | None = None
     list_key: str | None = None
     ignore: tuple[str, ...] = ()
     licence: Line = "the user's own"
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """How its rows are read, as far as it says so itself."""
+        return {key: getattr(self, key) for key in ("form", "columns", "list_key", "ignore") if key in self.model_fields_set}
 
 
 def _kind(value: Any) -> str | None:
@@ -128,7 +138,7 @@ def read_recipe(path: Path | str) -> Recipe:
             names the file, the source and the key.
     """
     if not Path(path).exists():
-        raise ShedError(f"{path}: no such recipe")
+        raise ShedError(f"{path}: no such recipe{from_here(Path(path))}")
     with told_in_one_line(path), Path(path).open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -203,8 +213,8 @@ def _utf8(content: bytes, where: str) -> str:
 
 
 def _first(error: ValidationError, value: Any) -> str:
-    """The first fault: which source, which key, and what is wrong."""
-    fault = error.errors()[0]
+    """The first fault, of an unknown key if there is one: which source, which key, and what is wrong."""
+    fault = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")[0]
     place = [part for part in fault["loc"] if part not in {"packaged", "own"}]
     words = []
     if len(place) > 1 and place[0] == "sources" and isinstance(place[1], int):
@@ -213,5 +223,13 @@ def _first(error: ValidationError, value: Any) -> str:
         words.append(f"source {place[1] + 1}" + (f" ({name[:60]!r})" if isinstance(name, str) else ""))
         place = place[2:]
     words += [".".join(map(str, place))[:100]] if place else []
+    hint = did_you_mean(str(fault["loc"][-1]), _allowed(fault["loc"])) if fault["type"] == "extra_forbidden" else ""
+    hint = f"; {hint.strip()}" if hint else ""
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return ": ".join([*words, fault["msg"].removeprefix("Value error, ")]).replace("\n", " ") + more
+    return ": ".join([*words, fault["msg"].removeprefix("Value error, ")]).replace("\n", " ") + hint + more
+
+
+def _allowed(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that are allowed where one is not known."""
+    model: type[BaseModel] = Source if "packaged" in place else UserSource if "own" in place else Recipe
+    return list(model.model_fields)

@@ -5,13 +5,15 @@ In: where a split is, and how rows are read. Out: `Record`s and `BadRecord`s in 
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from shed.common.errors import ShedError
 from shed.data.files import data_files, is_dataset
 from shed.data.formats.hub import SCHEME
 from shed.data.readers import BadRecord, ReaderSettings, Reading, read_user
-from shed.data.recipes import Source, UserSource, is_recipe, read_recipe, read_source
+from shed.data.recipes import Source, is_recipe, read_recipe, read_source
 from shed.data.records import Record
 
 Locate = Callable[[str], str]
@@ -35,7 +37,9 @@ def read_split(where: str, settings: ReaderSettings, reading: Reading, locate: L
         if isinstance(source, Source):
             yield from read_source(source)
         else:
-            yield from read_user(locate(source.path), _settings_of(source, settings), source.name, reading)
+            with _naming(where, source.name):
+                own = replace(settings, **source.own_settings)
+                yield from read_user(locate(source.path), own, source.name, reading)
 
 
 def digests(where: str, locate: Locate = str) -> dict[str, str]:
@@ -49,7 +53,8 @@ def digests(where: str, locate: Locate = str) -> dict[str, str]:
     recipe = read_recipe(locate(where))
     found = {where: _digest(Path(locate(where)))}
     for source in recipe.sources:
-        found |= {source.package: source.sha256} if isinstance(source, Source) else _digests(source.path, locate)
+        with _naming(where, source.name):
+            found |= {source.package: source.sha256} if isinstance(source, Source) else _digests(source.path, locate)
     return found
 
 
@@ -60,9 +65,13 @@ def licences(where: str, locate: Locate = str) -> dict[str, str]:
     return {source.name: source.licence for source in read_recipe(locate(where)).sources}
 
 
-def _settings_of(source: UserSource, settings: ReaderSettings) -> ReaderSettings:
-    own = {key: value for key in ("form", "columns", "list_key", "ignore") if (value := getattr(source, key))}
-    return replace(settings, **own)
+@contextmanager
+def _naming(recipe: str, source: str) -> Iterator[None]:
+    """Say in an error which source of which recipe it is of."""
+    try:
+        yield
+    except ShedError as error:
+        raise ShedError(f"{recipe}, source {source!r}: {error}", error.setting) from error
 
 
 def _digests(where: str, locate: Locate) -> dict[str, str]:

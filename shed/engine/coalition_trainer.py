@@ -172,7 +172,8 @@ class CoalitionTrainer:
     def microbatches(self, records: Sequence[int] | np.ndarray, taken: np.ndarray) -> list[Microbatch]:
         """Who goes through the layers together: of the `records`, for each coalition those that `taken` (K, B) has.
 
-        Records are in the order of coalitions, and of lengths within one, up and down in turn, so that neighbours are alike.
+        Records are in the order of coalitions, and of lengths within one, down and up in turn, so that neighbours are alike and
+        the longest come first.
         """
         coalitions, places = np.nonzero(taken)
         own = np.asarray(records)[places]
@@ -180,7 +181,7 @@ class CoalitionTrainer:
         return [
             Microbatch(*np.unique(coalitions[run], return_inverse=True), own[run])
             for run in self.losses.cores.share(
-                np.lexsort([lengths * (1 - coalitions % 2 * 2), coalitions]).tolist(), lengths, self.losses.cores.chunk_tokens
+                np.lexsort([lengths * (coalitions % 2 * 2 - 1), coalitions]).tolist(), lengths, self.losses.cores.chunk_tokens
             )
         ]
 

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from shed.common.errors import ShedError
+from shed.common.memory import give_back
 from shed.engine.batches import length_batches, split
 from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, hidden_states
 from shed.engine.utility import DevSet
@@ -32,6 +34,7 @@ from shed.models.specs import LoraSettings
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+HEAD_TOKENS = 128  # that go through the vocabulary head at once: their logits are the largest tensors of all
 DEV_BATCH, DEV_TOKENS = 12, 1024  # dev sequences, and tokens with padding, that are measured at once
 LAYER_TOLERANCE, ROUNDINGS = 1e-2, 16  # the share that logits may differ by: more where a dtype's own roundings are more
 
@@ -108,6 +111,8 @@ class LoraLosses:
             with attention_for(self.initial.device, longest):
                 yield
         finally:
+            if self._recompute:
+                give_back()
             self._recompute = False
 
     def redrawn(self, seed: int) -> Tensor:
@@ -159,11 +164,23 @@ class LoraLosses:
         padded = nn.utils.rnn.pad_sequence([self._hidden(record) for record in records], batch_first=True)
         hidden = torch.func.functional_call(stack, named, (padded,))
         answers = [hidden[b, record.predictors] for b, record in enumerate(records)]
-        logits = self._head(self._norm(torch.cat(answers)))
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        nats = nn.functional.cross_entropy(wide, torch.cat([record.targets for record in records]), reduction="none")
+        states = torch.split(torch.cat(answers), HEAD_TOKENS)
+        targets = torch.split(torch.cat([record.targets for record in records]), HEAD_TOKENS)
+        of_head = self._nats_again if stack.recompute else self._nats
+        nats = torch.cat([of_head(*own) for own in zip(states, targets, strict=True)])
         nats = nats * torch.cat([record.weights for record in records]).to(nats)
         return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
+
+    def _nats(self, states: Tensor, targets: Tensor) -> Tensor:
+        """(T,) nats of these tokens after the last layer's states (T, D)."""
+        logits = self._head(self._norm(states))
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return nn.functional.cross_entropy(wide, targets, reduction="none")
+
+    def _nats_again(self, states: Tensor, targets: Tensor) -> Tensor:
+        """The same, whose logits are computed again for the backward pass and not kept."""
+        nats: Tensor = checkpoint(self._nats, states, targets, use_reentrant=False, preserve_rng_state=False)
+        return nats
 
     def _hidden(self, record: CachedStates) -> Tensor:
         """(L, D) what goes into the tuned layers."""

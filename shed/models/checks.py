@@ -3,7 +3,7 @@
 In: what the model is asked to be. Out: what makes the model's tokens, or an error in one line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from shed.common.errors import ShedError
@@ -80,3 +80,31 @@ def check_embedder(name: str, revision: str | None = None) -> None:
         vectors = embedder.encode(["a text"], show_progress_bar=False)
     if getattr(vectors, "ndim", 0) != 2 or len(vectors) != 1:
         raise ShedError(f"{name}: gives no single vector of numbers for a text; use another embedder", "embedder")
+
+
+MANY_CUT = 0.5  # the share of cut records from which on a split is warned of
+
+
+def check_cut(split: str, lengths: Mapping[str, float], limit: int) -> str | None:
+    """Refuse a split of which nothing fits the context.
+
+    Args:
+        split: its name.
+        lengths: as `token_lengths` gives them.
+        limit: the longest sequence, in tokens.
+
+    Returns:
+        A warning if most of its records are cut, else None.
+
+    Raises:
+        ShedError: all of them are.
+    """
+    if lengths["share_cut"] == 1:
+        raise ShedError(
+            f"the {split}: every record is longer than the context of {limit} tokens, so that all would be cut; "
+            "raise it as far as the model goes, or shorten the records",
+            "context length",
+        )
+    if lengths["share_cut"] > MANY_CUT:
+        return f"{lengths['share_cut']:.0%} of the records are longer than the context of {limit} tokens and are cut; raise it"
+    return None

@@ -175,7 +175,7 @@ def test_questions_of_named_tasks_go_from_the_pool_and_from_dev_and_stay_in_test
 
 def test_a_share_of_bad_rows_is_allowed_and_more_is_an_error_that_names_them() -> None:
     bad = [BadRecord(f"p.jsonl, line {n}", "p", "not valid JSON", "{") for n in range(3)]
-    sound = [record(str(n)) for n in range(15)]
+    sound = [*(record(str(n)) for n in range(14)), single_turn("14", "yes", "p", "p.jsonl, line 3")]
     result = prepared([*sound, *bad, record("x", ""), record("1")])
     result.check(0.2)  # 4 of 20; the duplicate does not count
     with pytest.raises(ShedError) as error:
@@ -190,7 +190,7 @@ def test_a_share_of_bad_rows_is_allowed_and_more_is_an_error_that_names_them() -
     # rows that were not drawn, duplicates and leaks are no fault of the rows
     prepared([*sound, *sound, record("dev only")], pool_rows=3).check(0.0)
     with pytest.raises(ShedError, match="the dev: 1 of 2 rows"):
-        prepared(sound, [record("d"), bad[0]]).check(0.4)
+        prepared(sound, [single_turn("d", "yes", "p", "p.jsonl, line 9"), bad[0]]).check(0.4)
 
 
 def test_records_that_the_model_cannot_take_are_set_aside_from_each_split_and_count() -> None:
@@ -273,7 +273,7 @@ def test_a_pool_of_fewer_than_two_usable_records_is_refused(pool: list[Record]) 
 
 def test_the_default_recipes_give_the_default_pool(project_root: object) -> None:
     """The packaged data sets as they are: 12,829 records, real duplicates, 2,000 drawn, 400 from each source."""
-    settings, reading = ReaderSettings(None, None, None, (), "all", 1_000_000), Reading()
+    settings, reading = ReaderSettings(None, None, None, (), "all", 1.0), Reading()
     splits = [read_split(f"{project_root}/data/{split}.yaml", settings, reading) for split in ("pool", "dev", "test")]
     result = prepare(*splits, pool_rows=2000, dev_rows=300, test_rows=None, near=None, seed=1)
     result.check(0.05)

@@ -24,7 +24,7 @@ def settings(**changed: Any) -> ReaderSettings:
         "list_key": None,
         "ignore": (),
         "train_on": "all",
-        "max_line_bytes": 1_000_000,
+        "max_row_mb": 1.0,
     }
     return ReaderSettings(**(told | changed))
 
@@ -56,8 +56,9 @@ def test_a_file_of_rows_with_bad_ones_among_them(tmp_path: Path) -> None:
         BadRecord(
             f"{path}, line 3",
             "mine",
-            "the key 'image' is not used by the form alpaca; list under `ignore` or name as columns",
+            "the key 'image' is not used by the form alpaca; name it as a column, or ignore it if it says nothing",
             json.dumps({**ALPACA, "image": "x"}),
+            "ignored keys",
         ),
         BadRecord(f"{path}, line 4", "mine", "a turn of the assistant is empty", json.dumps({**ALPACA, "output": " "})),
         BadRecord(f"{path}, line 5", "mine", "not of the form alpaca; it has the keys 'messages'", json.dumps(CHAT)),
@@ -87,6 +88,44 @@ def test_a_folder_of_files_of_several_forms(tmp_path: Path) -> None:
     assert reading.forms == {"alpaca": 1500, "messages": 2, "question_answer": 2}
 
 
+def test_files_of_one_name_are_sources_of_their_own(tmp_path: Path) -> None:
+    for name in ("a/x.jsonl", "b/x.jsonl", "b/y.jsonl"):
+        write(tmp_path / "in" / name, ALPACA)
+    assert [one.source for one in read(tmp_path / "in")] == ["a/x", "b/x", "y"]
+    write(tmp_path / "in/b/x.json", "[" + json.dumps(ALPACA) + "]")
+    assert sorted(one.source for one in read(tmp_path / "in")) == ["a/x", "b/x.json", "b/x.jsonl", "y"]
+    assert {one.source for one in read(f"{tmp_path}/in/**/*.jsonl", name="all")} == {"all"}
+
+
+def test_a_json_file_beside_the_data_is_left_out_and_told(tmp_path: Path) -> None:
+    """A folder as the hub has it, with a description of the data set among its files."""
+    write(tmp_path / "in/train.jsonl", ALPACA, ALPACA)
+    beside = write(tmp_path / "in/dataset_infos.json", json.dumps({"default": {"features": {"a": {"dtype": "string"}}}}))
+    reading = Reading()
+    assert len(list(read_user(str(tmp_path / "in"), settings(), reading=reading))) == 2
+    assert reading.told()[1] == f"{beside}: left out, since it is one JSON object without a list of rows"
+    assert len(read(tmp_path / "in", list_key="data")) == 2
+    with pytest.raises(ShedError, match=r"dataset_infos\.json: one JSON object with 'default', of which none hold a list"):
+        read(beside)  # named itself, it is meant
+    chat = write(tmp_path / "in/chat.json", json.dumps(CHAT))  # a row, though not a list of rows
+    with pytest.raises(ShedError, match=r"chat\.json: one JSON object with 'messages'"):
+        read(tmp_path / "in")
+    for path in (chat, tmp_path / "in/train.jsonl"):
+        path.unlink()
+    write(tmp_path / "in/more.json", "{}")
+    with pytest.raises(ShedError, match=r"holds no rows but .*dataset_infos\.json, .*more\.json, each one JSON object"):
+        read(tmp_path / "in")
+
+
+def test_a_file_of_bad_rows_alone_is_told_with_what_is_wrong(tmp_path: Path) -> None:
+    write(tmp_path / "in/good.jsonl", ALPACA)
+    path = tmp_path / "in/latin.csv"
+    path.write_bytes("question,answer\nWo?,München\nWer?,Jürgen\n".encode("latin-1"))
+    reading = Reading()
+    list(read_user(str(tmp_path / "in"), settings(), reading=reading))
+    assert reading.told()[1] == f"{path}: 2 rows set aside, all there are; most often: not UTF-8"
+
+
 def test_the_form_is_that_of_most_of_the_first_rows_and_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path / "mixed.jsonl", CHAT, *[ALPACA] * (FIRST_ROWS - 1), *[CHAT] * 30)
     assert [isinstance(one, Record) for one in read(path)] == [False] + [True] * (FIRST_ROWS - 1) + [False] * 30
@@ -106,12 +145,19 @@ def test_bad_lines_at_the_start_do_not_hide_the_form(tmp_path: Path) -> None:
         ([], {}, "holds no rows"),
         ([{"a": 1, "b": 2}], {}, "rows of no form that is known; they have the keys 'a', 'b'; set the columns"),
         ([{"text": "### Human: Hi"}], {}, "its `text` does not say where the prompt ends"),
-        ([{"prompt": "q", "chosen": "a", "rejected": "b"}], {}, "holds preference pairs"),
+        ([{"promt": "q", "response": "a"}], {}, "'promt': did you mean 'prompt'?; set the columns"),
         (
             [{"q": "x", "output": "a"}],
             {"columns": {"prompt": "frage", "response": "output"}},
             "no column 'frage' for the prompt",
         ),
+        ([{"question": "q", "note": "a"}], {"columns": {"prompt": "qestion"}}, "did you mean 'question'? it has the keys 'no"),
+        (
+            [ALPACA],
+            {"columns": {"promt": "instruction"}},
+            "columns: 'promt' is not a name of ours; did you mean 'prompt'? there are",
+        ),
+        ([ALPACA], {"form": "alpacca"}, "no form is called 'alpacca'; did you mean 'alpaca'? there are"),
         ([ALPACA], {"columns": {"question": "instruction"}}, "columns: 'question' is not a name of ours; there are prompt"),
         ([ALPACA], {"form": "vicuna"}, "no form is called 'vicuna'; there are messages"),
     ],

@@ -68,7 +68,7 @@ def test_packaged_and_own_sources_side_by_side(tmp_path: Path) -> None:
         ({"sha256": "../../etc"}, r"source 2 \('x'\): sha256: '../../etc' is not a SHA-256"),
         ({"sha256": None}, r"source 2 \('x'\): sha256: Input should be a valid string"),
         ({"form": "alpaca"}, "source 2 .*form: Input should be 'multiple_choice', 'question_answer' or 'conversations'"),
-        ({"licens": "MIT"}, r"source 2 \('x'\): licens: Extra inputs are not permitted"),
+        ({"licens": "MIT"}, r"source 2 \('x'\): licens: Extra inputs are not permitted; did you mean 'licence'\?"),
         ({"name": "a\nb"}, r"source 2 \('a\\nb'\): name: must be a line of text without control characters"),
         ({"name": "a\x1bb"}, r".*name: must be a line of text"),
         ({"name": " "}, r".*name: must be a line of text"),
@@ -113,6 +113,24 @@ def test_what_is_no_recipe_is_one_line(tmp_path: Path, content: bytes, message: 
     with pytest.raises(ShedError, match=r"mix\.yaml.*" + message) as error:
         read_recipe(written(tmp_path, content))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"columns": {"promt": "q"}}, "columns: 'promt' is not a name of ours; did you mean 'prompt'\\? there are prompt, "),
+        ({"columns": {"prompt": "q", "response": "q"}}, "columns: 'q' is given for the prompt and for the response"),
+        ({"columns": {"prompt": " "}}, "columns: the column for the prompt has no name"),
+        ({"form": "alpacca"}, "form: Input should be 'messages', 'sharegpt', "),
+        ({"colums": {}}, "colums: Extra inputs are not permitted; did you mean 'columns'"),
+    ],
+)
+def test_a_mistake_in_how_a_source_is_read_is_told_before_it_is_read(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    own = {"name": "mine", "path": "mine.jsonl"}
+    with pytest.raises(ShedError, match=r"source 1 \('mine'\): " + message):
+        read_recipe(written(tmp_path, {"sources": [own | change]}))
 
 
 def test_a_recipe_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:

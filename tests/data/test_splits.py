@@ -15,7 +15,7 @@ from shed.data.readers import BadRecord, ReaderSettings, Reading
 from shed.data.records import Record
 from shed.data.splits import digests, licences, read_split
 
-SETTINGS = ReaderSettings(None, None, None, (), "all", 1_000_000)
+SETTINGS = ReaderSettings(None, None, None, (), "all", 1.0)
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 HUB = f"hf://datasets/me/my-set@{COMMIT}?split=train"
 
@@ -51,10 +51,10 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packaged: dict[str, str]) -> Path:
     """The working folder, with a recipe of a packaged data set and two of the user's own."""
     own = tmp_path / "work"
-    write(own / "rows/a.jsonl", {"instruction": "q1", "output": "a1"}, {"instruction": "q2", "output": "a2", "rank": 1})
+    write(own / "rows/a.jsonl", {"instruction": "q1", "output": "a1"}, {"instruction": "q2", "output": "a2", "hint": "x"})
     write(own / "rows/b.jsonl", {"instruction": "q3", "output": "a3"})
     write(own / "faq.jsonl", {"frage": "why?", "antwort": "so", "page": 7})
-    rows = {"name": "rows", "path": "rows/*.jsonl", "ignore": ["rank"]}
+    rows = {"name": "rows", "path": "rows/*.jsonl", "ignore": ["hint"]}
     faq = {"name": "faq", "path": "faq.jsonl", "columns": {"prompt": "frage", "response": "antwort"}, "ignore": ["page"]}
     recipe = {"sources": [rows, packaged, {**faq, "licence": "CC0"}]}
     (own / "mix.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
@@ -79,12 +79,12 @@ def test_a_recipe_mixes_packaged_and_own_data_in_its_order(folder: Path, package
 
 
 def test_what_a_recipe_does_not_say_of_a_source_is_as_for_all(folder: Path) -> None:
-    settings = ReaderSettings(None, None, None, ("page",), "all", 60)
+    settings = ReaderSettings(None, None, None, ("page",), "all", 60e-6)
     (folder / "mine.yaml").write_text("sources:\n- {name: mine, path: rows}\n", encoding="utf-8")
     write(folder / "rows/b.jsonl", {"instruction": "q3", "output": "a3", "page": 1}, {"instruction": "q", "output": "a" * 99})
     a1, a2, b1, b2 = told(read_split("mine.yaml", settings, Reading()))
     assert (a1, b1) == (("mine", "a1"), ("mine", "a3"))
-    assert "'rank' is not used" in a2[1]
+    assert "'hint' is not used" in a2[1]
     assert b2[1] not in {"a" * 99, a2[1]}  # the row of too many bytes
 
 
@@ -93,6 +93,33 @@ def test_a_path_is_read_by_its_files_and_is_the_users_own(folder: Path) -> None:
     assert licences("rows/b.jsonl") == {}  # the data card calls what no recipe names the user's own
     for where in ("rows", "rows/*.jsonl"):
         assert list(digests(where)) == ["rows/a.jsonl", "rows/b.jsonl"]
+
+
+def test_what_a_recipe_says_of_a_source_takes_the_place_of_what_is_said_for_all(folder: Path) -> None:
+    """Also where it says: nothing."""
+    settings = ReaderSettings("messages", {"prompt": "frage", "response": "antwort"}, "data", ("hint",), "all", 0.001)
+    (folder / "own.yaml").write_text(
+        "sources:\n- {name: rows, path: rows, form: null, columns: {}, list_key: null, ignore: []}\n", encoding="utf-8"
+    )
+    a1, a2, b1 = told(read_split("own.yaml", settings, Reading()))
+    assert (a1, b1) == (("rows", "a1"), ("rows", "a3"))
+    assert "'hint' is not used" in a2[1]
+
+
+def test_a_source_that_is_not_there_is_told_with_its_recipe_and_where_it_was_looked_for(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub/mix.yaml").write_text("sources:\n- {name: mine, path: mine.jsonl}\n", encoding="utf-8")
+    said = f"sub/mix.yaml, source 'mine': mine.jsonl: no such file or folder in {folder}, where relative paths start"
+    for ask in (digests, lambda where: list(read_split(where, SETTINGS, Reading()))):
+        with pytest.raises(ShedError) as error:
+            ask("sub/mix.yaml")
+        assert str(error.value) == said
+    (folder / "sub/faq.yaml").write_text(
+        "sources:\n- {name: faq, path: faq.jsonl, columns: {prompt: fragen}}\n", encoding="utf-8"
+    )
+    with pytest.raises(ShedError, match=r"sub/faq\.yaml, source 'faq': faq\.jsonl: no column 'fragen'") as error:
+        list(read_split("sub/faq.yaml", SETTINGS, Reading()))
+    assert error.value.setting == "columns"
 
 
 @pytest.mark.parametrize("where", ["rows", "rows/*.jsonl", "mix.yaml"])

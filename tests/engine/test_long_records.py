@@ -71,6 +71,7 @@ def test_gradients_and_utilities_are_those_without_recomputation(
     kept = all_numbers()
     assert count.calls == 0
     monkeypatch.setattr(lora_losses, "SHORT", 1)
+    monkeypatch.setattr(lora_losses, "HEAD_TOKENS", 3)
     if fused:
         monkeypatch.setattr(attention, "SHORT", 1)
     recomputed = all_numbers()
@@ -88,6 +89,7 @@ def test_what_is_differentiated_twice_or_forwards_is_not_recomputed(
     assert callable(valuate)
     kept = valuate(trainer(tiny_model, records, None), WEIGHTS)
     monkeypatch.setattr(lora_losses, "SHORT", 1)
+    monkeypatch.setattr(lora_losses, "HEAD_TOKENS", 3)
     count = Count(monkeypatch)
     recomputed = valuate(trainer(tiny_model, records, None), WEIGHTS)
     assert count.calls > 0

@@ -10,7 +10,7 @@ import torch
 from tiny_tokenizers import save, tokenizer
 
 from shed.common.errors import ShedError
-from shed.models.checks import check_model, skeleton
+from shed.models.checks import check_cut, check_model, skeleton
 from shed.models.loading import load_embedder, load_language_model, load_model, load_tokenizer
 from shed.models.lora import decoder_of, lora_modules
 from shed.models.specs import LoraSettings, ModelSpec
@@ -222,3 +222,13 @@ def test_tokenizers_are_the_same_after_they_were_saved(kind: Any, tmp_path: Path
     saved = load_tokenizer(save(kind, tmp_path))
     assert saved.is_fast
     assert saved(text)["input_ids"] == tokenizer(kind)(text)["input_ids"]
+
+
+def test_a_context_that_cuts_most_records_is_warned_of_and_one_that_cuts_all_is_refused() -> None:
+    assert check_cut("dev", {"share_cut": 0.5}, 8) is None
+    assert check_cut("dev", {"share_cut": 0.75}, 8) == (
+        "75% of the records are longer than the context of 8 tokens and are cut; raise it"
+    )
+    with pytest.raises(ShedError, match="the dev: every record is longer than the context of 8 tokens") as error:
+        check_cut("dev", {"share_cut": 1.0}, 8)
+    assert error.value.setting == "context length"

@@ -49,7 +49,21 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("C: 32", "C: [", "not valid YAML"),
         ("    fte: 11.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
-        ("max_new_tokens: 128", "max_new_tokens: 512", "judge.max_new_tokens is 512, but model.max_tokens is 512"),
+        (
+            "base_url: null\n  model: null",
+            "base_url: http://localhost/v1\n  model: null",
+            "judge.base_url is set, but judge.model is null; name the model that judges",
+        ),
+        (
+            "columns: null",
+            "columns: {promt: q}",
+            "data.reading.columns: 'promt' is not a name of ours; did you mean 'prompt'? there",
+        ),
+        (
+            "columns: null",
+            "columns: {prompt: q, response: q}",
+            "data.reading.columns: 'q' is given for the prompt and for the re",
+        ),
         ("warm_rows: 100", "warm_rows: 0", "sampler top takes rows by their ratings, but rate.warm_rows is 0"),
         (
             "target_coalitions: 12",
@@ -74,6 +88,17 @@ def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(
         load_params(changed(project_root, tmp_path, old, new))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_judge_that_is_off_needs_no_room_for_its_answers(project_root: Path, tmp_path: Path) -> None:
+    path = changed(project_root, tmp_path, "max_new_tokens: 128", "max_new_tokens: 512")
+    assert load_params(path).judge.max_new_tokens == load_params(path).model.max_tokens
+    text = path.read_text(encoding="utf-8").replace(
+        "base_url: null\n  model: null", "base_url: http://localhost/v1\n  model: m"
+    )
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ShedError, match=r"judge\.max_new_tokens is 512, but model\.max_tokens is 512; no room is left to ask"):
+        load_params(path)
 
 
 def test_a_group_to_remove_is_not_larger_than_the_number_of_clusters(project_root: Path, tmp_path: Path) -> None:
@@ -114,7 +139,13 @@ def test_records_that_are_not_there_are_one_line(
     path = changed(project_root, tmp_path, "data/pool.yaml", "my_pool.jsonl")
     monkeypatch.setattr("sys.argv", ["shed.params", str(path)])
     monkeypatch.chdir(project_root)
-    with pytest.raises(SystemExit, match=r"^shed: error: data\.pool is 'my_pool\.jsonl'; there is no such file here$"):
+    with pytest.raises(
+        SystemExit, match=r"^shed: error: data\.pool: my_pool\.jsonl: no such file or folder in /.*, where relati"
+    ):
+        main()
+    for pool in ("hf://datasets/a/b@0123", f"{tmp_path}", f"{tmp_path}/*.jsonl"):  # what a pool may be, too
+        (tmp_path / "rows.jsonl").touch()
+        monkeypatch.setattr("sys.argv", ["shed.params", str(changed(project_root, tmp_path, "data/pool.yaml", pool))])
         main()
     monkeypatch.setattr("sys.argv", ["shed.params"])
     main()

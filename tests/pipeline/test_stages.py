@@ -10,13 +10,15 @@ import pandas as pd
 import pytest
 
 from shed.common.errors import DivergenceError, ShedError
+from shed.data.readers import BadRecord
 from shed.params import Params, describe, load_params
-from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, sample
+from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, prepare, sample
 from stages.shared.paths import located
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py")
 SETTINGS_OF = {
+    "error.setting": set(),  # of an error that is told again
     "SETTINGS[kind]": {"model", "embedder"},
     "setting": {"model", "embedder"},
     "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")},
@@ -45,6 +47,11 @@ def test_a_missing_input_is_one_line(folder: Path) -> None:
         (ShedError("no layers named w_proj", "LoRA modules"), "no layers named w_proj (regime.modules in params.yaml)"),
         (DivergenceError("it diverged"), "it diverged; lower the learning rate (regime.lr in params.yaml)"),
         (ShedError("line 3: not valid JSON"), "line 3: not valid JSON"),
+        (
+            ShedError("no column 'q'", "columns"),  # which a recipe may set for one source alone
+            "no column 'q' (data.reading.columns in params.yaml, which holds for pool, dev and test alike; "
+            "else `columns` of a source in a recipe)",
+        ),
         (ShedError("too hot", "weather"), "too hot"),
     ],
 )
@@ -89,6 +96,31 @@ def test_an_error_in_the_target_regime_names_the_keys_of_the_final_tuning(
         main(stage)
 
 
+def test_a_row_that_a_setting_would_mend_names_its_key_in_full() -> None:
+    bad = BadRecord("a.jsonl, line 1", "a", "the key 'hint' is not used; ignore it", "", "ignored keys")
+    (named,) = prepare._with_keys([bad])
+    assert isinstance(named, BadRecord)
+    assert named.reason == (
+        "the key 'hint' is not used; ignore it (data.reading.ignore, or `ignore` of the source in a recipe)"
+    )
+
+
+def test_rejects_of_another_run_do_not_outlive_a_run_that_stops_before_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check_model(*_: object) -> None:
+        raise ShedError("no such model", "model")
+
+    rejects = folder / "data/prepared/rejects.jsonl"
+    rejects.parent.mkdir(parents=True)
+    rejects.write_text('{"reason": "of another run"}')
+    monkeypatch.setattr(prepare, "model_spec", lambda params: None)
+    monkeypatch.setattr(prepare, "check_model", check_model)
+    with pytest.raises(SystemExit, match="no such model"):
+        main(prepare.run)
+    assert not rejects.exists()
+
+
 def settings_of_errors() -> Iterator[str]:
     """The setting of every error that the library raises, as it is written in the code."""
     for path in LIBRARY:
@@ -98,7 +130,7 @@ def settings_of_errors() -> Iterator[str]:
             name = ast.unparse(node.func).split(".")[-1]
             if name == "DivergenceError":
                 yield "learning rate"
-            elif name == "ShedError":
+            elif name in {"ShedError", "SetAside"}:
                 given = [*node.args[1:], *(keyword.value for keyword in node.keywords if keyword.arg == "setting")]
                 for setting in given:
                     if isinstance(setting, ast.Constant):

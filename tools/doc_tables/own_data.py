@@ -223,7 +223,7 @@ def _read(
     lines: Sequence[str], train_on: TrainOn = "all", columns: Mapping[str, str] | None = None
 ) -> list[Record | BadRecord]:
     """The lines as a user's file is read, whose form is found by its keys."""
-    settings = ReaderSettings(None, columns, None, (), train_on, 1_000_000)
+    settings = ReaderSettings(None, columns, None, (), train_on, 1.0)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "my_pool.jsonl"
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

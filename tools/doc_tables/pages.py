@@ -8,11 +8,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.doc_tables import own_data, pipeline, pools, selection, valuation
+from tools.doc_tables import estimators, own_data, pipeline, pools, selection, valuation
 from tools.doc_tables.markdown import Block
 from tools.doc_tables.values import written
 
-BLOCKS: dict[str, Block] = {**selection.BLOCKS, **pools.BLOCKS, **valuation.BLOCKS, **pipeline.BLOCKS, **own_data.BLOCKS}
+BLOCKS: dict[str, Block] = {
+    **selection.BLOCKS,
+    **pools.BLOCKS,
+    **valuation.BLOCKS,
+    **estimators.BLOCKS,
+    **pipeline.BLOCKS,
+    **own_data.BLOCKS,
+}
 FENCE = r"^```.*?^```$"
 BLOCK = r"^<!-- table: (?P<block>[^\n]+) -->\n.*?^<!-- end of table -->$"
 BLOCK_OR_FENCE = re.compile(f"{BLOCK}|{FENCE}", re.MULTILINE | re.DOTALL)

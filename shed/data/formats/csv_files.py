@@ -98,6 +98,8 @@ def csv_rows(path: Path, packed: str | None, limit: int, delimiter: str | None) 
             else:
                 fault = "" if decoded("".join(fields)) else "not UTF-8"
             if columns is None:
+                if fault == "not UTF-8" or (not fault and any("\0" in field for field in fields)):
+                    raise ShedError(f"{path}, line 1: the header is not UTF-8; save the file as UTF-8")
                 if fault:
                     raise ShedError(f"{path}, line 1: the header is {fault}; the first line must name the columns")
                 columns = _header(path, fields) if fields else None

@@ -64,6 +64,22 @@ def json_rows(path: Path, packed: str | None, list_key: str | None, limit: int, 
             yield "end", bad("text after the end of the list", cursor.block[cursor.at : cursor.at + HEAD])
 
 
+def lone_object(path: Path, packed: str | None) -> list[str] | None:
+    """The keys of a file that is one JSON object and holds no list of objects; None for any other file."""
+    with text_of(path, packed, "\n") as file:
+        cursor = Cursor(file)
+        if cursor.ahead() != "{":
+            return None
+        cursor.at += 1
+        found = list(_keys(cursor))
+        if found[-1].last != "}" or cursor.ahead():
+            return None
+    matches = [(entry.text, match) for entry in found if (match := KEY.match(entry.text))]
+    if any(LIST.match(text, match.end()) and not TURNS.match(text, match.end()) for text, match in matches):
+        return None
+    return [str(json.loads(match[1], strict=False)) for _, match in matches]
+
+
 def _lines(file: TextIO, limit: int) -> Places:
     number = 0
     while line := file.readline(limit + 2):

@@ -12,6 +12,8 @@ from shed.data.forms.tools import calls_of
 from shed.data.forms.values import Fields, SetAside, from_json, is_empty, shown
 from shed.data.records import Message, canonical
 
+BELOW = ("input", "context")  # texts that stand below the question, in this order, each after an empty line
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -20,19 +22,17 @@ class Columns:
     Attributes:
         prompt: what is asked.
         response: what is answered; not needed where there are choices.
-        below: texts that stand below the question, in this order, each after an empty line.
     """
 
     prompt: tuple[str, ...]
     response: tuple[str, ...]
-    below: tuple[str, ...] = ("input", "context")
 
 
 ALPACA = Columns(("instruction",), ("output",))
 INSTRUCTION_RESPONSE = Columns(("instruction",), ("response",))
-QUESTION_ANSWER = Columns(("question", "query"), ("answer", "answers", "response"), ("context",))
-PROMPT_COMPLETION = Columns(("prompt",), ("completion",), ("context",))
-OWN_COLUMNS = Columns(("prompt",), ("response",), ("context",))
+QUESTION_ANSWER = Columns(("question", "query"), ("answer", "answers", "response"))
+PROMPT_COMPLETION = Columns(("prompt",), ("completion",))
+OWN_COLUMNS = Columns(("prompt",), ("response",))
 
 
 def columns_of(fields: Fields, columns: Columns, ignored: Collection[str]) -> list[Message]:
@@ -46,7 +46,7 @@ def columns_of(fields: Fields, columns: Columns, ignored: Collection[str]) -> li
     history = _history(fields.take("history"))
     prompt = fields.take(*columns.prompt)
     response = _response(fields, columns)
-    below = [fields.text(name) for name in columns.below]
+    below = [fields.text(name) for name in BELOW]
     if _are_turns(prompt, response) and not (history or any(text.strip() for text in below)):
         earlier = conversation(prompt, ignored, 0.0)
         if any(turn.trained for turn in earlier):
@@ -59,7 +59,7 @@ def columns_of(fields: Fields, columns: Columns, ignored: Collection[str]) -> li
         if value is not None and not isinstance(value, str):
             key = next((key for name in names if (key := fields.key(name)) is not None), names[0])
             raise SetAside(f"{shown(key)} is not text")
-    asked = "\n\n".join(text for text in (prompt or "", *below) if text.strip())
+    asked = "\n\n".join(text for text in dict.fromkeys((prompt or "", *below)) if text.strip())
     if calls:
         return [*history, Message("user", asked), Message("assistant", "", tool_calls=canonical(calls_of(calls, ignored)))]
     return [*history, Message("user", asked), Message("assistant", response or "")]

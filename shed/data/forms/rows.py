@@ -19,7 +19,8 @@ from shed.data.forms.columns import (
     columns_of,
 )
 from shed.data.forms.conversations import TrainOn, conversation, refuse_disorder, trained, with_system
-from shed.data.forms.found import FormName, is_of, keys_of
+from shed.data.forms.found import FormName, is_of, keys_of, meant
+from shed.data.forms.placeholders import refuse_placeholders
 from shed.data.forms.tools import tools_of
 from shed.data.forms.turns import WEIGHTS
 from shed.data.forms.values import Fields, SetAside, as_given, is_empty, shown
@@ -78,7 +79,7 @@ class RowReader:
             seen = {key: value for key, value in values.items() if key in mapped or key not in self.ignore}
         fields = Fields(seen, self.ignore, self.columns)
         if not is_of(self.form, fields):
-            raise SetAside(f"not of the form {self.form}; it has {keys_of(values)}")
+            raise SetAside(f"not of the form {self.form}; it has {keys_of(values)}{meant(values, self.columns)}")
         weight = _row_weight(fields)
         messages = with_system(self._messages(fields), fields.text("system", "system_prompt"))
         choices, answer = _choices(fields)
@@ -90,7 +91,10 @@ class RowReader:
         source = source if source is not None else _own_source(fields) or file
         self._refuse_unused(fields, turns)
         own = fields.take("given") if fields.is_own else None
-        given = as_given(values, [key for key in values if key not in seen or key in fields.ignored])
+        ignored = [key for key in values if key not in seen or key in fields.ignored]
+        if ignored:
+            refuse_placeholders([turn.content for turn in turns], {key: values[key] for key in ignored})
+        given = as_given(values, ignored)
         if may_hold_control(given):
             texts = [part for turn in turns for part in (turn.content, turn.reasoning, turn.name, turn.tool_call_id)]
             refuse_control([given, source, *choices, *texts], [tools, *(turn.tool_calls for turn in turns)])
@@ -108,9 +112,12 @@ class RowReader:
         if isinstance(text, str) and all(part in text for turn in said for part in turn.split("\n\n")):
             unused.remove("text")  # Alpaca's own: the row written out by its template
         if unused:
-            keys = f"keys {', '.join(map(shown, unused[:MOST_KEYS]))} are" if len(unused) > 1 else f"key {shown(unused[0])} is"
+            one = len(unused) == 1
+            keys = f"key {shown(unused[0])} is" if one else f"keys {', '.join(map(shown, unused[:MOST_KEYS]))} are"
             more = f" ({len(unused)} in all)" if len(unused) > MOST_KEYS else ""
-            raise SetAside(f"the {keys} not used by the form {self.form}{more}; list under `ignore` or name as columns")
+            hint = meant(unused, self.columns)
+            todo = "name it as a column, or ignore it if it says nothing" if one else "name them as columns, or ignore them"
+            raise SetAside(f"the {keys} not used by the form {self.form}{more}{hint}; {todo}", "ignored keys")
 
 
 def _row_weight(fields: Fields) -> float:

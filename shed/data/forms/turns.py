@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from shed.data.forms.characters import single_line
+from shed.data.forms.placeholders import refuse_placeholders
 from shed.data.forms.tools import calls_of
 from shed.data.forms.values import Fields, SetAside, shown
 from shed.data.records import Message, Role, canonical
@@ -59,6 +60,8 @@ def turn_of(value: Any, ignored: Collection[str], untold_weight: float) -> Messa
     weight = _weight(fields, role, untold_weight)
     name, call_id = single_line(fields.text("name"), "a name"), single_line(fields.text("tool_call_id"), "the id of a call")
     fields.refuse_unused("a turn")
+    if ignored:
+        refuse_placeholders([content], {key: value[key] for key in fields.ignored})
     return Message(role, content, weight, apart or reasoning, canonical(calls), name, call_id)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from shed.data.formats.json_values import DECODER
-from shed.data.forms.metadata import METADATA, OWN
+from shed.data.forms.metadata import OWN, is_metadata
 
 OWN_ID = re.compile("[0-9a-f]{16}")  # of a row that this project wrote
 ALL = "*"  # ignores every key that a form does not use
@@ -18,7 +18,15 @@ DEEPEST = 100  # levels in a list or object that is given as JSON text
 
 
 class SetAside(Exception):
-    """A row is no record; the message is the reason, the same for all rows with this fault."""
+    """A row is no record; the message is the reason, the same for all rows with this fault.
+
+    Attributes:
+        setting: the setting that would mend it, in plain words, if there is one.
+    """
+
+    def __init__(self, reason: str, setting: str | None = None) -> None:
+        super().__init__(reason)
+        self.setting = setting
 
 
 class Fields:
@@ -113,26 +121,28 @@ class Fields:
         """
         if ALL in self._ignored:
             return []
-        known = METADATA | OWN if self.is_own else METADATA
         return [
             key
             for key, value in self._values.items()
             if key not in self._taken
             and key not in self._ignored
             and not is_empty(value)
-            and key.lower() not in known
-            and not (self.is_own and key.startswith("shed_"))
+            and not is_metadata(key, value)
+            and not (self.is_own and (key in OWN or key.startswith("shed_")))
             and not (isinstance(value, str) and value in repeated)
         ]
 
     def refuse_unused(self, where: str) -> None:
-        """Refuse the object, a part of a row, if a key was not taken.
+        """Refuse the object, a part of a row, if keys were not taken.
 
         Raises:
-            SetAside: there is one.
+            SetAside: there are some.
         """
-        for key in self.unused():
-            raise SetAside(f"the key {shown(key)} of {where} is not used; list it under `ignore` if it says nothing")
+        if unused := self.unused():
+            one = len(unused) == 1
+            keys = f"key {shown(unused[0])} of {where} is" if one else f"keys {', '.join(map(shown, unused))} of {where} are"
+            it = "it if it says" if one else "them if they say"
+            raise SetAside(f"the {keys} not used; ignore {it} nothing", "ignored keys")
 
 
 def is_empty(value: Any) -> bool:
@@ -195,7 +205,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset | tuple | list):
         return list(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        raise SetAside("holds bytes, not text; list their key under `ignore`")
+        raise SetAside("holds bytes, not text; ignore their key", "ignored keys")
     return str(value)
 
 

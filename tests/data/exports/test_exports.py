@@ -108,7 +108,7 @@ def test_the_messages_form_keeps_every_record_whole(mixed: list[Record], tmp_pat
 
 
 def read_back(folder: Path, form: str, kind: str) -> dict[str, Record]:
-    settings = ReaderSettings(form=None, columns=None, list_key=None, ignore=[], train_on="all", max_line_bytes=2**24)
+    settings = ReaderSettings(form=None, columns=None, list_key=None, ignore=[], train_on="all", max_row_mb=16.0)
     found = list(read_user(str(folder / form / f"train.{kind}"), settings))
     assert all(isinstance(one, Record) for one in found), found
     return {one.id: one for one in found if isinstance(one, Record)}

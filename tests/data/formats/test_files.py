@@ -97,6 +97,8 @@ def test_csv_that_is_not_plain(tmp_path: Path) -> None:
         ("a,b,a\n1,2,3\n", "two columns are called 'a'"),
         ("a,,b\n1,2,3\n", "column 2 has no name"),
         ('a,"b\n', "line 1: the header is not valid CSV"),
+        ("ä,b\n1,2\n".encode("latin-1"), "line 1: the header is not UTF-8; save the file as UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "line 1: the header is not UTF-8; save the file as UTF-8"),
     ]:
         with pytest.raises(ShedError, match=message):
             read(tmp_path / "bad.csv", text)

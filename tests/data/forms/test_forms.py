@@ -81,7 +81,7 @@ def test_texts_stay_as_they_are() -> None:
 def test_every_key_is_used_or_known_or_empty_or_told() -> None:
     row = {"instruction": "q", "output": "a"}
     assert reason({**row, "image": "cat.png"}) == (
-        "the key 'image' is not used by the form alpaca; list under `ignore` or name as columns"
+        "the key 'image' is not used by the form alpaca; name it as a column, or ignore it if it says nothing"
     )
     assert "the keys 'image', 'label' are not used" in reason({**row, "image": "x", "label": 1})
     read({**row, "image": None, "audio": [], "note": " ", "extra": {}, "id": 7, "License": "MIT"})
@@ -94,7 +94,7 @@ def test_every_key_is_used_or_known_or_empty_or_told() -> None:
 def test_a_key_of_a_turn_is_used_or_told() -> None:
     row = messages("uq", "aa")
     row["messages"][0]["image"] = "cat.png"
-    assert reason(row) == "the key 'image' of a turn is not used; list it under `ignore` if it says nothing"
+    assert reason(row) == "the key 'image' of a turn is not used; ignore it if it says nothing"
     read(row, ignore=["image"])
 
 
@@ -222,11 +222,11 @@ def test_a_source_is_one_line() -> None:
 
 def test_bytes_and_numbers_that_json_has_not() -> None:
     row = {"instruction": "q", "output": "a"}
-    assert reason({**row, "id": b"x"}) == "holds bytes, not text; list their key under `ignore`"
+    assert reason({**row, "id": b"x"}) == "holds bytes, not text; ignore their key"
     assert json.loads(read({**row, "image": {"bytes": b"x"}}, ignore=["image"]).given) == row
     images = messages("uq", "aa")
     images["messages"][0] |= {"image": b"x"}
-    assert reason(images, ignore=["*"]) == "holds bytes, not text; list their key under `ignore`"  # the key is the messages'
+    assert reason(images, ignore=["*"]) == "holds bytes, not text; ignore their key"  # the key is the messages'
     assert reason({**row, "id": float("nan")}) == "holds a number that JSON cannot hold"
 
 

@@ -1,0 +1,13 @@
+"""What a name was probably meant to be.
+
+In: a name that is not known, and those that are. Out: a question for a message.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'prompt'? ` with a space behind, or "" if no known name is like it."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return f"did you mean {close[0]!r}? " if close else ""

@@ -1,0 +1,43 @@
+"""What a run will cost, told beforehand: the stages' own counts afterwards are near it."""
+
+from dataclasses import replace
+
+import pytest
+from small_project import Project
+
+from shed.data.records import read_records
+from shed.models.checks import check_model
+from shed.params import load_params
+from stages.shared.model import model_spec
+from stages.shared.outlook import Lengths, lengths_of, token_passes, told
+
+SPLITS = ("pool", "dev", "test")
+
+
+def test_token_passes_told_beforehand_are_those_that_stages_count(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    params = load_params()
+    splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in SPLITS}
+    encoder = check_model(model_spec(params))
+    lengths = {split: lengths_of(encoder, records) for split, records in splits.items()}
+    passes = token_passes(params, splits, lengths)
+    assert passes["rate"] == pytest.approx(project.json("metrics/rate.json")["token_passes"], rel=0.15)
+    selected = project.json("metrics/finetune.json")["tokens"]
+    assert passes["finetune"] == pytest.approx(2 * params.finetune.epochs * selected, rel=0.5)  # 6 of 60 rows
+    long = lengths | {"pool": replace(lengths["pool"], longest=512)}
+    assert token_passes(params, splits, long)["finetune"] == passes["finetune"] * 3 / 2
+
+
+def test_minutes_are_told_by_stage_and_in_all(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    params = load_params()
+    line = told(params, {"rate": 120_000.0, "score": 3_600.0, "evaluate": 900_000.0}, seconds=0.002)
+    assert line == "on this machine (2 ms a token), in minutes: rate about 4, score under 1, evaluate about 30; about 34 in all"
+
+
+def test_where_nothing_is_rated_no_time_is_told_for_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    params = load_params()
+    off = params.model_copy(update={"rate": params.rate.model_copy(update={"warm_rows": 0})})
+    splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in SPLITS}
+    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 20.0, 30)))
