@@ -243,6 +243,7 @@ class Sample(Section):
     balance: Literal["none", "source", "cluster"] = Field(description="what must not be left out; none: nothing")
     floor: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the budget that is shared out evenly by `balance`")
     seed: Seed = Field(description="seed of qwcs and random")
+    given: str | None = Field(description="file of ids, rows or scores that sampler given takes rows by; null: none")
 
     @model_validator(mode="after")
     def one_budget(self) -> Self:
@@ -275,6 +276,19 @@ class Evaluate(Section):
     )
 
 
+class VerdictSettings(Section):
+    seeds: Annotated[int, Field(ge=0)] = Field(
+        description="under how many seeds the selection and its controls are tuned; 0: no verdict"
+    )
+    full: bool = Field(description="compare with the whole pool, too")
+
+    @model_validator(mode="after")
+    def an_interval_needs_three(self) -> Self:
+        if self.seeds in (1, 2):
+            raise ValueError(f"verdict.seeds is {self.seeds}; an interval needs at least 3; 0 turns the verdict off")
+        return self
+
+
 class Judge(Section):
     base_url: str | None = Field(description="an OpenAI-compatible endpoint, up to and with /v1; null: nothing is judged")
     model: str | None = Field(description="the judge's name at the endpoint; its key is read from $SHED_JUDGE_KEY")
@@ -294,8 +308,8 @@ class Params(Section):
     """All of `params.yaml`."""
 
     C: Annotated[int, Field(ge=2)] = Field(description="number of clusters")
-    sampler: Literal["top", "qocs", "qwcs", "random", "full"] = Field(
-        description="how rows are selected: by ratings (top), by scores (qocs, qwcs), or by neither"
+    sampler: Literal["top", "qocs", "qwcs", "random", "full", "given"] = Field(
+        description="how rows are selected: by ratings (top), by scores (qocs, qwcs), elsewhere (given), or by none of these"
     )
     data: Data
     model: Model
@@ -309,6 +323,7 @@ class Params(Section):
     finetune: Finetune
     export: Export
     evaluate: Evaluate
+    verdict: VerdictSettings
     judge: Judge
 
     @model_validator(mode="after")
@@ -343,6 +358,16 @@ class Params(Section):
         if not self.rate.warm_rows and self.score.by == "ratings":
             raise ValueError(
                 "score.by is ratings, but rate.warm_rows is 0, so nothing is rated; set it, or set score.by to shapley"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def selection_is_given(self) -> Self:
+        if self.sampler == "given" and self.sample.given is None:
+            raise ValueError("sampler given takes a selection from a file, but sample.given is null; name the file")
+        if self.sampler == "given" and self.sample.balance != "none":
+            raise ValueError(
+                f"sample.balance is {self.sample.balance}, but sampler given takes a selection as it is; set it to none"
             )
         return self
 
@@ -450,7 +475,7 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def check_files(params: Params) -> None:
-    """Refuse records and questions that are not there, in words, before DVC does in its own.
+    """Refuse records, questions and a selection that are not there, in words, before DVC does in its own.
 
     Raises:
         ShedError: the first of them.
@@ -464,6 +489,8 @@ def check_files(params: Params) -> None:
                 data_files(path)
         except ShedError as error:
             raise ShedError(f"{key}: {error}") from error
+    if params.sampler == "given" and not Path(params.sample.given or "").expanduser().is_file():
+        raise ShedError(f"sample.given is {params.sample.given!r}; there is no such file here")
     if not Path(params.judge.questions).is_file():
         raise ShedError(f"judge.questions is {params.judge.questions!r}; there is no such file here")
 

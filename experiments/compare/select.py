@@ -6,6 +6,7 @@ In: clusters, ratings, scores and signals. Out: a folder with a table of `id` an
 import pandas as pd
 
 from experiments.compare.settings import load_settings, runs
+from experiments.shared.by_ratings import F, scores_by_ratings
 from shed.common.atomic_io import replacing, write_table
 from shed.params import Params
 from shed.selection.contenders import contend
@@ -15,7 +16,7 @@ from stages import main
 
 def run(params: Params) -> None:
     clusters = pd.read_parquet("data/clusters.parquet").merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left")
-    scores = pd.read_parquet("data/scores.parquet")
+    scores = scores_by_ratings(clusters, pd.read_parquet("data/scores.parquet"))
     of_all_tasks = pd.read_parquet("experiments/compare/ratings_of_all_tasks.parquet").set_index("id")["rating"]
     signals = pd.read_parquet("experiments/compare/signals.parquet")
     with replacing("experiments/compare/selections") as folder:
@@ -29,7 +30,7 @@ def run(params: Params) -> None:
                 of_all_tasks.reindex(clusters["id"]),
                 signals,
                 rows,
-                params.sample.f,
+                F,
                 one.seed,
                 params.sample.floor,
             )

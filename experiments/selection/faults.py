@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from experiments.shared.by_ratings import F, scores_by_ratings
 from shed.common.atomic_io import write_json
 from shed.data.faults import Fault, damage
 from shed.data.records import Record, read_records
 from shed.models.embedding import embed
 from shed.params import Params, load_params
-from shed.selection.cluster_scores import mean_ratings, ranked
 from shed.selection.clustering import cluster
 from shed.selection.contenders import contend
 from shed.selection.model_signals import read
@@ -84,8 +84,8 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
             "rating": rating,
         }
     )
-    means, _ = mean_ratings(clusters)
-    scores = ranked(pd.DataFrame({"cluster": np.arange(params.C), "score": means}))
+    scores = scores_by_ratings(clusters)
+    means = scores.sort_values("cluster")["score"].to_numpy()
     ratings = {"rating": rating} | signals_of(pool, embeddings, params)
     columns = pd.DataFrame({"id": clusters["id"], **ratings})
     rows = budget(len(pool), params.sample.fraction, params.sample.rows)
@@ -93,8 +93,8 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     share_of_cluster = pd.Series(faulty).groupby(found.labels).mean().to_numpy()
 
     def kept(method: str) -> float:
-        f, floor = params.sample.f, params.sample.floor
-        chosen = [contend(method, clusters, scores, clusters["rating"], columns, rows, f, s, floor) for s in SEEDS]
+        floor = params.sample.floor
+        chosen = [contend(method, clusters, scores, clusters["rating"], columns, rows, F, s, floor) for s in SEEDS]
         return float(np.mean([np.mean([id in faults for id in ids]) for ids in chosen]))
 
     return {

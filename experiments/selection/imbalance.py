@@ -15,9 +15,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
+from experiments.shared.by_ratings import F, scores_by_ratings
 from shed.common.atomic_io import read_array, write_json
 from shed.params import load_params
-from shed.selection.cluster_scores import mean_ratings, ranked
 from shed.selection.clustering import cluster
 from shed.selection.sampling import Floor, Sampler, budget, select
 
@@ -36,14 +36,13 @@ def main() -> None:
         left = (pool["source"] != small).to_numpy() | (rng.random(len(pool)) < TENTH)
         found = cluster(embeddings[left], params.C, params.cluster.method, 1, params.cluster.seed)
         clusters = pool[left].assign(cluster=found.labels, distance=found.distances).reset_index(drop=True)
-        score, _ = mean_ratings(clusters)
-        scores = ranked(pd.DataFrame({"cluster": np.arange(params.C), "score": score}))
+        scores = scores_by_ratings(clusters)
         rows = budget(len(clusters), params.sample.fraction, params.sample.rows)
 
         result[small] = {
             "share_of_pool": float((clusters["source"] == small).mean()),
-            "share_of_selection": {one: share(small, clusters, scores, one, rows, params.sample.f, None) for one in samplers},
-            "share_with_floor": {one: share(small, clusters, scores, one, rows, params.sample.f, floor) for one in samplers},
+            "share_of_selection": {one: share(small, clusters, scores, one, rows, F, None) for one in samplers},
+            "share_with_floor": {one: share(small, clusters, scores, one, rows, F, floor) for one in samplers},
         }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))

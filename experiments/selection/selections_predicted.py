@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.compare.settings import Run, load_settings, runs
+from experiments.shared.by_ratings import scores_by_ratings
 from shed.common.atomic_io import write_json
 from shed.valuation.estimate import rank_correlation
 
@@ -64,7 +65,8 @@ def of_rows() -> pd.DataFrame:
     """What each pool record, by its id, and its cluster are said to be worth."""
     clusters = pd.read_parquet("data/clusters.parquet")[["id", "cluster"]]
     ratings, scores = pd.read_parquet("data/ratings.parquet"), pd.read_parquet("data/scores.parquet")
-    own = clusters.merge(ratings, on="id").merge(scores[["cluster", "score", "shapley"]], on="cluster").set_index("id")
+    rated = clusters.merge(ratings, on="id")
+    own = rated.merge(scores_by_ratings(rated, scores), on="cluster").set_index("id")
     return own[["rating", "score", "shapley"]]
 
 

@@ -21,6 +21,7 @@ from shed.data.records import read_records
 from shed.models.embedding import embed
 from shed.params import load_params
 from shed.selection.baselines import baseline_scores
+from shed.selection.cluster_scores import mean_ratings
 from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, mean_over_draws, measure
 from stages.shared.embedder import embedder_spec
 
@@ -35,8 +36,10 @@ def main() -> None:
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     of_dev = embed(dev, embedder_spec(params)).vectors
     baselines = baseline_scores(pool, dev, read_array("data/embeddings.npy"), of_dev)
+    rated = clusters.merge(pd.read_parquet("data/ratings.parquet"), on="id", validate="one_to_one")
+    means, _ = mean_ratings(rated)
     audited: dict[str, np.ndarray] = {
-        "score": table["score"].to_numpy(),
+        "score": means,
         "shapley of proxies": table["shapley"].to_numpy(),
         **{str(name): pd.Series(own).groupby(clusters["cluster"]).mean().to_numpy() for name, own in baselines.items()},
     }

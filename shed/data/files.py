@@ -83,10 +83,15 @@ def data_files(where: str) -> list[Path]:
         found = [file for match in matches for file in (_below(match) if match.is_dir() else [match])]
     else:
         raise ShedError(f"{where}: no such file or folder{from_here(path)}")
-    files = sorted({file for file in found if file.is_file() and _kind(file)[0] in KINDS})
+    files = sorted({file for file in found if file.is_file() and is_data_file(file)})
     if not files:
         raise ShedError(f"{where}: holds no data file; they are called {', '.join(KINDS)}, also with .gz or .zst behind")
     return files
+
+
+def is_data_file(path: Path) -> bool:
+    """True for a file that `rows` reads, by its name."""
+    return _kind(path)[0] in KINDS
 
 
 def distinct_names(files: Sequence[Path]) -> dict[Path, str]:

@@ -51,11 +51,17 @@ def digests(where: str, locate: Locate = str) -> dict[str, str]:
     if not is_recipe(where):
         return _digests(where, locate)
     recipe = read_recipe(locate(where))
-    found = {where: _digest(Path(locate(where)))}
+    found = {where: digest(Path(locate(where)))}
     for source in recipe.sources:
         with _naming(where, source.name):
             found |= {source.package: source.sha256} if isinstance(source, Source) else _digests(source.path, locate)
     return found
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def licences(where: str, locate: Locate = str) -> dict[str, str]:
@@ -81,9 +87,4 @@ def _digests(where: str, locate: Locate) -> dict[str, str]:
     saved = Path(there).expanduser()
     files = sorted(path for path in saved.rglob("*") if path.is_file()) if is_dataset(there) else data_files(there)
     base = there.removesuffix(where)
-    return {str(path).removeprefix(base): _digest(path) for path in files}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {str(path).removeprefix(base): digest(path) for path in files}

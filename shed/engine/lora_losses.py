@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from shed.common.errors import ShedError
-from shed.common.memory import give_back
 from shed.engine.batches import length_batches, split
 from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, hidden_states
 from shed.engine.utility import DevSet
@@ -111,8 +110,6 @@ class LoraLosses:
             with attention_for(self.initial.device, longest):
                 yield
         finally:
-            if self._recompute:
-                give_back()
             self._recompute = False
 
     def redrawn(self, seed: int) -> Tensor:

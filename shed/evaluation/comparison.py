@@ -16,6 +16,7 @@ from shed.common.errors import ShedError
 Measure = Literal["loss", "choice_loss", "accuracy"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 FEWEST_SEEDS = 3  # with two, 12 of 100 comparisons without an effect would be called significant
+CAUTION = 0.8  # Satterthwaite's degrees of freedom are too many where variances are estimated from few seeds
 VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct"}
 
 
@@ -34,9 +35,10 @@ def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     A measure is the mean over the split's tasks that have it: loss in nats per response token, choice loss in nats per
     question (the cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's
     accuracy minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an
-    item with itself. Intervals and two-sided p-values are of Student's t: the variance is that between seeds plus that between
-    items within each task, and its degrees of freedom are few where seeds are (Welch–Satterthwaite). p-values are corrected by
-    Holm for the number of methods at that fraction and measure. Runs of fewer than three seeds have gains alone.
+    item with itself. Intervals and two-sided p-values are of Student's t. The variance is that of a two-way layout: between
+    seeds, plus between items within each task, less what is in both, and not less than either; its degrees of freedom are four
+    fifths of Satterthwaite's, at least the seeds less one. p-values are corrected by Holm for the number of methods at that
+    fraction and measure. Runs of fewer than three seeds have gains alone.
 
     Args:
         items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`.
@@ -53,6 +55,7 @@ def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     rows = []
     for fraction, group in of_split.groupby("fraction"):
         methods = {str(method): runs for method, runs in group.groupby("method")}
+        references = {measure: _runs(methods[reference], measure) for measure in MEASURES} if reference in methods else {}
         for method, runs in methods.items():
             row: dict[str, object] = {"fraction": fraction, "method": method, "seeds": runs["seed"].nunique()}
             if reference in methods and set(runs["seed"]) != set(methods[reference]["seed"]):
@@ -63,7 +66,7 @@ def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
                     continue
                 by_seed = _measure(found.values, found)
                 row |= {measure: by_seed.mean(), f"{measure}_std": by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan}
-                own = _runs(methods[reference], measure) if reference in methods and method != reference else None
+                own = references.get(measure) if method != reference else None
                 if own is not None:
                     row |= _gain(found, own, measure)
             rows.append(row)
@@ -130,12 +133,14 @@ def holm(p: pd.Series) -> pd.Series:
 
 def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs | None:
     """The runs' items that have the measure, as those of multiple choice have accuracy; None if none has."""
-    runs = runs[runs[VALUES[measure]].notna()]
-    if not len(runs):
+    values = runs[VALUES[measure]].to_numpy(dtype=float)
+    having = ~np.isnan(values)
+    if not having.any():
         return None
-    first = runs[runs["seed"] == runs["seed"].iloc[0]]
-    size = first["tokens"].to_numpy(dtype=float) if measure == "loss" else np.ones(len(first))
-    return _Runs(runs[VALUES[measure]].to_numpy(dtype=float).reshape(-1, len(first)), size, first["task"].to_numpy())
+    seeds = runs["seed"].to_numpy()[having]
+    first = np.flatnonzero(having)[seeds == seeds[0]]
+    size = runs["tokens"].to_numpy(dtype=float)[first] if measure == "loss" else np.ones(len(first))
+    return _Runs(values[having].reshape(-1, len(first)), size, runs["task"].to_numpy()[first])
 
 
 def _measure(values: np.ndarray, of: _Runs) -> np.ndarray:
@@ -152,21 +157,28 @@ def _tasks(of: _Runs) -> list[np.ndarray]:
 def _gain(found: _Runs, reference: _Runs, measure: Measure) -> dict[str, float]:
     sign = 1.0 if measure == "accuracy" else -1.0
     difference = sign * (found.values - reference.values)
-    by_seed, by_item = _measure(difference, found), difference.mean(axis=0)
+    by_seed = _measure(difference, found)
     seeds, gain = len(by_seed), float(by_seed.mean())
     if seeds < FEWEST_SEEDS:
         return {f"{measure}_gain": gain, **{f"{measure}_{what}": np.nan for what in ("gain_low", "gain_high", "p")}}
-    parts = [(by_seed.var(ddof=1) / seeds, seeds - 1)]  # variances and their degrees of freedom
+    between_seeds = by_seed.var(ddof=1) / seeds
+    between_items: list[tuple[float, int]] = []  # each task's, with its degrees of freedom
+    in_both = 0.0  # what seeds do to items one by one is in either of them
     tasks = _tasks(found)
     for own in tasks:  # a mean for each unit of size is a ratio, whose error is that of its residuals
-        size, count = found.size[own], int(own.sum())
-        residuals = by_item[own] - by_item[own].sum() / size.sum() * size
+        values, size, count = difference[:, own], found.size[own], int(own.sum())
+        residuals = (values - values.sum(axis=1, keepdims=True) / size.sum() * size) / size.sum()  # (S, I)
         if count > 1:
-            parts.append((count / (count - 1) * np.square(residuals / size.sum()).sum() / len(tasks) ** 2, count - 1))
-    variance = sum(part for part, _ in parts)
+            scale = count / (count - 1) / len(tasks) ** 2
+            between_items.append((scale * np.square(residuals.mean(axis=0)).sum(), count - 1))
+            in_both += scale * residuals.var(axis=0, ddof=1).sum() / seeds
+    of_items = sum(part for part, _ in between_items)
+    variance = max(between_seeds, of_items, between_seeds + of_items - in_both)
     if not variance:
         return {f"{measure}_gain{end}": gain for end in ("", "_low", "_high")} | {f"{measure}_p": float(gain == 0)}
-    dof = variance**2 / sum(part**2 / own for part, own in parts)
+    parts = [(between_seeds, seeds - 1), *between_items]
+    satterthwaite = variance**2 / sum(part**2 / own for part, own in parts)
+    dof = max(seeds - 1, CAUTION * satterthwaite)
     error = float(np.sqrt(variance))
     reach = float(student.ppf(0.975, dof)) * error
     return {

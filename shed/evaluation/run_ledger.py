@@ -1,8 +1,8 @@
 """The ledger of runs: a model is tuned on some rows and evaluated, once for all who ask for the same.
 
 In: what a run depends on, its rows and its seed. Out: a row for each evaluated item, as
-`shed.evaluation.lm_evaluation.evaluate` makes them. A run is kept in a file that is named by a digest of all that it depends on,
-code included, so that work that was stopped goes on, and controls are paid for once. Delete the folder to measure again.
+`shed.evaluation.lm_evaluation.evaluate` makes them. A run is kept in a file that is named by a digest of all that it depends
+on, code included, so that work that was stopped goes on, and controls are paid for once. Delete the folder to measure again.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ class RunLedger:
         asked = {
             "code": code_digest(*CODE),
             "versions": {name: version(name) for name in ("torch", "transformers", "peft", "lm_eval")},
-            "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.iterdir())],
+            "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.glob("*.yaml"))],
             "model": [asdict(replace(own.model, folder=None)), own.manifest],
             "rows": [record.id for record in rows],
             "tuning": asdict(replace(own.tuning, seed=seed)) if rows else None,

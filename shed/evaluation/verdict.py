@@ -104,7 +104,9 @@ class Verdict:
                     "shared": own.shared,
                     **{
                         split: {
-                            task: {measure: {"gain": gain.gain, "low": gain.low, "high": gain.high} for measure, gain in of.items()}
+                            task: {
+                                measure: {"gain": gain.gain, "low": gain.low, "high": gain.high} for measure, gain in of.items()
+                            }
                             for task, of in by_task.items()
                         }
                         for split, by_task in own.gains.items()
@@ -124,8 +126,8 @@ def gains(selection: pd.DataFrame, control: pd.DataFrame) -> dict[str, dict[str,
     both = pd.concat([selection.assign(method=SELECTION), control.assign(method="control")]).assign(fraction=1.0)
     found: dict[str, dict[str, dict[Measure, Gain]]] = {}
     for split in SPLITS:
-        tables = [compare(both, split, "control").assign(task="all"), compare_by_task(both, split, "control")]
-        table = pd.concat(tables)
+        by_task = compare_by_task(both, split, "control").replace({"task": {"all": f"{split}_all"}})  # a source of that name
+        table = pd.concat([compare(both, split, "control").assign(task="all"), by_task])
         own = table[table["method"] == SELECTION].to_dict("records")
         found[split] = {str(row["task"]): _of_measures(row) for row in own}
     return found

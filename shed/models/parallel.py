@@ -12,10 +12,13 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from shed.common.memory import give_back
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
+TIDY_EVERY = 4  # parts
 CHUNK_TOKENS, CHUNK_TOKENS_OF_GPU = 256, 8192
 
 
@@ -31,6 +34,7 @@ class Cores:
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
         self.chunk_tokens = CHUNK_TOKENS if device.type == "cpu" else CHUNK_TOKENS_OF_GPU
         self._threads = ThreadPoolExecutor(self.count)
+        self._done = 0
 
     def each(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
         """The function's results in the order of the parts, which are begun in it: put long parts before short ones.
@@ -40,14 +44,22 @@ class Cores:
         """
         parts = list(parts)
         if self.count == 1 or len(parts) == 1:
-            yield from map(function, parts)
+            yield from self._tidied(map(function, parts))
             return
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            yield from self._threads.map(function, parts)
+            yield from self._tidied(self._threads.map(function, parts))
         finally:
             torch.set_num_threads(threads)
+
+    def _tidied(self, results: Iterable[Result]) -> Iterator[Result]:
+        """The results, with the memory that parts leave behind given back every few of them."""
+        for result in results:
+            self._done += 1
+            if self._done % TIDY_EVERY == 0:
+                give_back()
+            yield result
 
     def map(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         """All that `each` gives."""

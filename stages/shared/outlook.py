@@ -17,6 +17,8 @@ from shed.models.attention import SHORT
 from shed.models.encoding import Encoder
 from shed.params import Params
 
+OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
+RUNS_A_SEED = 3  # the selection and two controls
 MOST = 500  # records of a split whose lengths are looked at
 
 
@@ -77,8 +79,11 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
         "fidelity": fidelity.coalitions * (tuning(proxies / 2, regime.epochs) + scored_on)
         + (fidelity.target_coalitions or 0) * fidelity.target_draws * (tuning(proxies / 2, final.epochs) + audited_on),
         "finetune": tuning(rows, final.epochs),
-        "evaluate": 2 * evaluation,
+        "evaluate": 2 * evaluation,  # the base model, and the tuned one
+        "verdict": params.verdict.seeds * RUNS_A_SEED * (tuning(rows, final.epochs) + evaluation),
     }
+    if params.verdict.full:
+        passes["verdict"] += params.verdict.seeds * (tuning(len(splits["pool"]), final.epochs) + evaluation)
     if not params.rate.warm_rows:
         return passes
     warm = tuning(min(params.rate.warm_rows, len(splits["pool"])), regime.epochs)

@@ -14,11 +14,7 @@ from stages.shared.tuning import tuning_settings
 RUNS = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "runs"  # DVC_ROOT: shared by experiments in copies
 
 
-def run_ledger(
-    params: Params, model: ModelSpec, splits: Mapping[str, Sequence[Record]], tasks: Sequence[str]
-) -> RunLedger:
+def run_ledger(params: Params, model: ModelSpec, splits: Mapping[str, Sequence[Record]], tasks: Sequence[str]) -> RunLedger:
     """Runs that are evaluated on these splits and lm-eval tasks."""
-    own, tuning = params.evaluate, tuning_settings(params, params.finetune.seed)
-    return RunLedger(
-        RUNS, RunSettings(model, read_json("data/model.json"), tuning, splits, own.limit, own.batch_size, tasks)
-    )
+    tuning, limit, batch_size = tuning_settings(params, params.finetune.seed), params.evaluate.limit, params.evaluate.batch_size
+    return RunLedger(RUNS, RunSettings(model, read_json("data/model.json"), tuning, splits, limit, batch_size, tasks))

@@ -8,6 +8,7 @@ import pytest
 from markdown_page import PAGES
 
 from tools.doc_tables import __main__ as program
+from tools.doc_tables import pipeline, values
 from tools.doc_tables.pages import BLOCKS, renewed, typed
 from tools.doc_tables.pipeline import reduced
 from tools.doc_tables.values import written
@@ -24,6 +25,28 @@ def test_a_number_is_written_as_its_marker_asks(project_root: Path) -> None:
     assert written("metrics/tasks/base/dev_commonsenseqa/items as .0f") == "80"
     kept = json.loads((project_root / "benchmarks/long_tuning.json").read_text(encoding="utf-8"))["bytes_of_all_states"]
     assert written("benchmarks/long_tuning/bytes_of_all_states as giga .1f") == f"{kept / 1e9:.1f}"
+
+
+def test_a_text_is_written_as_it_stands(project_root: Path) -> None:
+    ended = json.loads((project_root / "metrics/score.json").read_text(encoding="utf-8"))["ended"]
+    text = "It ended: <!-- n: metrics/score/ended as text --><!-- end -->\n"
+    assert renewed(text, "page.md") == f"It ended: <!-- n: metrics/score/ended as text -->{ended}<!-- end -->\n"
+
+
+def test_what_a_stage_has_not_measured_yet_is_said_and_then_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
+    monkeypatch.setattr(values, "ROOT", tmp_path)
+    (tmp_path / "dvc.yaml").write_text("stages: {last: {metrics: [metrics/due.json: {cache: false}]}}\n", encoding="utf-8")
+    page = "Said: <!-- n: metrics/due/sentence as text --><!-- end -->, by <!-- n: metrics/due/gain as .1f --><!-- end -->.\n"
+    page = renewed(page, "page.md")
+    assert page.count("not measured yet") == 2
+    assert renewed(page, "page.md") == page
+    with pytest.raises(ValueError, match=r"^page.md: .*undue"):
+        renewed("Said: <!-- n: metrics/undue/sentence as text --><!-- end -->.\n", "page.md")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/due.json").write_text('{"sentence": "It is better", "gain": 0.51}', encoding="utf-8")
+    assert typed(renewed(page, "page.md")) == typed(page)
+    assert "-->It is better<!-- end -->, by <!-- n: metrics/due/gain as .1f -->0.5<!--" in renewed(page, "page.md")
 
 
 def test_rows_are_found_by_what_stands_in_their_cells() -> None:
@@ -44,6 +67,7 @@ def test_rows_are_found_by_what_stands_in_their_cells() -> None:
         ("It is <!-- n: metrics/score/no_such as .0f -->10<!-- end -->.\n", "no_such"),
         ("It is <!-- n: metrics/score/fte -->10<!-- end -->.\n", "is not of the form PATH as"),
         ("It is <!-- n: metrics/score/ended as .2f -->10<!-- end -->.\n", "not a number"),
+        ("It is <!-- n: metrics/score/fte as text -->10<!-- end -->.\n", "not one line of text"),
         ("<!-- n: metrics/score/fte as .0f -->10<!-- end --> FTE.\n", "a line that begins with a marker"),
     ],
 )

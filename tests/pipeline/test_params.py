@@ -29,7 +29,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
             "warmup_rate: 0.1",
             "unknown key 'finetune.warmup_rate' with value 0.1; did you mean 'warmup_ratio'?",
         ),
-        ("sampler: top", "sampler: best", "sampler is 'best'; it must be 'top', 'qocs', 'qwcs', 'random' or 'full'"),
+        ("sampler: top", "sampler: best", "sampler is 'best'; it must be 'top', 'qocs', 'qwcs', 'random', 'full' or 'given'"),
         ("C: 32", "C: 1", "C is 1; it must be greater than or equal to 2"),
         ("C: 32", "C: 32.0", "C is 32.0; it must be a valid integer"),
         ("C: 32", "C: '32'", "C is '32'; it must be a valid integer"),
@@ -73,7 +73,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("pool_rows: 2000", "pool_rows: 20", "C is 32, but data.pool_rows is 20; C must be at most that"),
         ("seed: 7", "seed: 1", "fidelity.seed and score.seed are both 1; they must differ"),
         ("kinds: [swapped, wrong_option, truncated, duplicate]", "kinds: []", "data.faults.kinds is empty; name at least 1"),
-        ("  f: 800.0", "  f: .inf", "sample.f is inf; it must be a finite number"),
+        ("  f: 20.0", "  f: .inf", "sample.f is inf; it must be a finite number"),
         (
             "method: metagradient",
             "method: shapiq",
@@ -150,3 +150,35 @@ def test_records_that_are_not_there_are_one_line(
     monkeypatch.setattr("sys.argv", ["shed.params"])
     main()
     assert "how rows are selected" in capsys.readouterr().out
+
+
+def test_a_selection_from_elsewhere_is_named_and_taken_as_it_is(project_root: Path, tmp_path: Path) -> None:
+    path = changed(project_root, tmp_path, "sampler: top", "sampler: given")
+    with pytest.raises(
+        ShedError, match=r"sampler given takes a selection from a file, but sample\.given is null; name the file"
+    ):
+        load_params(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("  given: null", "  given: peer.csv"), encoding="utf-8")
+    assert load_params(path).sample.given == "peer.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("balance: none", "balance: source"), encoding="utf-8")
+    with pytest.raises(
+        ShedError, match=r"sample\.balance is source, but sampler given takes a selection as it is; set it to none"
+    ):
+        load_params(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("sampler: given", "sampler: top"), encoding="utf-8")
+    assert load_params(path).sample.balance == "source"
+
+
+def test_a_selection_that_is_not_there_is_one_line(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = changed(project_root, tmp_path, "  given: null", f"  given: {tmp_path}/peer.csv")
+    monkeypatch.setattr("sys.argv", ["shed.params", str(path)])
+    monkeypatch.chdir(project_root)
+    main()  # sampler top does not read it
+    path.write_text(path.read_text(encoding="utf-8").replace("sampler: top", "sampler: given"), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"^shed: error: sample\.given is '/.*peer\.csv'; there is no such file here$"):
+        main()
+    (tmp_path / "peer.csv").touch()
+    main()
+    assert "file of ids, rows or scores" in capsys.readouterr().out

@@ -28,6 +28,22 @@ JUDGED = {
     "win_rate_low": 0.45,
     "win_rate_high": 0.87,
 }
+GAIN = {"gain": 0.04, "low": -0.1, "high": 0.18}
+GAINS = {"loss": GAIN, "choice_loss": GAIN, "accuracy": GAIN}
+VERDICT: dict[str, Any] = {
+    "sentence": "On test, the selection is not shown to be better than random rows of the same number (gain 0.04 [-0.10, 0.18]).",
+    "better": False,
+    "seeds": 3,
+    "rows": 10,
+    "response_tokens": 1500,
+    "random_rows": {
+        "rows": 10.0,
+        "response_tokens": 1400.5,
+        "shared": 0.25,
+        "test": {"all": GAINS, "quiz": GAINS, "essay": {"loss": GAIN}},
+        "dev": {"all": GAINS, "quiz": GAINS},
+    },
+}
 EVIL = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
@@ -97,6 +113,7 @@ def inputs() -> ReportInputs:
         "metrics/fidelity.json": {"scoring": regime, "target": regime},
         "metrics/finetune.json": {"steps": 50, "rows": 10, "response_tokens": 1500, "trainable_parameters": 967680},
         "metrics/judge.json": JUDGED,
+        "metrics/verdict.json": VERDICT,
     }
     points = pd.DataFrame({"predicted": rng.random(8), "measured": rng.random(8)})
     return ReportInputs(
@@ -135,8 +152,25 @@ def test_the_judges_verdict_is_shown_where_there_was_a_judge() -> None:
     assert "judge" not in render(shown)
 
 
-def test_one_run_says_that_it_is_no_comparison() -> None:
-    assert "One run cannot show whether this is better than random rows" in render(inputs())
+def test_the_verdict_is_the_first_line_and_gains_have_intervals_by_control_and_task() -> None:
+    page = render(inputs())
+    heading = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)
+    assert heading
+    assert "not shown to be better than random rows" in heading[1]
+    assert re.search(r'against.*test.*"metrics/verdict.json#random_rows/test/all/loss/gain"[^>]*>\+0\.04<', page, re.DOTALL)
+    assert '"metrics/verdict.json#random_rows/test/essay/loss/low"' in page
+    assert page.count("no options") > 0
+
+
+def test_without_a_verdict_the_page_says_that_one_run_shows_nothing() -> None:
+    shown = inputs()
+    shown.metrics["metrics/verdict.json"] = {
+        "sentence": "not tested, since verdict.seeds is 0; one run cannot show it.",
+        "seeds": 0,
+    }
+    page = render(shown)
+    assert "one run cannot show it" in page
+    assert "Against random rows" not in page
 
 
 def test_text_of_records_is_text() -> None:

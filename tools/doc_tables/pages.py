@@ -72,7 +72,8 @@ def _block(match: re.Match[str]) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    return f"<!-- n: {match['path']} -->{written(match['path'])}<!-- end -->"
+    path = match["path"]
+    return f"<!-- n: {path} -->{pipeline.NOT_YET if pipeline.is_due(path) else written(path)}<!-- end -->"
 
 
 def _checked(part: str) -> str:

@@ -19,6 +19,7 @@ from tools.doc_tables.values import result
 Graph = dict[str, set[str]]
 BOOLEANS = {"True": "true", "False": "false"}  # as YAML writes them
 TOP = ("experiments", "stages")
+NOT_YET = "not measured yet"
 
 
 def stages_picture() -> str:
@@ -122,6 +123,13 @@ def tasks_table() -> str:
                 f"{change[measure]:+.{digits}f} ± {error:.{digits}f}",
             ]
     return table(["task", "accuracy untuned", "tuned", "change", "loss untuned", "tuned", "change"], rows)
+
+
+def is_due(path: str) -> bool:
+    """True if the value at a path is of a metrics file that a stage makes, and has not made yet."""
+    folder, file, *_ = f"{path}/".split("/")
+    made = f"{folder}/{file}.json"
+    return not (ROOT / made).exists() and any(made in _outs(stage) for stage in _stages().values())
 
 
 def _stages() -> dict[str, dict[str, Any]]:

@@ -81,18 +81,18 @@ def short() -> str:
     return table(["rows chosen by", "test loss", "gain over random rows", "FTE", "seconds"], rows)
 
 
-def qwcs_against_qocs() -> str:
-    """The paper's two samplers at equal scores, from the items of their runs."""
+def against(reference: str, method: str) -> str:
+    """A contender against another, from the items of their runs."""
     folder = ROOT / "experiments/compare/runs"
     runs = [
-        pd.read_parquet(path).assign(method=method, fraction=SHARE, seed=int(path.stem.rsplit("-", 1)[1]))
-        for method in ("qocs", "qwcs")
-        for path in sorted(folder.glob(f"{method}-{SHARE}-*.parquet"))
+        pd.read_parquet(path).assign(method=one, fraction=SHARE, seed=int(path.stem.rsplit("-", 1)[1]))
+        for one in (reference, method)
+        for path in sorted(folder.glob(f"{one}-{SHARE}-*.parquet"))
     ]
     shown: list[list[str]] = []
     for split in ("test", "dev"):
-        rows: list[Any] = compare(pd.concat(runs, ignore_index=True), split, "qocs").to_dict("records")
-        (row,) = (row for row in rows if row["method"] == "qwcs")
+        rows: list[Any] = compare(pd.concat(runs, ignore_index=True), split, reference).to_dict("records")
+        (row,) = (row for row in rows if row["method"] == method)
         shown.append([split, *(cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure)))])
     return table(["split", *(cell for name in MEASURES.values() for cell in (f"gain in {name}", "p"))], shown)
 
@@ -187,7 +187,8 @@ BLOCKS: dict[str, Block] = {
     "gains by task": by_task,
     "against the default": lambda: compared(result("compare/with_top")),
     "against the whole pool": lambda: compared(result("compare/with_all"), shares=True),
-    "qwcs against qocs": qwcs_against_qocs,
+    "qwcs against qocs": lambda: against("qocs", "qwcs"),
+    "Shapley scores against mean ratings": lambda: against("qocs", "qocs_on_shapley"),
     "more items": more_items,
     "costs of methods": costs,
     "other ratings": ratings,

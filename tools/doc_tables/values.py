@@ -1,6 +1,7 @@
 """Values in committed results, by a path of keys, and how they are written.
 
-In: a path such as `compare/test/top-0.1/loss_gain as interval .2f`. Out: a text such as `0.53 [0.39, 0.68]`.
+In: a path such as `compare/test/top-0.1/loss_gain as interval .2f`, or `metrics/verdict/sentence as text`. Out: a text such as
+`0.53 [0.39, 0.68]`, or the text that stands there.
 
 A path is a folder, a file, and keys. Of rows, as a CSV file has them, a key chooses those with a cell of this text; rows of a
 method at a share of the pool are also found as METHOD-SHARE. A slash between spaces belongs to a key.
@@ -67,9 +68,11 @@ def written(marker: str) -> str:
     """A value as a marker asks for it: `PATH as [minus|giga] [interval|error] FORMAT`, the format being Python's.
 
     `minus` turns the sign round, and `giga` makes gigabytes of bytes; `interval` adds the 95 % interval, and `error` the
-    standard error.
+    standard error. The format `text` takes one line of text as it is.
     """
     path, separator, form = marker.rpartition(" as ")
+    if form == "text":
+        return _text(path)
     *words, spec = form.split()
     if not separator or set(words) - {"minus", "giga", "interval", "error"}:
         raise KeyError(f"{marker!r} is not of the form PATH as [minus|giga] [interval|error] FORMAT")
@@ -86,6 +89,13 @@ def written(marker: str) -> str:
     if "error" in words:
         return f"{shown} ± {number_text(value(f'{path}_stderr'), spec.lstrip('+'))}"
     return shown
+
+
+def _text(path: str) -> str:
+    text = value(path)
+    if not isinstance(text, str) or "\n" in text or "<!--" in text:
+        raise KeyError(f"{path!r} is {str(text)[:40]!r}, not one line of text")
+    return text
 
 
 def _is_rows(found: Any) -> TypeGuard[list[Row]]:

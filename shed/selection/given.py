@@ -1,0 +1,179 @@
+"""A selection that was made elsewhere, as rows of this pool.
+
+In: what a file says (`shed.selection.given_files`) and the pool's records. Out: the records that it means, best first, with the
+reason for each; then the selected rows.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from shed.common.errors import ShedError
+from shed.data.duplicates import content_key
+from shed.data.forms.values import shown
+from shed.data.records import Record
+from shed.selection.given_files import IDS, Given, name_of
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a file means in a pool. Of the file's rows each is matched, unmatched or repeated.
+
+    Attributes:
+        reasons: by the id of each matched record why it stands where it does, best first.
+        unmatched: rows of the file that mean no record of the pool.
+        repeated: rows of the file that mean a record once more.
+    """
+
+    given: Given
+    reasons: Mapping[str, str]
+    unmatched: int
+    repeated: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """For metrics."""
+        return {
+            "given_rows": len(self.given.entries),
+            "given_matched": len(self.reasons),
+            "given_unmatched": self.unmatched,
+            "given_repeated": self.repeated,
+        }
+
+    def told(self) -> str:
+        """How the file was taken, in a line."""
+        given = self.given
+        what = {
+            "ids": "scores by id" if given.scored else "ids",
+            "rows": "rows with scores" if given.scored else "rows",
+            "numbers": "numbers, one for each record of the prepared pool, taken for their scores in its order",
+        }[given.kind]
+        column = f" (column {shown(given.scored)})" if given.scored else ""
+        return (
+            f"{given.path}: {len(given.entries):,} {what}{column}; matched with the pool: {len(self.reasons):,}, "
+            f"not in it: {self.unmatched:,}, repeated: {self.repeated:,}"
+        )
+
+
+def order_of(given: Given, pool: Sequence[Record]) -> Order:
+    """Match a file with the pool.
+
+    Ids are a record's own, or what `id` and `shed_id` are in its row as the user gave it. Rows are equal where `prepare` would
+    call them copies: what is tuned on is the same to the letter (`Record.id`), or else all that is said is the same but for
+    case, spacing and Unicode form (`content_key`). Numbers are matched by position, if there are as many as records.
+
+    The order is the file's, or from the highest score down, equal ones in the file's order. What stands twice counts once, at
+    its first place in that order.
+
+    Raises:
+        ShedError: nothing is matched, an id is that of two records, or there are more or fewer numbers than records.
+    """
+    found = {"ids": _by_id, "rows": _by_content, "numbers": _by_position}[given.kind](given, pool)
+    matched = [(row, place) for row, place in enumerate(found) if place is not None]
+    if not matched:
+        raise ShedError(_none_matched(given, pool), "given selection")
+    if given.scored is not None:
+        matched.sort(key=lambda one: -(given.entries[one[0]].score or 0.0))  # stable
+    first: dict[int, int] = {}
+    for row, place in matched:
+        first.setdefault(place, row)
+    reasons = {
+        pool[place].id: f"given, row {row + 1} of {given.path.name}"
+        if given.scored is None
+        else f"given, scored {rank} of {len(first)}, {given.entries[row].score:.3g}"
+        for rank, (place, row) in enumerate(first.items(), start=1)
+    }
+    return Order(given, reasons, len(found) - len(matched), len(matched) - len(first))
+
+
+def select_given(order: Order, clusters: pd.DataFrame, scores: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """The first `rows` rows of the order.
+
+    Args:
+        clusters: `id`, `source`, `cluster`, a row for each pool record.
+        scores: `cluster`, `score`, a row for each cluster.
+
+    Returns:
+        `id`, `source`, `cluster`, `score` (of the cluster), `reason`, as `shed.selection.sampling.select` gives them.
+
+    Raises:
+        ShedError: fewer rows are matched.
+    """
+    if len(order.reasons) < rows:
+        raise ShedError(
+            f"{order.given.path}: {len(order.reasons):,} of its {len(order.given.entries):,} rows are in the pool (not in it: "
+            f"{order.unmatched:,}, repeated: {order.repeated:,}), but {rows:,} rows are to be kept; keep at most "
+            f"{len(order.reasons):,} rows, and set no fraction",
+            "rows",
+        )
+    ids = list(order.reasons)[:rows]
+    pool = clusters.merge(scores[["cluster", "score"]], on="cluster", how="left", validate="many_to_one").set_index("id")
+    selection = pool.loc[ids, ["source", "cluster", "score"]].reset_index()
+    return selection.assign(reason=[order.reasons[id] for id in ids])
+
+
+def _by_id(given: Given, pool: Sequence[Record]) -> list[int | None]:
+    places: dict[str, set[int]] = {}
+    for place, record in enumerate(pool):
+        for name in {record.id, *_own_ids(record)}:
+            places.setdefault(name, set()).add(place)
+    found: list[int | None] = []
+    for entry in given.entries:
+        own = sorted(places.get(entry.id or "", ()))
+        if len(own) > 1:
+            raise ShedError(
+                f"{given.path}, {entry.place}: {len(own)} records of the pool have the id {shown(entry.id or '')}; give the "
+                f"prepared pool's own ids: these records have {pool[own[0]].id!r} and {pool[own[1]].id!r}",
+                "given selection",
+            )
+        found.append(own[0] if own else None)
+    return found
+
+
+def _by_content(given: Given, pool: Sequence[Record]) -> list[int | None]:
+    exact = {record.id: place for place, record in enumerate(pool)}
+    found = [None if entry.record is None else exact.get(entry.record.id) for entry in given.entries]
+    if None not in found:
+        return found
+    like: dict[bytes, int] = {}
+    for place, record in enumerate(pool):
+        like.setdefault(content_key(record), place)  # only a fault that was made on purpose is like another record
+    return [
+        like.get(content_key(entry.record)) if place is None and entry.record is not None else place
+        for entry, place in zip(given.entries, found, strict=True)
+    ]
+
+
+def _by_position(given: Given, pool: Sequence[Record]) -> list[int | None]:
+    if len(given.entries) != len(pool):
+        raise ShedError(
+            f"{given.path}: {len(given.entries):,} numbers without ids, and the pool has {len(pool):,} records; numbers are "
+            "taken for scores if there is one for each record of the prepared pool, in its order; else give `id` and `score`",
+            "given selection",
+        )
+    return list(range(len(pool)))
+
+
+def _own_ids(record: Record) -> set[str]:
+    """The ids in the row as the user gave it."""
+    try:
+        given: Any = json.loads(record.given or "{}")
+    except (ValueError, RecursionError):
+        return set()
+    names = {name_of(given.get(key)) for key in IDS} if isinstance(given, dict) else set()
+    return {name for name in names if name is not None}
+
+
+def _none_matched(given: Given, pool: Sequence[Record]) -> str:
+    own = sorted(_own_ids(pool[0]) - {pool[0].id})
+    ours = repr(pool[0].id) + (f", as you gave it {shown(own[0])}" if own else "")
+    if given.kind == "ids":
+        theirs, todo = shown(given.entries[0].id or ""), "give ids of the prepared pool, or those of your own rows"
+    else:
+        theirs = next(repr(entry.record.id) for entry in given.entries if entry.record is not None)
+        todo = "give the rows as the pool has them, or ids without texts"
+    what = f"none of its {len(given.entries):,} {given.kind} is in the pool"
+    return f"{given.path}: {what}; the first id of the file is {theirs}, of the pool {ours}; {todo}"
