@@ -36,14 +36,15 @@ WORDS = (
 
 
 def main() -> None:
-    results = {}
+    results: dict[str, dict[str, float]] = {}
+    max_tokens = load_params().model.max_tokens
     names = sys.argv[1:] or ["rate", "finetune", "evaluate"]
     for name in names:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             results[name] = pool.apply(measured, [name])
         print(name, json.dumps(results[name]), flush=True)
     if len(names) == len(PARTS):
-        write_json("benchmarks/long_rows.json", {"rows": ROWS, "max_tokens": load_params().model.max_tokens, **results})
+        write_json("benchmarks/long_rows.json", {"rows": ROWS, "max_tokens": max_tokens, **results})
 
 
 def measured(name: str) -> dict[str, float]:

@@ -1,15 +1,16 @@
-"""Seconds and peak memory of reading, preparing and writing 200,000 Alpaca rows of 1 KB.
+"""Seconds and peak memory of the stage `prepare` on 200,000 Alpaca rows of 1 KB.
 
-In: nothing. Out: benchmarks/prepare_rows.json. Run it by `python -m benchmarks.prepare_rows`; it takes some minutes, most of
-them for near-duplicates, and a gigabyte in the temporary folder.
+In: nothing but the packaged models. Out: benchmarks/prepare_rows.json. Run it by `python -m benchmarks.prepare_rows`; it takes
+some minutes, most of them for near-duplicates, and a gigabyte in the temporary folder.
 
-Rows are made of random words; 1 in 50 is a copy in capitals, and 1 in 50 a copy with one more word. Each measurement runs in a
-process of its own, whose peak is the most that its memory ever was.
+Rows are made of random words; 1 in 50 is a copy in capitals, and 1 in 50 a copy with one more word. The stage runs as DVC runs
+it, in a process of its own, whose peak is the most that its memory ever was; the model is looked at, and one pass of it timed,
+as for any run.
 """
 
 import json
+import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,14 +18,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shed.common.atomic_io import write_json, write_jsonl
-from shed.data.preparation import prepare
-from shed.data.readers import ReaderSettings, read_user
+from ruamel.yaml import YAML
 
+from shed.common.atomic_io import read_json, write_json
+
+ROOT = Path(__file__).parents[1]
 ROWS, DEV_ROWS, TEST_ROWS, SEED = 200_000, 300, 1000, 1
 PROMPT_WORDS, INPUT_WORDS, OUTPUT_WORDS = 20, 40, 90
 NEAR = 0.8
-SETTINGS = ReaderSettings(form=None, columns=None, list_key=None, ignore=(), train_on="all", max_row_mb=16.0)
 
 
 def main() -> None:
@@ -35,10 +36,8 @@ def main() -> None:
         for split, rows in (("pool", ROWS), ("dev", DEV_ROWS), ("test", TEST_ROWS)):
             make_rows(folder / f"{split}.jsonl", rows, rng)
         result["bytes_of_a_row_mean"] = (folder / "pool.jsonl").stat().st_size / ROWS
-        for name, near in (("equal", "none"), ("near_duplicates", str(NEAR))):
-            command = [sys.executable, "-m", "benchmarks.prepare_rows", str(folder), near]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            result[name] = json.loads(done.stdout)
+        for name, near in (("equal", None), ("near_duplicates", NEAR)):
+            result[name] = measure(folder, near)
     result["near_duplicates"]["threshold"] = NEAR
     write_json("benchmarks/prepare_rows.json", result)
     print(json.dumps(result, indent=2))
@@ -62,34 +61,29 @@ def make_rows(path: Path, rows: int, rng: random.Random) -> None:
 
 
 def measure(folder: Path, near: float | None) -> dict[str, Any]:
-    """What the stage `prepare` does to such rows, without a model's check."""
+    """What the stage takes in a folder with the rows."""
+    yaml = YAML()
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["data"] |= {split: f"{split}.jsonl" for split in ("pool", "dev", "test")}
+    params["data"] |= {"pool_rows": None, "dev_rows": None, "test_rows": None, "near_duplicates": near}
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "stages.fetch"], cwd=folder, env=environment, check=True)
     began = time.perf_counter()
-    prepared = prepare(
-        *(read_user(str(folder / f"{split}.jsonl"), SETTINGS) for split in ("pool", "dev", "test")),
-        pool_rows=None,
-        dev_rows=None,
-        test_rows=None,
-        near=near,
-        seed=SEED,
-    )
-    prepared_at = time.perf_counter()
-    write_jsonl(folder / "out/rejects.jsonl", (reject.to_row() for reject in prepared.rejects))
-    prepared.check(0.0)
-    for split in ("pool", "dev", "test"):
-        write_jsonl(folder / f"out/{split}.jsonl", (record.to_row() for record in getattr(prepared, split)))
-    card = prepared.card({split: {split: "made up"} for split in ("pool", "dev", "test")})
+    process = subprocess.Popen([sys.executable, "-m", "stages.prepare"], cwd=folder, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"the stage ended with status {status}")
+    card = read_json(folder / "metrics/data.json")
     return {
         "seconds": time.perf_counter() - began,
-        "seconds_of_reading_and_preparing": prepared_at - began,
-        "processor_seconds_of_the_process": time.process_time(),
-        "peak_bytes_of_the_process": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": 1024 * usage.ru_maxrss,
         "kept": card["pool"]["kept"],
         "rejected_by_reason": card["pool"]["rejected_by_reason"],
     }
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(json.dumps(measure(Path(sys.argv[1]), None if sys.argv[2] == "none" else float(sys.argv[2]))))
-    else:
-        main()
+    main()

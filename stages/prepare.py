@@ -6,19 +6,22 @@ What cannot be used later is refused here: a model that cannot be tuned, records
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
+from shed.common.errors import ShedError
 from shed.data.faults import damage
 from shed.data.preparation import prepare
 from shed.data.readers import BadRecord, Reading
 from shed.data.records import Record
+from shed.data.rejects import counts_told
 from shed.data.splits import licences, read_split
 from shed.evaluation.named_tasks import task_questions
-from shed.models.checks import check_cut, check_embedder, check_model
+from shed.models.checks import check_cut, check_embedder, check_model, templated
 from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
 from shed.models.speed import seconds_a_token
@@ -29,7 +32,24 @@ from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings
 
+OWN_KEYS = {"turns to train on": "data.reading.train_on"}
+RESULTS = [Path(f"data/prepared/{name}") for name in ("pool.jsonl", "dev.jsonl", "test.jsonl", "faults.csv")]
+RESULTS.append(Path("metrics/data.json"))
 
+
+@contextmanager
+def _telling_of_earlier_results() -> Iterator[None]:
+    """If the run stops, say which results are of an earlier one: they stay, so that nothing is lost."""
+    there = {path: path.stat().st_mtime_ns for path in RESULTS if path.exists()}
+    try:
+        yield
+    except ShedError:
+        if stay := [str(path) for path, at in there.items() if path.exists() and path.stat().st_mtime_ns == at]:
+            print(f"shed: still of an earlier run: {', '.join(stay)}", file=sys.stderr)
+        raise
+
+
+@_telling_of_earlier_results()
 def run(params: Params) -> None:
     rejects = Path("data/prepared/rejects.jsonl")
     rejects.unlink(missing_ok=True)  # if this run stops before it writes its own, another run's are not taken for them
@@ -59,7 +79,12 @@ def run(params: Params) -> None:
     for line in dict.fromkeys(line for reading in readings.values() for line in reading.told()):
         print(f"shed: {line}", file=sys.stderr)
     write_jsonl(rejects, (reject.to_row() for reject in prepared.rejects))
-    prepared.check(data.max_rejects)
+    for split in paths:
+        kept, asked = len(getattr(prepared, split)), getattr(data, f"{split}_rows")
+        fewer = f"; fewer than data.{split}_rows, {asked:,}" if asked is not None and kept < asked else ""
+        print(f"shed: {counts_told(split, kept, prepared.rejects)}{fewer}", file=sys.stderr)
+    with naming_keys(OWN_KEYS):
+        prepared.check(data.max_rejects)
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
@@ -76,9 +101,16 @@ def run(params: Params) -> None:
         card[split] |= lengths[split]
         print(
             f"shed: {split}: {len(records):,} records of {lengths[split]['tokens_mean']:.0f} tokens on average, at most "
-            f"{lengths[split]['tokens_max']}; {lengths[split]['share_cut']:.0%} are cut to fit {encoder.limit}",
+            f"{lengths[split]['tokens_max']}; {lengths[split]['share_cut']:.0%} are cut to fit {encoder.limit}, "
+            f"{lengths[split]['share_response_cut']:.0%} within their responses",
             file=sys.stderr,
         )
+        if count := templated(encoder, records):
+            print(
+                f"shed: warning: {split}: {count:,} records spell control tokens of the model, which stay text; if a template "
+                "has written the rows, give their turns as messages",
+                file=sys.stderr,
+            )
         if warning := warnings[split]:
             card[split]["warning"] = warning
             print(f"shed: warning: {split}: {warning} (model.max_tokens in params.yaml)", file=sys.stderr)

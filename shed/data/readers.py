@@ -33,7 +33,7 @@ class ReaderSettings:
     Attributes:
         form: of all rows; None: found for each file by its first rows.
         columns: by our name (`prompt`, `response`, `system`, `context`, `history`, `choices`, `answer`, `source`, `messages`,
-            `tools`, `weight`) the user's column.
+            `tools`, `weight`, `reasoning`) the user's column.
         list_key: where a JSON file is one object: the key of the list in it.
         ignore: keys that say nothing about what is tuned; `*`: all that the form does not use.
         train_on: every assistant's turn, or the last alone.

@@ -49,10 +49,14 @@ class Message:
 
     @property
     def text(self) -> str:
-        """Reasoning, content and tool calls, one below the other: all that the turn says."""
+        """Reasoning, content and tool calls, one below the other: all that the turn says.
+
+        Of a call that is its name and its arguments. Its id is random, and no model could learn to write it.
+        """
         if not (self.reasoning or self.tool_calls):
             return self.content
-        return "\n".join(part for part in (self.reasoning, self.content, self.tool_calls) if part)
+        calls = [call.get("function", call) for call in json.loads(self.tool_calls or "[]")]
+        return "\n".join(part for part in (self.reasoning, self.content, canonical(calls)) if part)
 
     def to_row(self) -> dict[str, Any]:
         """The turn as an object of the standard messages form; a key whose value says nothing is left out."""

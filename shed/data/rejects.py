@@ -14,7 +14,9 @@ from shed.data.readers import BadRecord
 from shed.data.records import Record
 
 UNFIT = "unfit:"  # how the reasons of records begin that the model cannot take
+TOO_LONG, LAST_ALONE = "fits into", "train on the last turn alone"  # how `shed.models` says it in such a reason
 REASONS_TOLD = 3  # in an error's one line
+MOST_TOLD = 6  # in a line of its own
 ENCODING = "save the file as UTF-8"
 MENDED: Mapping[str, str] = MappingProxyType(  # what mends all rows of a file that are set aside for this reason
     {"not UTF-8": ENCODING, "holds NUL bytes": ENCODING}
@@ -59,7 +61,8 @@ def too_many(split: str, kept: Sequence[Record], rejects: Sequence[Reject], allo
     """The error for a split with more unusable rows than are allowed.
 
     Where most of them are the rows of files that have no usable one, these files are at fault, and not single rows: it says
-    what is wrong with them, and not that more rows could be allowed.
+    what is wrong with them, and not that more rows could be allowed. Where the model cannot take most of them, it is the
+    model's setting that must change (`remedy`).
 
     Args:
         kept: the split's records.
@@ -74,17 +77,43 @@ def too_many(split: str, kept: Sequence[Record], rejects: Sequence[Reject], allo
         where = f"{files[0]}{f' and {len(files) - 1:,} more file' if len(files) > 1 else ''}{'s' if len(files) > 2 else ''}"
         rows = f"{len(whole):,} {'row' if len(whole) == 1 else 'rows'}"
         most = Counter(reject.reason for reject in whole).most_common(1)[0][0]
+        todo, mended_by = remedy(most) or (MENDED.get(most, "mend what is wrong with all of them"), f"records of {split}")
         return ShedError(
-            f"the {split}: of {rows} in {where} none can be used: {reasons_of(whole)}; "
-            f"each is in rejects.jsonl; {MENDED.get(most, 'mend what is wrong with all of them')}",
-            f"records of {split}",
+            f"the {split}: of {rows} in {where} none can be used: {reasons_of(whole)}; each is in rejects.jsonl; {todo}",
+            mended_by,
         )
     every = len(kept) + len(rejects)
+    unfit = Counter(reject.reason for reject in unusable if reject.reason.startswith(UNFIT))
+    most = unfit.most_common(1)[0][0] if 2 * unfit.total() > len(unusable) else ""
+    todo, mended_by = remedy(most) or ("mend the rows, or allow more", "max rejects")
     return ShedError(
         f"the {split}: {len(unusable):,} of {every:,} rows cannot be read, are empty or do not fit the model, "
         f"a share of {len(unusable) / every:.2g} where {allowed:g} is allowed: {reasons_of(unusable)}; "
-        "each is in rejects.jsonl; mend the rows, or allow more",
-        "max rejects",
+        f"each is in rejects.jsonl; {todo}",
+        mended_by,
+    )
+
+
+def remedy(reason: str) -> tuple[str, str] | None:
+    """For rows that the model cannot take: what to do, and the setting where it is done; None for other rows."""
+    if not reason.startswith(UNFIT):
+        return None
+    if LAST_ALONE in reason:
+        return "train on the last turn alone", "turns to train on"
+    if TOO_LONG in reason:
+        return "raise the context length, or shorten what must stay: the tools and the system text", "context length"
+    return "the plain prompt form can hold them", "prompt form"
+
+
+def counts_told(split: str, kept: int, rejects: Sequence[Reject]) -> str:
+    """A line with the reasons of rejects.jsonl: "pool: 91 rows read, 41 kept; set aside: 50 exact_duplicate"."""
+    counts = Counter(reject.reason for reject in rejects if reject.split == split).most_common()
+    said = [f"{count:,} {reason}" for reason, count in counts[:MOST_TOLD]]
+    if len(counts) > MOST_TOLD:
+        said.append(f"{sum(count for _, count in counts[MOST_TOLD:]):,} for other reasons")
+    read = kept + sum(count for _, count in counts)
+    return f"{split}: {read:,} {'row' if read == 1 else 'rows'} read, {kept:,} kept" + (
+        f"; set aside: {', '.join(said)}" if said else ""
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from shed.common.errors import ShedError
+from shed.data.records import Record
 from shed.models.encoding import Encoder
 from shed.models.loading import load_embedder, load_tokenizer, loading, locate
 from shed.models.lora import decoder_of, lora_modules
@@ -80,6 +81,12 @@ def check_embedder(name: str, revision: str | None = None) -> None:
         vectors = embedder.encode(["a text"], show_progress_bar=False)
     if getattr(vectors, "ndim", 0) != 2 or len(vectors) != 1:
         raise ShedError(f"{name}: gives no single vector of numbers for a text; use another embedder", "embedder")
+
+
+def templated(encoder: Encoder, records: Iterable[Record]) -> int:
+    """How many records' texts spell a control token of the tokenizer, as those do that a template has written already."""
+    texts = ("\n".join(turn.text for turn in record.messages) for record in records)
+    return sum(bool(encoder.renderer.control_tokens.search(text)) for text in texts)
 
 
 MANY_CUT = 0.5  # the share of cut records from which on a split is warned of

@@ -233,11 +233,17 @@ def cut_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
 
 
 def token_lengths(encoder: Encoder, records: Sequence[Record], most: int = 500) -> dict[str, float]:
-    """How long records are, from the first `most` of them: tokens as they are read, and the share that is cut to fit."""
+    """How long records are, from the first `most` of them: tokens as they are read, and the shares that are cut to fit, of
+    all records and of their responses."""
     encoded = encoder.encode_all(records[:most], end=True)
     lengths = [len(one.tokens) for one in encoded]
     cut = sum(bool(one.cut or one.turns_cut or one.response_cut) for one in encoded)
-    return {"tokens_mean": sum(lengths) / len(lengths), "tokens_max": max(lengths), "share_cut": cut / len(lengths)}
+    return {
+        "tokens_mean": sum(lengths) / len(lengths),
+        "tokens_max": max(lengths),
+        "share_cut": cut / len(lengths),
+        "share_response_cut": sum(bool(one.response_cut) for one in encoded) / len(lengths),
+    }
 
 
 def _cuttable(record: Record, parts: Sequence[Part], tokens: Tokens, counted: Container[int]) -> Iterator[int]:

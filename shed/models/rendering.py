@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from shed.common.errors import ShedError
-from shed.data.records import Message, Record
+from shed.data.records import Message, Record, canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 QUESTION, ANSWER, TOOLS, RESULT = "Question: ", "Answer:", "Tools: ", "Tool result: "  # labels of the plain form
 FIRST_STAND_IN, LAST_STAND_IN = 0x100000, 0x10FFF0  # private-use characters that stand for control tokens
 REWRITTEN = "the chat template writes an earlier turn otherwise when later ones follow; train on the last turn alone"
+CALL_MARK = "marked-by-shed-"  # begins what stands for names and arguments, to see whether a template writes them
 MARK = "\U0010fffd"  # stands for a response, to see what a template writes around it
 
 
@@ -124,7 +125,7 @@ class Plain(Renderer):
         for number, turn in enumerate(messages):
             own, close = turn.text, ""
             if turn.role == "assistant":
-                text, own, close = text + ANSWER, f" {own}", self.close
+                text, own, close = text + ANSWER, own if own[:1].isspace() else f" {own}", self.close
             elif turn.role != "system":
                 text += QUESTION if turn.role == "user" else RESULT
             parts.append(Part(number, len(text), len(text) + len(own), len(text) + len(own) + len(close)))
@@ -161,6 +162,7 @@ class Chat(Renderer):
         own, hidden = self.hide(record)
         text = self._apply(own.messages, own.tools)
         _check_written(own, text)
+        self._check_calls(own)
         parts = {part.turn: part for part in _texts(own.messages, text)}
         last = len(own.messages) - 1
         parts |= {n: self._response(own, n, text) for n, turn in enumerate(own.messages) if turn.trained or n == last}
@@ -168,6 +170,20 @@ class Chat(Renderer):
             start, closed, end = parts[last].start, parts[last].closed, str(self.tokenizer.eos_token or "")
             text, parts[last] = text[:closed] + end, Part(last, start, closed, closed + len(end))
         return Rendered(text, tuple(parts[n] for n in sorted(parts)), hidden)
+
+    def _check_calls(self, record: Record) -> None:
+        """Refuse tools and calls that the template does not write: it must write the marks that here stand in their places.
+
+        Their own names would be no proof, since a user's text may hold them.
+        """
+        if not (record.tools or any(turn.tool_calls for turn in record.messages)):
+            return
+        marked, of_tools, of_calls = _marked(record)
+        text = self._apply(marked.messages, marked.tools)
+        if not all(mark in text for mark in of_calls):
+            raise ShedError("the chat template leaves out the tool calls")
+        if not all(mark in text for mark in of_tools):
+            raise ShedError("the chat template leaves out the tools")
 
     @cached_property
     def _around(self) -> tuple[str, str]:
@@ -239,10 +255,27 @@ def _check_written(record: Record, text: str) -> None:
         last = n == len(record.messages) - 1  # templates leave out the reasoning of earlier turns
         if last and not all(part in text for part in (*thoughts, turn.reasoning.strip())):
             raise ShedError("the chat template leaves out the reasoning")
-        if not all(call["function"]["name"] in text for call in json.loads(turn.tool_calls or "[]")):
-            raise ShedError("the chat template leaves out the tool calls")
-    if not all(str(tool.get("function", tool).get("name", "")) in text for tool in json.loads(record.tools or "[]")):
-        raise ShedError("the chat template leaves out the tools")
+
+
+def _marked(record: Record) -> tuple[Record, list[str], list[str]]:
+    """The record with a mark in place of each tool's name and of each call's name and arguments, and the marks of both."""
+    of_tools: list[str] = []
+    of_calls: list[str] = []
+
+    def mark(of: list[str]) -> str:
+        of.append(f"{CALL_MARK}{len(of_tools)}.{len(of_calls)}.")
+        return of[-1]
+
+    tools = json.loads(record.tools or "[]")
+    for tool in tools:
+        tool.get("function", tool)["name"] = mark(of_tools)
+    turns = []
+    for turn in record.messages:
+        calls = json.loads(turn.tool_calls or "[]")
+        for call in calls:
+            call["function"] |= {"name": mark(of_calls), "arguments": {mark(of_calls): mark(of_calls)}}
+        turns.append(replace(turn, tool_calls=canonical(calls)))
+    return replace(record, messages=tuple(turns), tools=canonical(tools)), of_tools, of_calls
 
 
 def _for_template(turn: Message) -> dict[str, Any]:

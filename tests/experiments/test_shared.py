@@ -1,6 +1,5 @@
-"""What studies share: a run is made once for all that ask for the same, and regimes differ in what is asked for alone."""
+"""What studies share: runs are those of the pipeline's ledger, and regimes differ in what is asked for alone."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.shared import games, runs
+from experiments.shared import games
 from experiments.shared.games import changed, draw_members, scoring_regime
+from experiments.shared.runs import tuned_items
 from shed.common.atomic_io import write_json, write_jsonl
+from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.evaluation import run_ledger
 from shed.models.specs import ModelSpec
 from shed.params import Params, load_params
 
@@ -28,11 +30,13 @@ def made(tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch)
     """What each run that is really made is tuned and evaluated on."""
     found: list[dict[str, Any]] = []
 
-    def finetune(rows: Sequence[Record], *about: Any) -> None:
-        found.append({"rows": [record.id for record in rows], "seed": about[1].seed, "lr": about[1].lr})
+    def finetune(rows: Sequence[Record], model: ModelSpec, tuning: Any, *about: Any) -> None:
+        if tuning.lr == 0.5:
+            raise ShedError("the loss is not finite", "learning rate")
+        found.append({"rows": [record.id for record in rows], "seed": tuning.seed, "lr": tuning.lr})
 
     def evaluate(
-        spec: ModelSpec,
+        model: ModelSpec,
         adapter: Path | None,
         splits: Mapping[str, Sequence[Record]],
         limit: int | None,
@@ -40,64 +44,42 @@ def made(tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch)
         named: Sequence[str],
     ) -> pd.DataFrame:
         tuned = found.pop() if adapter else {"rows": None}
-        found.append(
-            tuned | {"splits": {split: len(own) for split, own in splits.items()}, "limit": limit, "named": list(named)}
-        )
+        of_splits = {split: len(own) for split, own in splits.items()}
+        found.append(tuned | {"splits": of_splits, "limit": limit, "named": list(named)})
         return pd.DataFrame({"task": ["test_a"], "run": [len(found)]})
 
-    monkeypatch.setattr(runs, "finetune", finetune)
-    monkeypatch.setattr(runs, "evaluate", evaluate)
+    monkeypatch.setattr(run_ledger, "finetune", finetune)
+    monkeypatch.setattr(run_ledger, "evaluate", evaluate)
     monkeypatch.chdir(tmp_path)
     write_json("data/model.json", {"name": "a model"})
     write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in records))
     return found
 
 
-def test_a_run_is_made_once_for_all_that_ask_for_the_same(
+def test_a_run_is_of_rows_of_the_pool_as_params_tune_and_evaluate(
     params: Params, records: list[Record], made: list[dict[str, Any]]
 ) -> None:
-    ids, test = [record.id for record in records[:3]], {"test": records[3:6]}
-    first = runs.tuned_items(params, SPEC, ids, 7, test)
-    assert made == [
-        {"rows": ids, "seed": 7, "lr": params.finetune.lr, "splits": {"test": 3}, "limit": params.evaluate.limit, "named": []}
-    ]
-    pd.testing.assert_frame_equal(runs.tuned_items(params, SPEC, ids, 7, test), first)
+    ids, test = [record.id for record in records[2::-1]], {"test": records[3:6]}
+    first = tuned_items(params, SPEC, ids, 7, test, ["a task"])
+    of_params = {"lr": params.finetune.lr, "limit": params.evaluate.limit}
+    assert made == [{"rows": ids, "seed": 7, "splits": {"test": 3}, "named": ["a task"]} | of_params]
     other_seed = params.model_copy(update={"finetune": params.finetune.model_copy(update={"seed": 9})})
-    runs.tuned_items(other_seed, SPEC, ids, 7, test)  # the seed is that of the run
-    runs.tuned_items(params, dataclasses.replace(SPEC, folder="/project/a model"), ids, 7, test)  # as a copy of it finds it
+    pd.testing.assert_frame_equal(tuned_items(other_seed, SPEC, ids, 7, test, ["a task"]), first)  # its seed is its own
     assert len(made) == 1
 
 
-def test_whatever_changes_a_run_makes_another(params: Params, records: list[Record], made: list[dict[str, Any]]) -> None:
-    ids, test = [record.id for record in records[:3]], {"test": records[3:6]}
-    few = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"limit": 2})})
+def test_a_run_of_no_rows_is_of_the_untuned_model(params: Params, records: list[Record], made: list[dict[str, Any]]) -> None:
+    Path("data/prepared/pool.jsonl").unlink()
+    tuned_items(params, SPEC, None, 7, {"test": records})
+    assert made[0]["rows"] is None
+
+
+def test_a_study_whose_tuning_breaks_names_the_key_of_the_final_tuning(
+    params: Params, records: list[Record], made: list[dict[str, Any]]
+) -> None:
     fast = params.model_copy(update={"finetune": params.finetune.model_copy(update={"lr": 0.5})})
-    asked: list[tuple[Any, ...]] = [
-        (params, SPEC, ids, 7, test),
-        (params, SPEC, ids[::-1], 7, test),
-        (params, SPEC, None, 7, test),
-        (params, SPEC, ids, 8, test),
-        (params, SPEC, ids, 7, {"dev": test["test"]}),
-        (params, SPEC, ids, 7, test, ["a task"]),
-        (params, ModelSpec("a model", "chat", 64), ids, 7, test),
-        (params, ModelSpec("a model", "plain", 64, "a" * 40), ids, 7, test),
-        (few, SPEC, ids, 7, test),
-        (fast, SPEC, ids, 7, test),
-    ]
-    for _ in range(2):
-        for arguments in asked:
-            runs.tuned_items(*arguments)
-    assert len(made) == len(asked)
-    assert made[2]["rows"] is None
-    assert made[5]["named"] == ["a task"]
-
-
-def test_a_task_file_that_changes_makes_another_run(params: Params, records: list[Record], made: list[dict[str, Any]]) -> None:
-    file = Path("task.yaml")
-    for text in ("one", "two", "one"):
-        file.write_text(text)
-        runs.tuned_items(params, SPEC, None, 0, {"test": records}, [str(file)])
-    assert len(made) == 2
+    with pytest.raises(ShedError, match=r"not finite \(finetune\.lr in params\.yaml\)$"):
+        tuned_items(fast, SPEC, [records[0].id], 7, {"test": records})
 
 
 def test_changes_of_a_regime_may_be_of_its_lora_settings(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_each_part_of_a_record_can_be_embedded() -> None:
         Message("user", "one"),
         Message("assistant", "two"),
         Message("user", "three"),
-        Message("assistant", "", tool_calls="[4]"),
+        Message("assistant", "", tool_calls='[{"function": {"name": "four"}}]'),
         Message("tool", "five"),
         Message("assistant", "six"),
     )
@@ -60,7 +60,7 @@ def test_each_part_of_a_record_can_be_embedded() -> None:
     assert text_of(record, "prompt") == record.prompt
     assert text_of(record, "response") == "six"
     assert text_of(record, "both") == f"{record.prompt}\nsix"
-    assert text_of(record, "last_turn") == "three\n[4]\nfive\nsix"
+    assert text_of(record, "last_turn") == 'three\n[{"name": "four"}]\nfive\nsix'
     single = single_turn("one", "two", "s", "o")
     assert text_of(single, "last_turn") == text_of(single, "both") == "one\ntwo"
 

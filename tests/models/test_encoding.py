@@ -1,6 +1,8 @@
 """A record's tokens: the form's own text around the record's, what is trained marked, and a rule for what does not fit."""
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
 from encoded_text import CALL, QUESTION, SUMS, TOOL_USE, TOOLS, encoder, shown
@@ -10,9 +12,13 @@ from tiny_tokenizers import KINDS, Kind
 
 from shed.common.errors import ShedError
 from shed.data.records import Message, Record, single_turn
+from shed.models.checks import templated
 from shed.models.encoding import Encoder
 from shed.models.loading import load_language_model, load_tokenizer
 from shed.models.specs import Form, ModelSpec
+
+SAID_CALL = json.dumps([json.loads(CALL)[0]["function"]])
+QUESTION_4 = single_turn("2+2?", "4", "s", "o")
 
 
 @pytest.mark.parametrize(
@@ -150,9 +156,43 @@ def test_tools_calls_and_reasoning_are_written_by_the_template() -> None:
 def test_the_plain_form_has_a_line_for_each_part_of_tool_use() -> None:
     own = encoder("smollm2")
     assert shown(own, own.encode(TOOL_USE, end=True)) == (
-        f"Tools: {TOOLS}\nQuestion: 3+3?\nAnswer:[ I add.\n{CALL}<|im_end|>]\n"
+        f"Tools: {TOOLS}\nQuestion: 3+3?\nAnswer:[ I add.\n{SAID_CALL}<|im_end|>]\n"
         "Tool result: 6\nAnswer:[ Done.\nIt is 6.<|im_end|>]"
     )
+
+
+def test_the_random_id_of_a_call_is_not_trained() -> None:
+    own, (first, second, *rest) = encoder("smollm2"), TOOL_USE.messages
+    with_id = json.dumps([{"id": "call_9xYz", **json.loads(CALL)[0]}])
+    record = replace(TOOL_USE, messages=(first, replace(second, tool_calls=with_id), *rest))
+    assert own.encode(record, end=True).tokens == own.encode(TOOL_USE, end=True).tokens
+
+
+def test_a_completion_that_begins_with_a_space_gets_no_second_one() -> None:
+    own = encoder("smollm2")
+    assert own.encode(single_turn("2+2?", " 4", "s", "o"), end=True).tokens == own.encode(QUESTION_4, end=True).tokens
+
+
+def test_tools_that_a_template_leaves_out_are_missed_although_a_text_has_their_names() -> None:
+    """SmolLM2's template writes neither tools nor calls; the user happens to say the tool's name."""
+    own, (_, call, *rest) = encoder("smollm2", "chat"), TOOL_USE.messages
+    plain = [replace(turn, reasoning="") for turn in (call, *rest)]
+    record = replace(TOOL_USE, messages=(Message("user", f"Please add 3 and 3: {TOOLS} {CALL}"), *plain))
+    assert own.unfit(record) == "the chat template leaves out the tool calls"
+    without = replace(record, messages=(*record.messages[:1], record.messages[-1]))
+    assert own.unfit(without) == "the chat template leaves out the tools"
+
+
+def test_a_template_that_writes_a_calls_name_without_its_arguments_is_refused() -> None:
+    own = encoder("qwen3", "chat")
+    assert own.unfit(TOOL_USE) is None
+    own.tokenizer.chat_template = own.tokenizer.chat_template.replace("tool_call.arguments", "'{}'")
+    assert own.unfit(TOOL_USE) == "the chat template leaves out the tool calls"
+
+
+def test_rows_that_a_template_has_written_already_are_counted() -> None:
+    written = single_turn("<|im_start|>user\nQ<|im_end|>", "A", "s", "o")
+    assert templated(encoder("smollm2"), [written, QUESTION_4, TOOL_USE]) == 1
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,11 @@ SMALL: dict[str, Any] = {
     },
     "finetune": {"batch_size": 4, "epochs": 1},
     "evaluate": {"limit": 4, "batch_size": 4},
+    "verdict": {"seeds": 0},
     "fidelity": {"coalitions": 4, "target_coalitions": 4, "target_draws": 2},
 }
 ORDER = ["prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
-ASIDE = {"rate", "fidelity", "export", "evaluate_base", "judge"}  # beside that line; only the ratings change a selection
+ASIDE = {"rate", "fidelity", "export", "evaluate_base", "verdict", "judge"}  # only the ratings change a selection
 
 
 class Project:
@@ -67,6 +68,10 @@ class Project:
             return {}
         with sqlite3.connect(path, timeout=30) as connection:
             return {(g, c): s for g, c, s in connection.execute("SELECT game, coalition, seconds FROM evaluations")}
+
+    def runs(self) -> dict[str, int]:
+        """The runs of the ledger of runs, and when each was written."""
+        return {path.name: path.stat().st_mtime_ns for path in (self.root / ".shed" / "runs").glob("*.parquet")}
 
     def json(self, path: str) -> Any:
         return json.loads((self.root / path).read_text(encoding="utf-8"))

@@ -46,6 +46,10 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("redraw: true", "redrawn: true", "unknown key 'score.metagradient.redrawn' with value True; did you mean 'redraw'?"),
         ("in_run: null", "in_run: {n: 1}", "score.in_run is {'n': 1}; it must be null"),
         ("sampler: top\n", "", "key 'sampler' is missing"),
+        ("  seeds: 3", "  seeds: 1", "verdict.seeds is 1; an interval needs at least 3; 0 turns the verdict off"),
+        ("  seeds: 3", "  seeds: 2", "verdict.seeds is 2; an interval needs at least 3; 0 turns the verdict off"),
+        ("  seeds: 3", "  seeds: -1", "verdict.seeds is -1; it must be greater than or equal to 0"),
+        ("  full: false", "  ful: false", "unknown key 'verdict.ful' with value False; did you mean 'full'?"),
         ("C: 32", "C: [", "not valid YAML"),
         ("    fte: 11.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
@@ -115,6 +119,11 @@ def test_exact_takes_at_most_twelve_clusters(project_root: Path, tmp_path: Path)
     path = changed(project_root, tmp_path, "method: metagradient", "method: exact")
     with pytest.raises(ShedError, match=r"score\.method exact takes at most 12 clusters, and C is 32"):
         load_params(path)
+
+
+def test_a_verdict_may_be_off_and_takes_three_seeds_or_more(project_root: Path, tmp_path: Path) -> None:
+    for seeds in (0, 3, 5):
+        assert load_params(changed(project_root, tmp_path, "  seeds: 3", f"  seeds: {seeds}")).verdict.seeds == seeds
 
 
 def test_a_folder_is_not_a_params_file(tmp_path: Path) -> None:

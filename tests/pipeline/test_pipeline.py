@@ -34,9 +34,7 @@ def test_every_stage_writes_what_it_should(project: Project) -> None:
     ratings = pd.read_parquet(root / "data/ratings.parquet").set_index("id")["rating"]
     assert len(ratings) == project.json("metrics/rate.json")["rated"] == 60
     assert selection["id"].tolist() == ratings.sort_values(ascending=False, kind="stable").index[:6].tolist()
-    clusters = pd.read_parquet(root / "data/clusters.parquet").set_index("id")["cluster"]
-    means = ratings.groupby(clusters).mean()
-    assert scores.set_index("cluster")["score"].sort_index().tolist() == pytest.approx(means.tolist())
+    assert scores["score"].tolist() == scores["shapley"].tolist()
     fidelity = project.json("metrics/fidelity.json")
     assert fidelity["rank_reliability"] == pytest.approx(score["shapley_rank_stability"], abs=2e-6)
     assert set(fidelity["target"]) >= {"shapley", "rating", "bm25", "cosine", "length", "random"}
@@ -95,11 +93,11 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
     project.set(change)
     changed = project.changed()
     also = {  # what reads the same params; fidelity tunes as the final tuning does, and embeds dev for its baselines
-        "evaluate": {"evaluate_base"},
+        "evaluate": {"evaluate_base", "verdict"},
         "sample": {"export"} if "sampler" in change else set(),  # its card says how rows were selected
         "score": {"fidelity"} if "seed" in change.get("score", {}) else set(),
         "rate": {"score", "fidelity"} if "regime" in change else set(),
-        "finetune": {"fidelity", "export"},
+        "finetune": {"fidelity", "export", "verdict"},
         "embed": {"fidelity"},
     }
     assert changed == {first, "report"} | also.get(first, set())  # the report shows all params
@@ -131,7 +129,7 @@ def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Pr
 
 def test_an_experiment_with_another_sampler_reruns_what_depends_on_it_and_shows_the_difference(project: Project) -> None:
     output = project.dvc("exp", "run", "-S", "sampler=qwcs", "-n", "with-qwcs")
-    assert set(stages_run(output)) == {"sample", "finetune", "export", "evaluate", "judge", "report"}
+    assert set(stages_run(output)) == {"sample", "finetune", "export", "evaluate", "verdict", "judge", "report"}
     rows = {row["Experiment"]: row for row in table(project.dvc("exp", "show", "--csv"))}
     assert rows["with-qwcs"]["sampler"] == "qwcs"
     difference = project.dvc("metrics", "diff", "--md")

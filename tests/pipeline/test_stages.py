@@ -1,6 +1,7 @@
 """A stage that is run by hand says what is missing, and where the setting stands that would mend an error."""
 
 import ast
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shed.common.atomic_io import write_json
 from shed.common.errors import DivergenceError, ShedError
 from shed.data.readers import BadRecord
 from shed.params import Params, describe, load_params
@@ -21,6 +23,7 @@ SETTINGS_OF = {
     "error.setting": set(),  # of an error that is told again
     "SETTINGS[kind]": {"model", "embedder"},
     "setting": {"model", "embedder"},
+    "mended_by": {"records of pool", "max rejects", "context length", "prompt form", "turns to train on"},
     "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")},
     "f'records of {split}'": {f"records of {split}" for split in ("pool", "dev", "test")},
 }
@@ -121,6 +124,26 @@ def test_rejects_of_another_run_do_not_outlive_a_run_that_stops_before_its_own(
     assert not rejects.exists()
 
 
+def test_a_run_that_stops_says_which_results_are_of_an_earlier_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC leaves them in place, so that nothing is lost."""
+
+    def check_model(*_: object) -> None:
+        write_json("metrics/data.json", {})  # as if the run had come as far as this
+        raise ShedError("no such model", "model")
+
+    for name in ("data/prepared/pool.jsonl", "metrics/data.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+        os.utime(folder / name, (1, 1))
+    monkeypatch.setattr(prepare, "model_spec", lambda params: None)
+    monkeypatch.setattr(prepare, "check_model", check_model)
+    with pytest.raises(SystemExit, match="no such model"):
+        main(prepare.run)
+    assert capsys.readouterr().err == "shed: still of an earlier run: data/prepared/pool.jsonl\n"
+
+
 def settings_of_errors() -> Iterator[str]:
     """The setting of every error that the library raises, as it is written in the code."""
     for path in LIBRARY:
@@ -141,9 +164,9 @@ def settings_of_errors() -> Iterator[str]:
 
 def test_every_setting_that_an_error_names_has_a_key_and_every_key_is_a_param() -> None:
     assert str(DivergenceError("x").setting) == "learning rate"
-    assert set(settings_of_errors()) == set(KEYS)
+    assert set(settings_of_errors()) == set(KEYS) | set(prepare.OWN_KEYS)
     assert set(FINAL_TUNING) <= set(KEYS)
-    assert {*KEYS.values(), *FINAL_TUNING.values()} <= PARAMS | SECTIONS
+    assert {*KEYS.values(), *FINAL_TUNING.values(), *prepare.OWN_KEYS.values()} <= PARAMS | SECTIONS
 
 
 def texts(path: Path) -> Iterator[str]:

@@ -18,7 +18,10 @@ LOOK = 1 << 16  # characters of a first line that tell lines from one large valu
 HEAD = 1000  # characters of an object's entry that tell its key and what is in it
 KEY = re.compile(r'\s*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
 LIST = re.compile(r"\[\s*(?:\{|\]|$)")
+COLUMN = re.compile(r'\{\s*"\d+"\s*:')
 TURNS = re.compile(r'\[\s*\{\s*"(?:role|from|content|value)"')
+
+SPLIT = {"columns", "index", "data"}  # what pandas writes with orient="split"
 
 Places = Iterator[tuple[str, dict[str, Any] | Bad]]
 
@@ -77,6 +80,8 @@ def lone_object(path: Path, packed: str | None) -> list[str] | None:
     matches = [(entry.text, match) for entry in found if (match := KEY.match(entry.text))]
     if any(LIST.match(text, match.end()) and not TURNS.match(text, match.end()) for text, match in matches):
         return None
+    if _are_columns(found):
+        return None  # a table that is written otherwise: no file beside the data
     return [str(json.loads(match[1], strict=False)) for _, match in matches]
 
 
@@ -141,9 +146,13 @@ def _list_in(path: Path, found: list[Entry], list_key: str | None, *, lines: boo
                 raise ShedError(f"{path}: what stands under {key!r} is not a list; name the list's key", "list key")
     if list_key in places and list_key is not None:
         return places[list_key]
-    if lines and list_key is None:
+    if lines and list_key is None and not _are_columns(found):
         return None
     names = ", ".join(repr(key[:40]) for key in list(places)[:20]) or "no keys"
+    if list_key is None and (places.keys() >= SPLIT or _are_columns(found)):
+        raise ShedError(
+            f'{path}: one JSON object with {names}, which are columns as pandas writes them; write it with orient="records"'
+        )
     if list_key is not None:
         raise ShedError(f"{path}: one JSON object without the key {list_key!r}; it has {names}", "list key")
     if len(lists) != 1:
@@ -153,6 +162,12 @@ def _list_in(path: Path, found: list[Entry], list_key: str | None, *, lines: boo
             "list key",
         )
     return places[lists[0]]
+
+
+def _are_columns(found: list[Entry]) -> bool:
+    """True if each entry is an object of values by the numbers of their rows, as `to_json` of pandas writes a table."""
+    matches = [(entry.text, KEY.match(entry.text)) for entry in found]
+    return all(match is not None and COLUMN.match(text, match.end()) for text, match in matches)
 
 
 def _lists_in_lines(path: Path, packed: str | None) -> bool:

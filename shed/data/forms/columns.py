@@ -9,7 +9,7 @@ from typing import Any
 
 from shed.data.forms.conversations import conversation
 from shed.data.forms.tools import calls_of
-from shed.data.forms.values import Fields, SetAside, from_json, is_empty, shown
+from shed.data.forms.values import Fields, SetAside, from_json, is_empty, not_text
 from shed.data.records import Message, canonical
 
 BELOW = ("input", "context")  # texts that stand below the question, in this order, each after an empty line
@@ -58,7 +58,7 @@ def columns_of(fields: Fields, columns: Columns, ignored: Collection[str]) -> li
     for names, value in ((columns.prompt, prompt), (columns.response, "" if calls else response)):
         if value is not None and not isinstance(value, str):
             key = next((key for name in names if (key := fields.key(name)) is not None), names[0])
-            raise SetAside(f"{shown(key)} is not text")
+            raise not_text(key, value)
     asked = "\n\n".join(text for text in dict.fromkeys((prompt or "", *below)) if text.strip())
     if calls:
         return [*history, Message("user", asked), Message("assistant", "", tool_calls=canonical(calls_of(calls, ignored)))]
@@ -86,8 +86,10 @@ def _response(fields: Fields, columns: Columns) -> Any:
     else:
         response = fields.take(*columns.response)
     if "answers" in columns.response:
-        if isinstance(response, dict):  # as in SQuAD: {"text": [...], "answer_start": [...]}
-            response = response.get("text")
+        if isinstance(
+            response, dict
+        ):  # as in SQuAD: {"text": [...], "answer_start": [...]}; in TriviaQA: {"value": "...", ...}
+            response = next((response[key] for key in ("text", "value") if key in response), response)
         if isinstance(response, list) and all(isinstance(text, str) for text in response):
             return response[0] if response else ""
     return response

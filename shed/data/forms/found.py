@@ -23,7 +23,10 @@ NEEDS: dict[FormName, tuple[tuple[str, ...], ...]] = {  # the first that a row f
     "question_answer": (("question", "query"), ("answer", "answers", "response", "choices")),
     "columns": (("prompt",), ("response", "choices")),
 }
-OWN_NAMES = ("prompt", "response", "system", "context", "history", "choices", "answer", "source", "messages", "tools", "weight")
+OWN_NAMES = (
+    *("prompt", "response", "system", "context", "history", "choices", "answer", "source", "messages", "tools", "weight"),
+    "reasoning",
+)
 BESIDE = ("system_prompt", "input", "functions", "answerKey")  # which forms read, too
 KNOWN = frozenset({name for needs in NEEDS.values() for names in needs for name in names} | {*OWN_NAMES, *BESIDE} | METADATA)
 SHOWN_KEYS = 12
@@ -63,6 +66,12 @@ def form_found(
     keys = {key for row in rows for key, value in row.items() if value is not None}
     for name, column in columns.items():
         if column not in keys:
+            if column.partition(".")[0] in keys:
+                raise ShedError(
+                    f"{where}: no column {shown(column)} for the {name}, and a column cannot reach into "
+                    f"{shown(column.partition('.')[0])}; write what is in it to a key of the row itself",
+                    "columns",
+                )
             raise ShedError(
                 f"{where}: no column {shown(column)} for the {name}; {did_you_mean(column, keys)}it has {_listed(keys)}",
                 "columns",

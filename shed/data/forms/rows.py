@@ -4,7 +4,7 @@ In: the values of a row and how to read them. Out: a `Record`, or `SetAside` wit
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shed.data.forms.characters import may_hold_control, refuse_control, single_line
@@ -22,7 +22,7 @@ from shed.data.forms.conversations import TrainOn, conversation, refuse_disorder
 from shed.data.forms.found import FormName, is_of, keys_of, meant
 from shed.data.forms.placeholders import refuse_placeholders
 from shed.data.forms.tools import tools_of
-from shed.data.forms.turns import WEIGHTS
+from shed.data.forms.turns import WEIGHTS, turn_of
 from shed.data.forms.values import Fields, SetAside, as_given, is_empty, shown
 from shed.data.records import Message, Record
 
@@ -46,7 +46,8 @@ class RowReader:
     Attributes:
         form: of the rows.
         columns: the user's columns by our names.
-        ignore: keys that are not looked at; of turns and their parts, keys that may stay unused; `*`: all that stay unused.
+        ignore: keys that are not looked at; of turns and their parts, weights that are not, and keys that may stay unused; `*`:
+            all that stay unused.
         train_on: every assistant's turn, or the last alone.
     """
 
@@ -81,7 +82,7 @@ class RowReader:
         if not is_of(self.form, fields):
             raise SetAside(f"not of the form {self.form}; it has {keys_of(values)}{meant(values, self.columns)}")
         weight = _row_weight(fields)
-        messages = with_system(self._messages(fields), fields.text("system", "system_prompt"))
+        messages = with_system(self._messages(fields), self._system(fields))
         choices, answer = _choices(fields)
         if answer is not None:
             messages = with_choice(messages, choices[answer])
@@ -103,7 +104,22 @@ class RowReader:
     def _messages(self, fields: Fields) -> list[Message]:
         if names := CONVERSATIONS.get(self.form):
             return conversation(fields.take(*names), self.ignore)
-        return columns_of(fields, COLUMNS[self.form], self.ignore)
+        messages = columns_of(fields, COLUMNS[self.form], self.ignore)
+        if "reasoning" in self.columns and (reasoning := fields.text("reasoning")):
+            if messages[-1].reasoning:
+                raise SetAside("a turn has reasoning both in its content and beside it")
+            messages[-1] = replace(messages[-1], reasoning=reasoning)
+        return messages
+
+    def _system(self, fields: Fields) -> str:
+        """The system text; Anthropic has it as a list of parts, Gemini as a turn."""
+        value = fields.take("system", "system_prompt")
+        if is_empty(value):
+            return ""
+        if isinstance(value, list | dict):
+            turn = value if isinstance(value, dict) else {"content": value}
+            return turn_of({**turn, "role": "system"}, self.ignore, 1.0).content
+        return fields.text("system", "system_prompt")
 
     def _refuse_unused(self, fields: Fields, turns: tuple[Message, ...]) -> None:
         said = [turn.content for turn in turns]

@@ -7,7 +7,7 @@ Out: JSON text of a list in OpenAI's form, in which a call's arguments are an ob
 from collections.abc import Collection
 from typing import Any
 
-from shed.data.forms.values import Fields, SetAside, from_json, is_empty
+from shed.data.forms.values import Fields, SetAside, from_json, is_empty, shown
 from shed.data.records import canonical
 
 
@@ -62,9 +62,10 @@ def _call(value: Any, ignored: Collection[str]) -> dict[str, Any]:
     name, arguments = function.text("name"), function.take("arguments")
     if not name.strip():
         raise SetAside("a tool call has no name")
-    arguments = {} if is_empty(arguments) else from_json(arguments, "the arguments of a tool call")
+    what = f"`arguments` of the call of {shown(name)}"
+    arguments = {} if is_empty(arguments) else from_json(arguments, what)
     if not isinstance(arguments, dict):
-        raise SetAside("the arguments of a tool call are not an object")
+        raise SetAside(f"{what} is not an object")
     call_id = outer.take("id")
     if not isinstance(call_id, str | int | None):
         raise SetAside("the id of a tool call is not text")

@@ -13,6 +13,7 @@ from shed.data.forms.values import SetAside, is_empty, shown
 
 ASKED = ("prompt", "instruction", "question", "query")
 SIDE = re.compile(r"(?:response|completion|answer|output)s?_?(?:[a-z]|\d+)")
+SYSTEM = re.compile(r"system(?=$|[_A-Z])")  # `systemInstruction`
 DEEPEST = 4  # lists within lists in which rows are looked for
 Row = Mapping[str, Any]
 
@@ -42,12 +43,17 @@ def preference(rows: Sequence[Row], columns: Mapping[str, str], ignored: Collect
     elif asked:
         how = f"to tune on {good}, ignore {bad} and set the columns: {{prompt: {asked}, response: {good}}}"
     else:
-        how = f"to tune on {good}, write its turns out as `messages`"
+        marks = " at its marks Human: and Assistant:" if "Human:" in str(held[good]) else ""
+        how = (
+            f"{good} is one text of prompt and response; to tune on it, split it{marks} into the turns of a column `messages`, "
+            f"and ignore {good} and {bad}"
+        )
     return f"holds preference pairs ({good}, {bad}), which are no instruction rows: shed tunes on one response; {how}"
 
 
 def structure(rows: Sequence[Row], form_of: Callable[[Row], str | None]) -> str | None:
-    """What to do with rows that are no examples: trees, single turns, or what holds rows in lists, as SQuAD's own files do.
+    """What to do with rows that are no examples: trees, single turns, or what holds rows in lists or objects, as SQuAD's own
+    files and requests of OpenAI's batches do.
 
     Args:
         form_of: the form of a row, or None.
@@ -55,12 +61,22 @@ def structure(rows: Sequence[Row], form_of: Callable[[Row], str | None]) -> str 
     held = _held(rows)
     if "replies" in held or any(isinstance(value, dict) and "replies" in value for value in held.values()):
         return "each row is a tree of replies; write each path from its root to a leaf as one row of `messages`"
+    if key := next((key for key, value in held.items() if _is_graph(value)), None):
+        return (
+            f"{shown(key)} holds a tree of turns, as ChatGPT exports have it, into which no column reaches; "
+            "write the path from its root to a leaf as one row of `messages`"
+        )
     if {"role", "from"} & held.keys() and {"content", "value", "text"} & held.keys():
         return "each row is one turn; write the turns of each conversation as one row of `messages`, in their order"
     for path, row, around in (found for outer in rows for found in _inside(outer, (), (), DEEPEST)):
         if form := form_of(row):
             beside = f", with {' and '.join(map(shown, around))} from around it in each" if around else ""
             where = " in ".join(map(shown, reversed(path)))
+            if all(isinstance(outer.get(path[0]), dict) for outer in rows) and len(path) == 1:
+                return (
+                    f"what is tuned (of the form {form}) stands in the object under {where}, into which no column reaches; "
+                    "write its keys to the row itself"
+                )
             return f"its rows (of the form {form}) are nested under {where}; flatten them to one row each{beside}"
     return None
 
@@ -77,15 +93,18 @@ def columns_to_set(rows: Sequence[Row]) -> str | None:
     for key in held:
         values = [row[key] for row in rows if not is_empty(row.get(key))]
         if not is_metadata(key, values[0]) and all(_is_talk(value) for value in values):
-            return f"{shown(key)} looks like the turns of a conversation; set the columns: {{messages: {key}}}"
+            system = next((other for other in held if other not in {"system", "system_prompt"} and SYSTEM.match(other)), None)
+            more = f", system: {system}" if system else ""
+            return f"{shown(key)} looks like the turns of a conversation; set the columns: {{messages: {key}{more}}}"
     return None
 
 
 def _inside(
     value: Row, path: tuple[str, ...], around: tuple[str, ...], depth: int
 ) -> Iterator[tuple[tuple[str, ...], Row, tuple[str, ...]]]:
-    """The first object of each list, with the keys that lead to it and the texts that stand beside them."""
+    """The first object of each list, and each object, with the keys that lead to it and the texts that stand beside them."""
     for key, items in value.items():
+        items = [items] if isinstance(items, dict) else items
         if depth and isinstance(items, list) and items and isinstance(items[0], dict):
             texts = [name for name, text in value.items() if isinstance(text, str) and not is_metadata(name, text)]
             yield (*path, key), items[0], (*around, *texts)
@@ -95,6 +114,12 @@ def _inside(
 def _held(rows: Sequence[Row]) -> dict[str, Any]:
     """The keys that are not empty in all rows, with the first value of each."""
     return {key: value for row in reversed(rows) for key, value in row.items() if not is_empty(value)}
+
+
+def _is_graph(value: Any) -> bool:
+    """True for an object of nodes that name the ones above or below them, as `mapping` in an export of ChatGPT."""
+    nodes = list(value.values()) if isinstance(value, dict) else []
+    return bool(nodes) and all(isinstance(node, dict) and {"parent", "children"} <= node.keys() for node in nodes)
 
 
 def _are_responses(value: Any) -> bool:

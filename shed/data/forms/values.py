@@ -95,7 +95,7 @@ class Fields:
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise SetAside(f"{shown(names[0])} is not text")
+            raise not_text(next((name for name in names if self.has(name)), names[0]), value)
         return value
 
     def number(self, *names: str) -> float | None:
@@ -132,13 +132,13 @@ class Fields:
             and not (isinstance(value, str) and value in repeated)
         ]
 
-    def refuse_unused(self, where: str) -> None:
-        """Refuse the object, a part of a row, if keys were not taken.
+    def refuse_unused(self, where: str, repeated: Collection[str] = ()) -> None:
+        """Refuse the object, a part of a row, if keys were not taken; of those that repeat a known text, see `unused`.
 
         Raises:
             SetAside: there are some.
         """
-        if unused := self.unused():
+        if unused := self.unused(repeated):
             one = len(unused) == 1
             keys = f"key {shown(unused[0])} of {where} is" if one else f"keys {', '.join(map(shown, unused))} of {where} are"
             it = "it if it says" if one else "them if they say"
@@ -155,6 +155,12 @@ def shown(key: str) -> str:
     return repr(key if len(key) <= 40 else key[:40] + "…").encode("utf-8", "backslashreplace").decode()
 
 
+def not_text(key: str, value: Any) -> SetAside:
+    """The reason for a value that should be a text, which says what it is instead."""
+    kind = {bool: "true or false", int: "a number", float: "a number", dict: "an object", list: "a list"}.get(type(value))
+    return SetAside(f"{shown(key)} is not text" + (f" but {kind}; write it as text" if kind else ""))
+
+
 def from_json(value: Any, what: str) -> Any:
     """The value, decoded where it is JSON text; tables and some data sets keep lists and objects as text.
 
@@ -166,7 +172,8 @@ def from_json(value: Any, what: str) -> Any:
     try:
         decoded = DECODER.decode(value)
     except (ValueError, RecursionError):
-        raise SetAside(f"{what} is text, and not valid JSON") from None
+        python = "; write it by json.dumps, not as Python shows it" if re.match(r"\s*\[?\s*\{\s*'", value) else ""
+        raise SetAside(f"{what} is text, and not valid JSON{python}") from None
     level = [decoded]
     for _ in range(DEEPEST):
         level = [

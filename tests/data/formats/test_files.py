@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shed.common.errors import ShedError
-from shed.data.files import Row, data_files, file_name, rows
+from shed.data.files import Row, data_files, file_name, rows, side_keys
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".ZST"])
@@ -74,6 +74,13 @@ def test_what_decides_between_lines_and_one_object(tmp_path: Path) -> None:
         assert error.value.setting == "list key"
     with pytest.raises(ShedError, match=r"record\.json: one JSON object with 'messages', of which none hold"):
         read(tmp_path / "record.json", json.dumps(row))
+    table = {"a": {"0": 1, "1": 2}, "b": {"0": 3, "1": 4}}  # what `to_json` of pandas writes, if it is not told otherwise
+    for name, value in [("p.json", table), ("p.jsonl", table), ("p.json", {"columns": ["a"], "index": [0], "data": [[1]]})]:
+        with pytest.raises(ShedError, match=r'which are columns as pandas writes them; write it with orient="records"$'):
+            read(tmp_path / name, json.dumps(value))
+    read(tmp_path / "q.jsonl", json.dumps({"question": {"text": "q"}, "answer": "a"}))  # a row of objects is none
+    (tmp_path / "p.json").write_text(json.dumps(table))
+    assert side_keys(tmp_path / "p.json") is None  # so it is told of in a folder, too
     with pytest.raises(ShedError, match="repeats the key 'data'"):
         read(tmp_path / "twice.json", '{"data": [{"a": 1}], "data": [{"a": 2}]}')
 

@@ -154,11 +154,15 @@ def test_preference_pairs_are_tuned_on_their_chosen_response_if_asked_for() -> N
         (["x", "right"], "right"),
         (["x", "right"], "B"),
         ({"text": ["x", "right"], "label": ["1", "2"]}, "2"),
+        ({"text": ["x", "right"], "label": [1, 2]}, "2"),
+        ({"text": ["x", "right"], "label": ["1", "2"]}, "right"),
+        ({"A": "x", "B": "right"}, "B"),
+        ({"A": "x", "B": "right"}, "right"),
         (["B", "right", "A"], "right"),
     ],
 )
 def test_the_response_is_the_right_option(choices: Any, answer: Any) -> None:
-    options = choices["text"] if isinstance(choices, dict) else choices
+    options = choices.get("text", list(choices.values())) if isinstance(choices, dict) else choices
     for row in (
         {"question": "q", "choices": choices, "answer": answer},
         {"question": "q", "choices": choices, "answerKey": answer},
@@ -180,16 +184,29 @@ def test_a_letter_is_an_options_text_first() -> None:
     [
         ({"output": "B", "answer": 1}, "the response is another text than the right option"),
         ({"output": "x", "answer": 1}, "the response is another text than the right option"),
-        ({"answer": 2}, "`answer` is not one of the choices"),
-        ({"answer": -1}, "`answer` is not one of the choices"),
-        ({"answer": True}, "`answer` is not one of the choices"),
-        ({"answer": "1"}, "`answer` is not one of the choices"),
-        ({"answer": "C"}, "`answer` is not one of the choices"),
-        ({}, "`answer` is not one of the choices"),
+        ({"answer": 2}, "`answer` is not one of the choices: as a number it counts from 0, and there are fewer options"),
+        ({"answer": -1}, "`answer` is not one of the choices: as a number it counts from 0"),
+        ({"answer": True}, "`answer` is not one of the choices: it is no integer and no text; write it as an integer from 0"),
+        (
+            {"answer": "1"},
+            "`answer` is not one of the choices: digits as text, which may count from 0 or from 1; write it as an integer from 0 "
+            "(in JSON or Parquet), or as the right option's text",
+        ),
+        ({"answer": "C"}, "`answer` is not one of the choices: no option has this text or letter"),
+        ({}, "`answer` is not one of the choices: it is empty"),
+        (
+            {"choices": {"text": ["x", "right"], "label": ["1", "2"]}, "answer": 1},
+            "a number, where the options have labels; write the right label as text",
+        ),
+        (
+            {"choices": {"A": "x", "B": "right"}, "answer": "1"},
+            "no option has this text or label; write it as the right option's label or text",
+        ),
         ({"choices": ["x", " x "], "answer": 0}, "fewer than two options, or two that are equal"),
         ({"choices": ["x"], "answer": 0}, "fewer than two options"),
         ({"choices": ["x", " "], "answer": 0}, "`choices` is not a list of texts"),
-        ({"choices": [1, 2], "answer": 0}, "`choices` is not a list of texts"),
+        ({"choices": [1, 2], "answer": 0}, "`choices` is not a list of texts; write the options as texts, numbers too"),
+        ({"choices": {"A": 1, "B": 2}, "answer": "A"}, "`choices` is not a list of texts; write the options as texts"),
     ],
 )
 def test_a_multiple_choice_row_that_contradicts_itself_is_told(beside: Row, said: str) -> None:

@@ -91,6 +91,40 @@ def test_wildchat_says_which_keys_are_to_be_ignored_and_is_then_read() -> None:
     assert turns(read(row, ignore=[*ignored, "state"])) == TALK
 
 
+MMLU_PRO = {"question_id": 1, "question": "q", "options": ["x", "a"], "answer": "B", "answer_index": 1, "cot_content": ""}
+OPEN_R1 = {"Question": "q", "Complex_CoT": "hm", "Response": "a"}
+
+
+@pytest.mark.parametrize(
+    ("row", "how"),
+    [
+        ({"conversations": SHAREGPT[:2], "skip_prompt_formatting": False}, {"ignore": ["skip_prompt_formatting"]}),
+        ({"query": "q0", "response": "a0", "type": "GSM", "original_question": "o"}, {"ignore": ["original_question"]}),
+        (
+            {"conversations": SHAREGPT[:2], "intent": "i", "knowledge": "k", "quality_explanation": "e", "llama_guard_2": "s"},
+            {"ignore": ["intent", "knowledge", "quality_explanation", "llama_guard_2"]},
+        ),
+    ],
+)
+def test_what_the_page_says_to_ignore_of_known_data_sets(row: Row, how: dict[str, Any]) -> None:
+    assert "not used" in reason(row)
+    assert turns(read(row, **how)) == TALK[:2]
+
+
+def test_what_the_page_says_of_data_sets_with_columns_of_their_own() -> None:
+    record = read({**MMLU_PRO, "src": "x"}, columns={"choices": "options"}, ignore=["answer_index", "src"])
+    assert (record.choices, record.answer) == (("x", "a"), 1)
+    record = read(OPEN_R1, columns={"prompt": "Question", "response": "Response", "reasoning": "Complex_CoT"})
+    assert (record.prompt, record.messages[-1].content, record.messages[-1].reasoning) == ("q", "a", "hm")
+    row = {"question": "q", "reasoning": "hm", "answer": "a"}
+    assert "the key 'reasoning' is not used" in reason(row)
+    assert read(row, columns={"reasoning": "reasoning"}).messages[-1].reasoning == "hm"
+    answers = {"value": "a", "aliases": ["a", "b"], "normalized_value": "a", "type": "WikipediaEntity"}
+    assert turns(read({"question": "q", "answer": answers})) == [("user", "q"), ("assistant", "a")]  # TriviaQA
+    assert reason({"question": "q", "answer": {"best": "a"}}) == "'answer' is not text but an object; write it as text"
+    assert reason({"question": "q", "answer": True}) == "'answer' is not text but true or false; write it as text"
+
+
 ARTICLE = {"title": "t", "paragraphs": [{"context": "x", "qas": [{"id": "1", "question": "q", "answers": [{"text": "a"}]}]}]}
 TREE = {"message_tree_id": "1", "prompt": {"text": "q", "role": "prompter", "replies": [{"text": "a", "replies": []}]}}
 CHOSEN, REJECTED = messages("uq", "aa")["messages"], messages("uq", "ab")["messages"]
@@ -134,13 +168,25 @@ PAIRS = "which are no instruction rows: shed tunes on one response; to tune on"
         ),
         pytest.param(
             {"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"},
-            f"{PAIRS} chosen, write its turns out as `messages`",
+            "shed tunes on one response; chosen is one text of prompt and response; to tune on it, split it at its marks Human: and "
+            "Assistant: into the turns of a column `messages`, and ignore chosen and rejected",
             id="HH-RLHF",
         ),
         pytest.param(
             {"instruction": "q", "models": ["m", "n"], "completions": [{"response": "a"}, {"response": "b"}]},
             "each row has several responses ('completions'), and shed tunes on one",
             id="UltraFeedback",
+        ),
+        pytest.param(
+            {"custom_id": "1", "method": "POST", "url": "/v1", "body": {"model": "m", "messages": TURNS}},
+            "what is tuned (of the form messages) stands in the object under 'body', into which no column reaches; "
+            "write its keys to the row itself",
+            id="OpenAI's batches",
+        ),
+        pytest.param(
+            {"title": "t", "mapping": {"0": {"message": None, "parent": None, "children": ["1"]}}, "current_node": "1"},
+            "'mapping' holds a tree of turns, as ChatGPT exports have it, into which no column reaches",
+            id="ChatGPT's export",
         ),
         pytest.param(
             {"prompt": "q", "response_a": "a", "response_b": "b", "winner": "a"},
@@ -155,6 +201,11 @@ def test_rows_that_are_no_examples_are_told_what_they_are_and_what_to_do(row: Ro
     assert str(error.value).startswith("mine.jsonl: ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_column_cannot_reach_into_an_object() -> None:
+    with pytest.raises(ShedError, match=r"no column 'body\.messages' for the messages, and a column cannot reach into 'body'"):
+        form_found("mine.jsonl", [{"body": {"messages": TURNS}}], {"messages": "body.messages"})
 
 
 @pytest.mark.parametrize(

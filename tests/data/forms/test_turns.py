@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from row_reading import CALL, TOOL, Row, messages, read, reason, turns
 
+from shed.common.errors import ShedError
+from shed.data.forms.found import form_found
 from shed.data.forms.turns import ROLES
 from shed.data.records import Message
 
@@ -62,15 +64,15 @@ def test_a_call_can_be_the_response() -> None:
     record = read(
         {"conversations": [{"from": "human", "value": "Oslo?"}, {"from": "function_call", "value": json.dumps(CALL)}]}
     )
-    assert json.loads(record.response) == [{"type": "function", "function": CALL}]
+    assert json.loads(record.messages[-1].tool_calls) == [{"type": "function", "function": CALL}]
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         ("look it up", "a tool call is text, and not valid JSON"),
-        ('{"name": "f", "arguments": [1]}', "the arguments of a tool call are not an object"),
-        ('{"name": "f", "arguments": "x = 1"}', "the arguments of a tool call is text, and not valid JSON"),
+        ('{"name": "f", "arguments": [1]}', "`arguments` of the call of 'f' is not an object"),
+        ('{"name": "f", "arguments": "x = 1"}', "`arguments` of the call of 'f' is text, and not valid JSON"),
         ('{"arguments": {}}', "a tool call has no name"),
         ('{"name": "f", "parameters": {"a": 1}}', "the key 'parameters' of a tool call is not used"),
         ('{"name": "f", "arguments": {"a": 1, "a": 2}}', "not valid JSON"),
@@ -88,7 +90,7 @@ def test_a_call_that_is_none_sets_the_row_aside(call: str, said: str) -> None:
 def test_a_backslash_before_u_is_no_control_character() -> None:
     call = {"name": "f", "arguments": {"pattern": "\\u0000 \\b"}}
     record = read({"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": json.dumps(call)}]})
-    assert json.loads(record.response)[0]["function"] == call
+    assert json.loads(record.messages[-1].tool_calls)[0]["function"] == call
 
 
 # Contents and reasoning
@@ -105,6 +107,60 @@ def test_parts_of_a_turn_are_its_reasoning_text_and_calls() -> None:
         assert read(row).messages[1] == Message("assistant", "a", reasoning="hm")
 
 
+def test_turns_of_gemini_are_read() -> None:
+    parts = [{"text": "hm", "thought": True}, {"text": "a"}]
+    contents = [{"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": parts}]
+    row = {"systemInstruction": {"role": "user", "parts": [{"text": "s"}]}, "contents": contents}
+    with pytest.raises(ShedError, match=r"set the columns: \{messages: contents, system: systemInstruction\}"):
+        form_found("my.jsonl", [row], {})
+    read_as = read(row, columns={"messages": "contents", "system": "systemInstruction"}).messages
+    assert read_as == (Message("system", "s"), Message("user", "q"), Message("assistant", "a", reasoning="hm"))
+    parts.append({"functionCall": {"name": "f", "args": {}}})
+    assert reason({"messages": contents}) == (
+        "a part of the type 'functionCall' is not read; write it under `tool_calls` of the turn"
+    )
+
+
+def test_a_system_text_that_is_empty_is_none() -> None:
+    for system in (None, "", [], {}):
+        assert read(messages("uq", "aa", system=system)).messages == read(messages("uq", "aa")).messages
+    assert reason(messages("uq", "aa", system=7)) == "'system' is not text but a number; write it as text"
+
+
+def test_turns_of_an_export_of_claude_are_read() -> None:
+    talk = [("human", "q"), ("assistant", "a")]
+    turns_ = [{"uuid": "1", "sender": who, "text": text, "content": [{"type": "text", "text": text}]} for who, text in talk]
+    row = {"uuid": "0", "created_at": "2024-01-01", "chat_messages": turns_}
+    with pytest.raises(ShedError, match=r"set the columns: \{messages: chat_messages\}"):
+        form_found("my.json", [row], {})
+    assert turns(read(row, columns={"messages": "chat_messages"})) == [("user", "q"), ("assistant", "a")]
+    turns_[1]["text"] = "b"
+    assert "the key 'text' of a turn is not used" in reason(row, columns={"messages": "chat_messages"})
+    for turn in turns_:
+        del turn["content"]
+    assert turns(read(row, columns={"messages": "chat_messages"})) == [("user", "q"), ("assistant", "b")]
+
+
+def test_a_system_text_in_parts_and_thinking_in_parts_are_read() -> None:
+    """Anthropic's system text, and the thinking of Mistral's models."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "h"}, {"type": "text", "text": "m"}], "closed": True}
+    answer = {"role": "assistant", "content": [thinking, {"type": "text", "text": "a"}]}
+    row = {"system": [{"type": "text", "text": "s"}], "messages": [{"role": "user", "content": "q"}, answer]}
+    assert read(row).messages == (Message("system", "s"), Message("user", "q"), Message("assistant", "a", reasoning="hm"))
+
+
+def test_what_decides_is_said_before_what_is_to_be_ignored() -> None:
+    """A call of Anthropic's is not read: that its thinking has a signature is no use to know."""
+    parts = [
+        {"type": "thinking", "thinking": "hm", "signature": "xyz"},
+        {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+    ]
+    row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": parts}]}
+    assert reason(row) == "a part of the type 'tool_use' is not read; write it under `tool_calls` of the turn"
+    row["messages"][0]["content"] = [{"type": "tool_result", "tool_use_id": "1", "content": "r"}]
+    assert reason(row) == "a part of the type 'tool_result' is not read; write it as a turn of the role tool"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -116,7 +172,8 @@ def test_parts_of_a_turn_are_its_reasoning_text_and_calls() -> None:
         ),
         ([{"text": "a"}], "neither text nor a list of typed parts"),
         (7, "neither text nor a list of typed parts"),
-        ([{"type": "text", "text": 7}], "'text' is not text"),
+        ([{"type": "text", "text": 7}], "'text' is not text but a number"),
+        ([{"type": "thinking", "thinking": [{"a": 1}]}], "'thinking' is not text but a list"),
         (None, "a turn of the assistant is empty"),
         (" \n", "a turn of the assistant is empty"),
     ],
@@ -202,10 +259,20 @@ def test_a_row_that_says_not_to_train_or_how_much() -> None:
 def test_only_the_assistant_is_trained() -> None:
     row = messages("uq", "aa")
     row["messages"][0]["weight"] = 1
-    assert reason(row) == "a turn of the role user has a weight above 0; only the assistant's are trained"
+    assert reason(row).startswith("a turn of the role user has a weight above 0; only the assistant's are trained; make it 0")
     row = messages("uq", "aa")
     row["messages"][1] |= {"weight": 0, "train": True}
     assert reason(row) == "a turn has two weights that differ"
+
+
+def test_a_weight_that_is_ignored_changes_what_is_trained() -> None:
+    """axolotl's rows may train a human's turn, which shed cannot: who ignores the key has all the assistant's turns trained."""
+    row = messages("uq", "aa", "uq", "aa")
+    for turn, told in zip(row["messages"], (True, False, False, True), strict=True):
+        turn["train"] = told
+    assert "or ignore its key, then all the assistant's are trained alike" in reason(row)
+    assert reason(row, ignore=["*"]) == reason(row)  # which ignores what is not used, and a weight is used
+    assert [turn.trained for turn in read(row, ignore=["train"]).messages] == [False, True, False, True]
 
 
 def test_the_last_turn_alone_is_trained_if_asked_for() -> None:
