@@ -19,6 +19,7 @@ from shed.params import Params
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
 RUNS_A_SEED = 3  # the selection and two controls
+UNITS = ((24 * 60, "days"), (60, "hours"), (1, "minutes"))
 MOST = 500  # records of a split whose lengths are looked at
 
 
@@ -102,7 +103,7 @@ def fine_tune_equivalents(params: Params) -> float:
 
 
 def told(params: Params, passes: Mapping[str, float], seconds: float) -> str:
-    """Minutes of each stage in one line.
+    """The time that each stage takes, in one line.
 
     Args:
         seconds: of a token pass.
@@ -111,11 +112,14 @@ def told(params: Params, passes: Mapping[str, float], seconds: float) -> str:
     if limit := params.score.budget.minutes:
         minutes["score"] = min(minutes["score"] or limit, limit)
     parts = ", ".join(f"{stage} {_rounded(own)}" for stage, own in minutes.items())
-    return f"on this machine ({1000 * seconds:.2g} ms a token), in minutes: {parts}; {_rounded(sum(minutes.values()))} in all"
+    every = _rounded(sum(minutes.values()))
+    return f"on this machine ({1000 * seconds:.2g} ms a token) the stages take about: {parts}; {every} in all"
 
 
 def _rounded(minutes: float) -> str:
-    return "under 1" if minutes < 1 else f"about {minutes:.2g}" if minutes < 10 else f"about {minutes:.0f}"
+    if minutes < 1.5:
+        return "a minute"
+    return next(f"{minutes / size:.0f} {unit}" for size, unit in UNITS if minutes >= 2 * size or size == 1)
 
 
 def _by_source(records: Sequence[Record]) -> list[int]:

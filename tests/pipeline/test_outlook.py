@@ -28,11 +28,14 @@ def test_token_passes_told_beforehand_are_those_that_stages_count(project: Proje
     assert token_passes(params, splits, long)["finetune"] == passes["finetune"] * 3 / 2
 
 
-def test_minutes_are_told_by_stage_and_in_all(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_told_by_stage_and_in_all(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.root)
     params = load_params()
-    line = told(params, {"rate": 120_000.0, "score": 3_600.0, "evaluate": 900_000.0}, seconds=0.002)
-    assert line == "on this machine (2 ms a token), in minutes: rate about 4, score under 1, evaluate about 30; about 34 in all"
+    line = told(params, {"rate": 120_000.0, "score": 3_600.0, "finetune": 5e6, "evaluate": 5e8}, seconds=0.002)
+    assert line == (
+        "on this machine (2 ms a token) the stages take about: "
+        "rate 4 minutes, score a minute, finetune 3 hours, evaluate 12 days; 12 days in all"
+    )
 
 
 def test_where_nothing_is_rated_no_time_is_told_for_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
