@@ -50,6 +50,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "records of test": "data.test",
     "rows": "sample.rows",
     "tasks": "evaluate.tasks",
+    "turns to train on": "data.reading.train_on",
     "warm rows": "rate.warm_rows",
 }
 ALL_READ = "data.reading."  # how the keys begin that hold for pool, dev and test alike

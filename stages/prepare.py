@@ -14,6 +14,7 @@ import pandas as pd
 
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.common.errors import ShedError
+from shed.common.memory import give_back
 from shed.data.faults import damage
 from shed.data.preparation import prepare
 from shed.data.readers import BadRecord, Reading
@@ -32,7 +33,7 @@ from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings
 
-OWN_KEYS = {"turns to train on": "data.reading.train_on"}
+MOST_TIMED = 200  # records of which some are read to time the model
 RESULTS = [Path(f"data/prepared/{name}") for name in ("pool.jsonl", "dev.jsonl", "test.jsonl", "faults.csv")]
 RESULTS.append(Path("metrics/data.json"))
 
@@ -83,8 +84,7 @@ def run(params: Params) -> None:
         kept, asked = len(getattr(prepared, split)), getattr(data, f"{split}_rows")
         fewer = f"; fewer than data.{split}_rows, {asked:,}" if asked is not None and kept < asked else ""
         print(f"shed: {counts_told(split, kept, prepared.rejects)}{fewer}", file=sys.stderr)
-    with naming_keys(OWN_KEYS):
-        prepared.check(data.max_rejects)
+    prepared.check(data.max_rejects)
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
@@ -114,10 +114,13 @@ def run(params: Params) -> None:
         if warning := warnings[split]:
             card[split]["warning"] = warning
             print(f"shed: warning: {split}: {warning} (model.max_tokens in params.yaml)", file=sys.stderr)
-    passes = token_passes(params, splits, {split: lengths_of(encoder, records) for split, records in splits.items()})
-    print(f"shed: {told(params, passes, seconds_a_token(spec, pool))}", file=sys.stderr)
     card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
     write_json("metrics/data.json", card)
+    passes = token_passes(params, splits, {split: lengths_of(encoder, records) for split, records in splits.items()})
+    some = pool[:MOST_TIMED]
+    del pool, prepared, splits, records  # the model comes into memory after them
+    give_back()
+    print(f"shed: {told(params, passes, seconds_a_token(spec, some))}", file=sys.stderr)
 
 
 def _with_keys(rows: Iterable[Record | BadRecord]) -> Iterator[Record | BadRecord]:

@@ -164,9 +164,9 @@ def settings_of_errors() -> Iterator[str]:
 
 def test_every_setting_that_an_error_names_has_a_key_and_every_key_is_a_param() -> None:
     assert str(DivergenceError("x").setting) == "learning rate"
-    assert set(settings_of_errors()) == set(KEYS) | set(prepare.OWN_KEYS)
+    assert set(settings_of_errors()) == set(KEYS)
     assert set(FINAL_TUNING) <= set(KEYS)
-    assert {*KEYS.values(), *FINAL_TUNING.values(), *prepare.OWN_KEYS.values()} <= PARAMS | SECTIONS
+    assert {*KEYS.values(), *FINAL_TUNING.values()} <= PARAMS | SECTIONS
 
 
 def texts(path: Path) -> Iterator[str]:
