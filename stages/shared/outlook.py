@@ -29,12 +29,14 @@ class Lengths:
 
     Attributes:
         tuned: of a record as it is tuned on.
-        measured: of all that is read to measure it: the record, or it with each of its options.
+        measured: of all that a utility reads of it: the record, or it with each of its options.
+        evaluated: of all that the evaluation reads: the record, or its prompt once and its options.
         longest: of the longest.
     """
 
     tuned: float
     measured: float
+    evaluated: float
     longest: int
 
 
@@ -42,9 +44,13 @@ def lengths_of(encoder: Encoder, records: Sequence[Record]) -> Lengths:
     """From the first 500 records."""
     some = records[:MOST]
     tuned = [len(one.tokens) for one in encoder.encode_all(some, end=True)]
-    options = (encoder.encode_options(record) for record in some)
-    measured = [sum(len(one.tokens) for one in own) or length for own, length in zip(options, tuned, strict=True)]
-    return Lengths(float(np.mean(tuned)), float(np.mean(measured)), max(tuned))
+    measured, evaluated = [], []
+    for record, length in zip(some, tuned, strict=True):
+        own = encoder.encode_options(record)
+        every = sum(len(one.tokens) for one in own)
+        measured.append(every or length)
+        evaluated.append(every - sum(one.prompt_length for one in own[1:]) if own else length)
+    return Lengths(float(np.mean(tuned)), float(np.mean(measured)), float(np.mean(evaluated)), max(tuned))
 
 
 def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths: Mapping[str, Lengths]) -> dict[str, float]:
@@ -71,7 +77,7 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
     scored_on = on_dev(params.score.dev_rows, by_choice[params.score.utility])
     audited_on = on_dev(params.score.dev_rows, by_choice[fidelity.target_utility])
     evaluation = sum(
-        min(params.evaluate.limit or count, count) * lengths[split].measured
+        min(params.evaluate.limit or count, count) * lengths[split].evaluated
         for split in ("dev", "test")
         for count in _by_source(splits[split])
     )

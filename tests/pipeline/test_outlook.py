@@ -43,4 +43,4 @@ def test_where_nothing_is_rated_no_time_is_told_for_it(project: Project, monkeyp
     params = load_params()
     off = params.model_copy(update={"rate": params.rate.model_copy(update={"warm_rows": 0})})
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in SPLITS}
-    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 20.0, 30)))
+    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 20.0, 15.0, 30)))

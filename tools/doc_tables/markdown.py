@@ -1,5 +1,6 @@
 """Markdown tables and the cells that stand in them."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def number_text(value: float, spec: str) -> str:
     """A number by Python's format, without a minus sign where it rounds to zero."""
-    return format(value, spec.replace(".", "z.", 1))
+    return format(value, re.sub(r"(?=,?\.)", "z", spec, count=1))
 
 
 def interval(row: Mapping[str, Any], name: str, spec: str = ".2f") -> str:
