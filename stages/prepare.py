@@ -29,7 +29,7 @@ from shed.models.speed import seconds_a_token
 from shed.params import Params
 from stages import FINAL_TUNING, KEYS, main, naming_keys
 from stages.shared.model import model_spec
-from stages.shared.outlook import lengths_of, token_passes, told
+from stages.shared.outlook import check_sizes, lengths_of, token_passes, told
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings
 
@@ -85,6 +85,7 @@ def run(params: Params) -> None:
         fewer = f"; fewer than data.{split}_rows, {asked:,}" if asked is not None and kept < asked else ""
         print(f"shed: {counts_told(split, kept, prepared.rejects)}{fewer}", file=sys.stderr)
     prepared.check(data.max_rejects)
+    check_sizes(params, len(prepared.pool))
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}

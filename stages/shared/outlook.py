@@ -1,6 +1,7 @@
-"""What a run will cost, told before it is paid for.
+"""What a run will cost, told before it is paid for, and whether its later stages can work at all.
 
-In: params, how long records are, and how fast the model reads them here. Out: token passes of each costly stage, and minutes.
+In: params, how many records there are, how long they are, and how fast the model reads them here. Out: token passes of each
+costly stage, and their time; or an error.
 
 A token pass is what a forward pass does to one token; a backward pass is counted as another. Attention grows faster than the
 length, so that a pass over long records is timed on such.
@@ -12,10 +13,12 @@ from math import ceil
 
 import numpy as np
 
+from shed.common.errors import ShedError
 from shed.data.records import Record
 from shed.models.attention import SHORT
 from shed.models.encoding import Encoder
 from shed.params import Params
+from shed.selection.sampling import budget
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
 RUNS_A_SEED = 3  # the selection and two controls
@@ -38,6 +41,17 @@ class Lengths:
     measured: float
     evaluated: float
     longest: int
+
+
+def check_sizes(params: Params, pool: int) -> None:
+    """Refuse a pool of so many records if a later stage would, after others were paid for.
+
+    Raises:
+        ShedError: it has fewer records than clusters are asked for, or than rows are to be selected.
+    """
+    if pool < params.C:
+        raise ShedError(f"the pool has {pool} records, and C is {params.C}; lower C, or give more records", "records of pool")
+    budget(pool, params.sample.fraction, params.sample.rows)
 
 
 def lengths_of(encoder: Encoder, records: Sequence[Record]) -> Lengths:

@@ -1,15 +1,18 @@
 """What a run will cost, told beforehand: the stages' own counts afterwards are near it."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from small_project import Project
 
+from shed.common.errors import ShedError
 from shed.data.records import read_records
 from shed.models.checks import check_model
 from shed.params import load_params
 from stages.shared.model import model_spec
-from stages.shared.outlook import Lengths, lengths_of, token_passes, told
+from stages.shared.outlook import Lengths, check_sizes, lengths_of, token_passes, told
 
 SPLITS = ("pool", "dev", "test")
 
@@ -36,6 +39,25 @@ def test_times_are_told_by_stage_and_in_all(project: Project, monkeypatch: pytes
         "on this machine (2 ms a token) the stages take about: "
         "rate 4 minutes, score a minute, finetune 3 hours, evaluate 12 days; 12 days in all"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "pool", "said"),
+    [
+        ({"C": 6}, 5, "the pool has 5 records, and C is 6; lower C, or give more records"),
+        ({"sample": {"rows": 7, "fraction": None}}, 6, "7 rows are to be kept, but the pool has 6"),
+        ({"sample": {"rows": None, "fraction": 0.01}}, 6, "a fraction of 0.01 of 6 rows gives no row"),
+    ],
+)
+def test_a_pool_that_is_too_small_for_a_later_stage_is_refused_before_any_is_paid_for(
+    project_root: Path, changes: dict[str, Any], pool: int, said: str
+) -> None:
+    params = load_params(project_root / "params.yaml")
+    sample = params.sample.model_copy(update=changes.get("sample", {}))
+    params = params.model_copy(update={"C": changes.get("C", 6), "sample": sample})
+    with pytest.raises(ShedError, match=said):
+        check_sizes(params, pool)
+    check_sizes(params, 200)
 
 
 def test_where_nothing_is_rated_no_time_is_told_for_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
