@@ -52,7 +52,7 @@ def render(inputs: ReportInputs) -> str:
     """The whole page."""
     from markupsafe import Markup
 
-    def number(path: str, *keys: str, form: str = ".2f") -> Markup:
+    def number(path: str, *keys: str, form: str = "z.2f") -> Markup:
         """A metric, formatted, with its origin."""
         value: Any = inputs.metrics[path]
         for key in keys:
