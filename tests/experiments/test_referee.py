@@ -1,0 +1,93 @@
+"""Selections from anywhere are compared with random rows and with each other, and a run is paid for once."""
+
+import re
+import runpy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shed.common.atomic_io import write_json, write_jsonl, write_table, write_text
+from shed.data.records import Record
+from shed.evaluation import run_ledger
+
+
+@pytest.fixture
+def made(project_root: Path, tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The rows of each run that is made. It gains half a nat a token if the first record is in it."""
+    monkeypatch.chdir(tmp_path)
+    write_json("data/model.json", {"name": "packaged/smollm2-135m-instruct"})
+    for split in ("pool", "dev", "test"):
+        write_jsonl(f"data/prepared/{split}.jsonl", (record.to_row() for record in records))
+    ids = [record.id for record in records]
+    write_table("data/clusters.parquet", pd.DataFrame({"id": ids, "source": "counting", "cluster": 0, "distance": 0.0}))
+    write_table("data/scores.parquet", pd.DataFrame({"cluster": [0], "score": [1.0], "rank": [1]}))
+    text = (project_root / "params.yaml").read_text(encoding="utf-8")
+    write_text("params.yaml", text.replace("fraction: 0.1", "fraction: null").replace("rows: null\n  f:", "rows: 3\n  f:"))
+    runs: list[list[str]] = []
+
+    def finetune(rows: Sequence[Record], *about: Any) -> None:
+        runs.append([record.id for record in rows])
+
+    def evaluate(_: Any, adapter: Path | None, splits: Mapping[str, Sequence[Record]], *about: Any) -> pd.DataFrame:
+        rng = np.random.default_rng(len(runs))
+        items = pd.DataFrame(
+            [(f"{split}_{one.source}", one.id, 1.0, 3.0, 1.0, 1.0) for split, own in splits.items() for one in own],
+            columns=["task", "id", "correct", "nats", "tokens", "choice_nats"],
+        )
+        return items.assign(nats=3 - 0.5 * (ids[0] in runs[-1]) + rng.normal(0, 0.01, len(items)))
+
+    monkeypatch.setattr(run_ledger, "finetune", finetune)
+    monkeypatch.setattr(run_ledger, "evaluate", evaluate)
+    return runs
+
+
+def judged(*files: str) -> None:
+    """`python -m experiments.referee` with these files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["referee", *files])
+        runpy.run_module("experiments.referee", run_name="__main__")
+
+
+def test_two_selections_are_compared_with_random_rows_and_with_each_other(
+    made: list[list[str]], records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_text("good.txt", "\n".join(record.id for record in records[:3]))
+    write_jsonl("rest.jsonl", (record.to_row() for record in records[3:6]))
+    judged("good.txt", "rest.jsonl")
+    printed = capsys.readouterr()
+    assert len(made) == 9
+    assert made[3:6] == [[record.id for record in records[:3]]] * 3
+    assert "test: gains over random_rows" in printed.out
+    assert "dev: gains over good" in printed.out
+    over_good = next(line for line in printed.out.split("test: gains over good")[1].splitlines() if "`rest`" in line)
+    gain = re.search(r"([+-][0-9.]+) \[", over_good)
+    assert gain
+    assert float(gain[1]) == pytest.approx(-0.5, abs=0.02)
+    assert "matched with the pool: 3" in printed.err
+    judged("rest.jsonl")
+    assert len(made) == 9
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["a/x.txt", "b/x.txt"], "selections are told apart by their files' names"),
+        (["random_rows.txt"], "none random_rows"),
+        (["a/x.txt"], "keep at most 1 rows, and set no fraction (sample.rows in params.yaml)"),
+        (["none.txt"], "none.txt: no such file"),
+    ],
+)
+def test_what_is_no_selection_is_one_line_before_anything_is_tuned(
+    made: list[list[str]], records: list[Record], files: list[str], said: str
+) -> None:
+    for folder in ("a", "b", "."):
+        write_text(f"{folder}/{'x' if folder != '.' else 'random_rows'}.txt", records[0].id)
+    with pytest.raises(SystemExit) as ended:
+        judged(*files)
+    assert said in str(ended.value)
+    assert "\n" not in str(ended.value)
+    assert made == []
