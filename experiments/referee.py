@@ -53,7 +53,7 @@ def named(files: Sequence[Path]) -> dict[str, Path]:
     """
     found = {file.stem: file for file in files if file.stem != RANDOM}
     if len(found) < len(files):
-        raise ShedError(f"selections are told apart by their files' names; give each another one, and none {RANDOM}")
+        raise ShedError(f"each selection is named by its file; give files other names, and none {RANDOM}")
     return found
 
 

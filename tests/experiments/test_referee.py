@@ -75,7 +75,7 @@ def test_two_selections_are_compared_with_random_rows_and_with_each_other(
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (["a/x.txt", "b/x.txt"], "selections are told apart by their files' names"),
+        (["a/x.txt", "b/x.txt"], "each selection is named by its file"),
         (["random_rows.txt"], "none random_rows"),
         (["a/x.txt"], "keep at most 1 rows, and set no fraction (sample.rows in params.yaml)"),
         (["none.txt"], "none.txt: no such file"),
