@@ -49,7 +49,9 @@ def test_a_model_that_cannot_be_found_is_one_line(project: Project) -> None:
 def test_a_mistake_in_the_params_is_one_line_and_loses_nothing(project: Project) -> None:
     before = outputs(project.root)
     output = project.dvc("exp", "run", "-S", "sampler=qwxs", ok=False)
-    assert "shed: error: params.yaml: sampler is 'qwxs'; it must be 'top', 'qocs', 'qwcs', 'random', 'full' or 'given'" in output
+    assert (
+        "shed: error: params.yaml: sampler is 'qwxs'; it must be 'top', 'qocs', 'qwcs', 'random', 'full' or 'given'" in output
+    )
     assert "Traceback" not in output
     assert outputs(project.root) == before
     project.run("git", "checkout", "-q", "params.yaml")
