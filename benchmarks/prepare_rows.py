@@ -62,7 +62,7 @@ def make_rows(path: Path, rows: int, rng: random.Random) -> None:
 
 def measure(folder: Path, near: float | None) -> dict[str, Any]:
     """What the stage takes in a folder with the rows."""
-    yaml = YAML()
+    yaml = YAML()  # ruamel's round trip: plain values, no objects of a file's choice
     params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["data"] |= {split: f"{split}.jsonl" for split in ("pool", "dev", "test")}
     params["data"] |= {"pool_rows": None, "dev_rows": None, "test_rows": None, "near_duplicates": near}

@@ -89,7 +89,7 @@ def items_of(params: Params, files: dict[str, Path]) -> pd.DataFrame:
 
 if __name__ == "__main__":
     try:
-        with naming_keys(KEYS):
-            main()
+        with naming_keys({setting: key for setting, key in KEYS.items() if setting != "given selection"}):
+            main()  # files are named by the command
     except ShedError as problem:
         sys.exit(f"shed: error: {problem}")

@@ -79,6 +79,7 @@ def test_two_selections_are_compared_with_random_rows_and_with_each_other(
         (["random_rows.txt"], "none random_rows"),
         (["a/x.txt"], "keep at most 1 rows, and set no fraction (sample.rows in params.yaml)"),
         (["none.txt"], "none.txt: no such file"),
+        (["bad.jsonl"], "bad.jsonl: 1 of its 1 rows cannot be read; the first is line 1: not valid JSON"),
     ],
 )
 def test_what_is_no_selection_is_one_line_before_anything_is_tuned(
@@ -86,8 +87,10 @@ def test_what_is_no_selection_is_one_line_before_anything_is_tuned(
 ) -> None:
     for folder in ("a", "b", "."):
         write_text(f"{folder}/{'x' if folder != '.' else 'random_rows'}.txt", records[0].id)
+    write_text("bad.jsonl", "{")
     with pytest.raises(SystemExit) as ended:
         judged(*files)
+    assert "sample.given" not in str(ended.value)
     assert said in str(ended.value)
     assert "\n" not in str(ended.value)
     assert made == []
