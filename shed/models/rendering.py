@@ -252,8 +252,9 @@ def _check_written(record: Record, text: str) -> None:
         *thoughts, content = [part.strip() for part in re.split("</?think>", turn.content)]
         if content not in text:
             raise ShedError(f"the chat template leaves out the {turn.role}'s text")
-        last = n == len(record.messages) - 1  # templates leave out the reasoning of earlier turns
-        if last and not all(part in text for part in (*thoughts, turn.reasoning.strip())):
+        # templates leave out the reasoning of earlier turns, which is right where these are not trained
+        last = n == len(record.messages) - 1
+        if (last or turn.trained) and not all(part in text for part in (*thoughts, turn.reasoning.strip())):
             raise ShedError("the chat template leaves out the reasoning")
 
 

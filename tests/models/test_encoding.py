@@ -190,6 +190,15 @@ def test_a_template_that_writes_a_calls_name_without_its_arguments_is_refused() 
     assert own.unfit(TOOL_USE) == "the chat template leaves out the tool calls"
 
 
+def test_reasoning_that_a_template_leaves_out_of_an_earlier_turn_is_missed_where_that_turn_is_trained() -> None:
+    """Qwen3's template writes the reasoning after the last question alone."""
+    own = encoder("qwen3", "chat")
+    question, answer, *rest = SUMS.messages
+    thought = replace(answer, reasoning="Two and two.")
+    assert own.unfit(replace(SUMS, messages=(question, thought, *rest))) == "the chat template leaves out the reasoning"
+    assert own.unfit(replace(SUMS, messages=(question, replace(thought, weight=0.0), *rest))) is None
+
+
 def test_rows_that_a_template_has_written_already_are_counted() -> None:
     written = single_turn("<|im_start|>user\nQ<|im_end|>", "A", "s", "o")
     assert templated(encoder("smollm2"), [written, QUESTION_4, TOOL_USE]) == 1
