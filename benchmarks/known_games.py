@@ -1,30 +1,33 @@
 """Games whose Shapley values are known, for estimators to be measured against.
 
-In: a curve, players, noise and a seed. Out: a game, and its exact values.
+In: a curve, players, noise and a seed; or all utilities of a game. Out: a game, and its exact values.
 
-Players have different worths of 0.01 to 1, in hundredths. A coalition's utility is the sum of its members' worths, the root of
-that sum, or the greatest worth, and noise that the coalition keeps.
+Of a `KnownGame`, players have different worths of 0.01 to 1, in hundredths. A coalition's utility is the sum of its members'
+worths, the root of that sum, or the greatest worth, and noise that the coalition keeps.
+
+The utilities of a `MeasuredGame` were measured once, so whatever noise they have is part of the game and of its exact values.
 """
 
+from abc import ABC, abstractmethod
 from functools import cache
 from math import comb
 
 import numpy as np
 
+from shed.valuation.budget import Budget, spend
+from shed.valuation.estimators.exact import Exact
 from shed.valuation.game import Evaluation, Run
 
 STEPS = 100
 
 
-class KnownGame:
+class FreeGame(ABC):
     """A game as `spend` takes it; an evaluation costs as many FTE as its share of the players."""
 
     setup_fte = 0.0
 
-    def __init__(self, curve: str, players: int, noise: float, seed: int) -> None:
+    def __init__(self, players: int) -> None:
         self.players, self.owner = players, np.arange(players)
-        self.worths = np.random.default_rng([seed, 0]).permutation(STEPS)[:players] + 1
-        self._curve, self._noise, self._seed = curve, noise, seed
 
     def name(self, weights: np.ndarray, run: Run | None = None) -> str:
         return np.packbits(weights > 0).tobytes().hex()
@@ -33,20 +36,50 @@ class KnownGame:
         return float(np.mean(weights))
 
     def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
-        return [Evaluation(self._utility(one > 0), 0.0, self.price(one)) for one in weights]
+        return [Evaluation(self.utility(one > 0), 0.0, self.price(one)) for one in weights]
 
+    @abstractmethod
+    def utility(self, members: np.ndarray) -> float:
+        """Of a coalition (P,) bool."""
+
+    @abstractmethod
     def exact(self) -> np.ndarray:
-        """(P,) float64, the Shapley values of the game without its noise."""
-        if self._curve == "additive":
-            return self.worths / STEPS
-        return _of_roots(tuple(self.worths.tolist())) if self._curve == "root" else _of_maximum(self.worths)
+        """(P,) float64, the Shapley values that estimators are compared with."""
 
-    def _utility(self, members: np.ndarray) -> float:
+
+class KnownGame(FreeGame):
+    """A game of known worths; its exact values are those without its noise."""
+
+    def __init__(self, curve: str, players: int, noise: float, seed: int) -> None:
+        super().__init__(players)
+        self.worths = np.random.default_rng([seed, 0]).permutation(STEPS)[:players] + 1
+        self._curve, self._noise, self._seed = curve, noise, seed
+
+    def utility(self, members: np.ndarray) -> float:
         worths = self.worths[members] / STEPS
         total = float(worths.sum())
         known = {"additive": total, "root": total**0.5, "maximum": float(worths.max(initial=0.0))}[self._curve]
         noise = np.random.default_rng([self._seed, 1, *np.packbits(members)]).standard_normal()
         return float(known + self._noise * noise)
+
+    def exact(self) -> np.ndarray:
+        if self._curve == "additive":
+            return self.worths / STEPS
+        return _of_roots(tuple(self.worths.tolist())) if self._curve == "root" else _of_maximum(self.worths)
+
+
+class MeasuredGame(FreeGame):
+    """A game by its utilities (2^P,), each at the number whose bits are the coalition's members, player 0's the lowest."""
+
+    def __init__(self, utilities: np.ndarray) -> None:
+        super().__init__(len(utilities).bit_length() - 1)
+        self._utilities = utilities
+
+    def utility(self, members: np.ndarray) -> float:
+        return float(self._utilities[members @ (1 << np.arange(self.players))])
+
+    def exact(self) -> np.ndarray:
+        return spend(Exact(), self, Budget()).estimate.scores
 
 
 @cache

@@ -1,33 +1,35 @@
 """Which of several selections is best? All of them and random rows, tuned and evaluated under the same seeds.
 
-In: `python -m experiments.referee FILE [FILE ...]`, files as `sample.given` takes them, after `dvc repro`. Out: printed tables
-of test and dev: gains over random rows of the same number, and over the first file's rows. Runs go through the verdict's
-ledger of runs, so that those of the verdict, and of an earlier call, cost nothing.
+In: `python -m experiments.referee [NAME=]FILE …`, files as `sample.given` takes them, after `dvc repro`. Out: printed tables of
+test and dev: gains over random rows of the same budget, and over the first file's rows; with `--json FILE` a file of these
+gains, and of those on each task. Runs go through the verdict's ledger of runs, so that those of the verdict, and of an earlier
+call, cost nothing.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from experiments.compare.table import markdown
+from shed.common.atomic_io import write_json
 from shed.common.errors import ShedError
 from shed.common.progress import track
 from shed.data.records import Record, read_records
-from shed.evaluation.comparison import compare
+from shed.evaluation.comparison import compare, compare_by_task
 from shed.params import Params, load_params
-from shed.selection.controls import random_rows
-from shed.selection.given import order_of, select_given
-from shed.selection.given_files import given_file, read_given
-from shed.selection.sampling import budget
+from shed.selection.controls import random_tokens
+from shed.selection.given import select_given
 from stages import FINAL_TUNING, KEYS, naming_keys
 from stages.shared.model import model_spec
-from stages.shared.reading import reader_settings
 from stages.shared.runs import run_ledger
+from stages.shared.selecting import given_order, read_candidates, sample_size
 
-RANDOM = "random_rows"
+RANDOM, SPLITS = "random_rows", ("test", "dev")
 
 
 def main() -> None:
@@ -35,26 +37,48 @@ def main() -> None:
         prog="python -m experiments.referee",
         description="Compare selections with random rows and with each other, each tuned and evaluated under several seeds.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="ids, rows or scores, as sample.given takes them")
-    files = parser.parse_args().files
-    params = load_params()
-    items = items_of(params, named(files))
-    for split in ("test", "dev"):
-        for reference in dict.fromkeys((RANDOM, files[0].stem)) if len(files) > 1 else (RANDOM,):
+    parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help="ids, rows or scores, as sample.given takes them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the gains on all tasks and on each to this file, too")
+    asked = parser.parse_args()
+    files = named(asked.files)
+    items = items_of(load_params(), files)
+    references = [RANDOM, *list(files)[:1]] if len(files) > 1 else [RANDOM]
+    for split in SPLITS:
+        for reference in references:
             print(f"\n{split}: gains over {reference} [95 %], p by Holm\n")
             print(markdown(compare(items, split, reference)))
+    if asked.json is not None:
+        write_json(asked.json, gains(items, references))
 
 
-def named(files: Sequence[Path]) -> dict[str, Path]:
-    """The files by their names without endings.
+def named(files: Sequence[str]) -> dict[str, Path]:
+    """The files by the names that they are given, or else by their own without endings.
 
     Raises:
-        ShedError: two have the same.
+        ShedError: two have the same, or one that of the random rows.
     """
-    found = {file.stem: file for file in files if file.stem != RANDOM}
-    if len(found) < len(files):
-        raise ShedError(f"each selection is named by its file; give files other names, and none {RANDOM}")
+    found: dict[str, Path] = {}
+    for text in files:
+        name, given, file = text.partition("=")
+        if not given or Path(text).exists():
+            name, file = Path(text).stem, text
+        if name in found or name in (RANDOM, ""):
+            raise ShedError(f"{text}: each selection needs a name of its own, other than {RANDOM}; give it as NAME=FILE")
+        found[name] = Path(file)
     return found
+
+
+def gains(items: pd.DataFrame, references: Sequence[str]) -> dict[str, Any]:
+    """The rows of `compare` and of `compare_by_task`, by split and by reference."""
+
+    def rows(table: pd.DataFrame) -> Any:
+        return json.loads(table.to_json(orient="records"))
+
+    return {
+        "seeds": int(items["seed"].nunique()),
+        "all_tasks": {split: {one: rows(compare(items, split, one)) for one in references} for split in SPLITS},
+        "by_task": {split: {one: rows(compare_by_task(items, split, one)) for one in references} for split in SPLITS},
+    }
 
 
 def items_of(params: Params, files: dict[str, Path]) -> pd.DataFrame:
@@ -66,22 +90,21 @@ def items_of(params: Params, files: dict[str, Path]) -> pd.DataFrame:
     if not params.verdict.seeds:
         raise ShedError("nothing is compared under no seeds; set verdict.seeds to at least 3")
     pool = read_records("data/prepared/pool.jsonl")
-    clusters, scores = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/scores.parquet")
-    by_id = {record.id: record for record in pool}
-    rows = budget(len(pool), params.sample.fraction, params.sample.rows)
+    table, scores = read_candidates(params), pd.read_parquet("data/scores.parquet")
+    size, by_id = sample_size(params, table), {record.id: record for record in pool}
     selections: dict[str, list[Record]] = {}
     for name, file in files.items():
-        order = order_of(read_given(given_file(str(file)), reader_settings(params.data.reading)), pool)
-        print(f"shed: {order.told()}", file=sys.stderr)
-        selections[name] = [by_id[id] for id in select_given(order, clusters, scores, rows)["id"]]
+        order = given_order(params, str(file), pool)
+        selections[name] = [by_id[id] for id in select_given(order, table, scores, size)["id"]]
+    candidates, costs = [by_id[id] for id in table["id"]], size.costs(table)
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("dev", "test")}
     ledger = run_ledger(params, model_spec(params), splits, params.evaluate.tasks)
     seeds = range(1, params.verdict.seeds + 1)
-    runs = [(RANDOM, seed, random_rows(pool, rows, seed)) for seed in seeds]
+    runs = [(RANDOM, seed, random_tokens(candidates, costs, size.amount, seed)) for seed in seeds]  # or rows, which cost 1
     runs += [(name, seed, own) for name, own in selections.items() for seed in seeds]
     with naming_keys(FINAL_TUNING):
         items = [
-            ledger.items(own, seed).assign(method=name, fraction=rows / len(pool), seed=seed)
+            ledger.items(own, seed).assign(method=name, fraction=size.amount / costs.sum(), seed=seed)
             for name, seed, own in track(runs, "tuning and evaluating", "run")
         ]
     return pd.concat(items, ignore_index=True)

@@ -116,6 +116,9 @@ class Rate(Section):
     )
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of the warm start: its rows, initial LoRA weights and batches")
+    per: Literal["record", "token"] = Field(
+        description="what sampler top and score.by ratings go by: ratings of whole records, or of their response tokens"
+    )
 
 
 class ScoringRegime(Section):
@@ -235,8 +238,15 @@ class Fidelity(Section):
 
 
 class Sample(Section):
-    fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(description="share of the pool to keep; null if rows is set")
-    rows: Positive | None = Field(description="number of rows to keep; null if fraction is set")
+    budget: Literal["rows", "tokens"] = Field(
+        description="what the budget counts: rows, or response tokens, whose loss the tuning sees"
+    )
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        description="budget as a share of the pool's rows or response tokens; null if rows or tokens is set"
+    )
+    rows: Positive | None = Field(description="budget as a number of rows; null if fraction is set")
+    tokens: Positive | None = Field(description="budget as a number of response tokens; null if fraction is set")
+    too_long: bool = Field(description="take records that are longer than the context, too, as it cuts them")
     f: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="qwcs draws a cluster with probability ∝ exp(f · score); some 800 fit ratings, and 20 Shapley scores"
     )
@@ -247,9 +257,17 @@ class Sample(Section):
 
     @model_validator(mode="after")
     def one_budget(self) -> Self:
-        if (self.fraction is None) == (self.rows is None):
-            raise ValueError("set exactly one of sample.fraction and sample.rows, and the other to null")
+        if [self.fraction, self.rows, self.tokens].count(None) != 2:
+            raise ValueError("set exactly one of sample.fraction, sample.rows and sample.tokens, and the others to null")
+        if (self.rows if self.budget == "tokens" else self.tokens) is not None:
+            other = "rows" if self.budget == "tokens" else "tokens"
+            raise ValueError(f"sample.budget is {self.budget}, but sample.{other} is set; set sample.budget to {other}")
         return self
+
+    @property
+    def amount(self) -> int | None:
+        """The budget as a number, in its unit; None if it is a share."""
+        return self.rows if self.budget == "rows" else self.tokens
 
 
 class Finetune(Section):
@@ -268,12 +286,21 @@ class Export(Section):
     merged: bool = Field(description="write the base model with the adapter merged into it, too")
 
 
+class Written(Section):
+    limit: Annotated[int, Field(ge=0)] | None = Field(
+        description="records without options, of each source, whose responses the model also writes; null: all, 0: none"
+    )
+    max_new_tokens: Positive = Field(description="longest response that is written, in tokens")
+
+
 class Evaluate(Section):
     limit: Positive | None = Field(description="items of each task; null: all")
     batch_size: Positive = Field(description="questions scored at once")
     tasks: list[str] = Field(
-        description="more lm-eval tasks of multiple choice, by name (from the Hugging Face Hub) or YAML file; []: none"
+        description="more lm-eval tasks, of multiple choice or with written answers, by name (from the Hugging Face Hub) or "
+        "YAML file; []: none"
     )
+    written: Written
 
 
 class VerdictSettings(Section):
@@ -349,6 +376,12 @@ class Params(Section):
         longest, context = self.judge.max_new_tokens, self.model.max_tokens
         if self.judge.base_url is not None and longest >= context:
             raise ValueError(f"judge.max_new_tokens is {longest}, but model.max_tokens is {context}; no room is left to ask")
+        written = self.evaluate.written
+        if written.limit != 0 and written.max_new_tokens >= context:
+            raise ValueError(
+                f"evaluate.written.max_new_tokens is {written.max_new_tokens}, but model.max_tokens is {context}; no room is "
+                "left to ask; lower it, or set evaluate.written.limit to 0"
+            )
         return self
 
     @model_validator(mode="after")

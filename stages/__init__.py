@@ -48,8 +48,10 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "records of dev": "data.dev",
     "records of pool": "data.pool",
     "records of test": "data.test",
+    "records that are too long": "sample.too_long",
     "rows": "sample.rows",
     "tasks": "evaluate.tasks",
+    "tokens": "sample.tokens",
     "turns to train on": "data.reading.train_on",
     "warm rows": "rate.warm_rows",
 }

@@ -9,6 +9,7 @@ import pandas as pd
 
 from shed.common.atomic_io import write_json, write_table
 from shed.data.records import read_records
+from shed.evaluation.generation import Writing
 from shed.evaluation.lm_evaluation import evaluate
 from shed.evaluation.summaries import differences, headline, summarise
 from shed.params import Params
@@ -35,7 +36,8 @@ def items_of(params: Params, adapter: Path | None) -> pd.DataFrame:
     """The evaluated items of dev, test and named tasks."""
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("dev", "test")}
     settings = params.evaluate
-    return evaluate(model_spec(params), adapter, splits, settings.limit, settings.batch_size, settings.tasks)
+    writing = Writing(**settings.written.model_dump())
+    return evaluate(model_spec(params), adapter, splits, settings.limit, settings.batch_size, settings.tasks, writing)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from shed.data.splits import digest, digests
 from shed.models.loading import manifest
 from shed.models.manifests import ModelKind
 from shed.params import Params
-from shed.selection.given_files import given_file, read_given
+from shed.selection.given_files import given_file, read_beside, read_given
 from stages import main
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings
@@ -38,7 +38,7 @@ def _given(params: Params) -> dict[str, str]:
         return {}
     path = given_file(located(params.sample.given))
     read_given(path, reader_settings(params.data.reading))
-    return {"sha256": digest(path)}
+    return {"sha256": digest(path)} | {own.name: digest(own) for own in read_beside(path)}
 
 
 def _keep(path: str, name: str, kind: ModelKind) -> None:

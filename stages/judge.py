@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from shed.common.atomic_io import write_json, write_jsonl
-from shed.evaluation.generation import answer, read_questions
+from shed.evaluation.generation import answer
 from shed.evaluation.judge import Endpoint, Pair, judge, summarise
+from shed.evaluation.questions import read_questions
 from shed.params import Params
 from stages import main
 from stages.shared.model import model_spec

@@ -28,8 +28,9 @@ from shed.models.specs import LoraSettings
 from shed.models.speed import seconds_a_token
 from shed.params import Params
 from stages import FINAL_TUNING, KEYS, main, naming_keys
+from stages.shared.early_checks import check_selection
 from stages.shared.model import model_spec
-from stages.shared.outlook import check_sizes, lengths_of, token_passes, told
+from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings
 
@@ -85,10 +86,10 @@ def run(params: Params) -> None:
         fewer = f"; fewer than data.{split}_rows, {asked:,}" if asked is not None and kept < asked else ""
         print(f"shed: {counts_told(split, kept, prepared.rejects)}{fewer}", file=sys.stderr)
     prepared.check(data.max_rejects)
-    check_sizes(params, len(prepared.pool))
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
+    check_selection(params, pool, encoder, some_cut=lengths["pool"]["share_cut"] > 0)
     warnings = {split: check_cut(split, lengths[split], encoder.limit) for split in splits}
     write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
     write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))

@@ -16,6 +16,7 @@ METRICS = (
     "metrics/fidelity.json",
     "metrics/finetune.json",
     "metrics/judge.json",
+    "metrics/lengths.json",
     "metrics/rate.json",
     "metrics/sample.json",
     "metrics/score.json",

@@ -7,6 +7,7 @@ import pandas as pd
 
 from shed.common.atomic_io import read_json, write_json, write_table
 from shed.params import Params, Score
+from shed.selection.candidates import rated
 from shed.selection.scoring import score_clusters
 from shed.valuation.budget import Budget
 from shed.valuation.estimate import Estimator
@@ -38,6 +39,7 @@ ESTIMATORS: dict[str, Callable[[Score], Estimator]] = {
     "exact": lambda score: Exact(),
     "shapiq": lambda score: ShapiqAdapter(score.shapiq.approximator, score.budget.evaluations or 0, score.seed),
 }
+PER = {"record": "", "token": ", for each response token of a record"}
 SCORE_IS = {"ratings": "mean rating", "shapley": "Shapley score"}
 
 
@@ -46,7 +48,8 @@ def run(params: Params) -> None:
     clusters = pd.read_parquet("data/clusters.parquet")
     budget = Budget(**score.budget.model_dump(), **score.target.model_dump())
     if score.by == "ratings":
-        clusters = clusters.merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left", validate="one_to_one")
+        lengths = clusters.merge(pd.read_parquet("data/lengths.parquet"), on="id", how="left", validate="one_to_one")
+        clusters = rated(lengths, pd.read_parquet("data/ratings.parquet"), params.rate.per)
     with scoring_game(params, clusters) as game:
         scored = score_clusters(game, ESTIMATORS[score.method](score), budget, score.on_divergence, clusters)
         passes = game.token_passes
@@ -54,11 +57,14 @@ def run(params: Params) -> None:
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    metrics, rated = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}, read_json("metrics/rate.json")
-    if rated["rated"]:
-        metrics |= {"ratings_fte": rated["token_passes"] / passes, "ratings_seconds": rated["seconds"]}
+    metrics, ratings = (
+        {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics},
+        read_json("metrics/rate.json"),
+    )
+    if ratings["rated"]:
+        metrics |= {"ratings_fte": ratings["token_passes"] / passes, "ratings_seconds": ratings["seconds"]}
     if score.by == "ratings":
-        metrics["score_unit"] = rated["unit"]
+        metrics["score_unit"] = ratings["unit"] + PER[params.rate.per]
     write_json("metrics/score.json", metrics)
     print(f"shed: scoring ended: {scored.metrics['ended']}", file=sys.stderr)
     if scored.metrics["notes"]:

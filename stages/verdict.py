@@ -2,72 +2,56 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from shed.common.atomic_io import write_json
-from shed.common.progress import track
 from shed.data.records import Record, read_records
-from shed.evaluation.run_ledger import RunLedger
 from shed.evaluation.verdict import Against, Control, Verdict, gains
-from shed.models.checks import check_model
 from shed.params import Params
 from shed.selection.controls import random_rows, random_tokens
-from stages import FINAL_TUNING, main, naming_keys
+from stages import main
 from stages.shared.model import model_spec
-from stages.shared.runs import run_ledger
+from stages.shared.runs import items_of, run_ledger
 
 OFF = "not tested, since verdict.seeds is 0; one run cannot show it."
-WHOLE = "not tested, since the selection is the whole pool."
+WHOLE = "not tested, since the selection is all that may be selected."
 
 
 def run(params: Params) -> None:
     settings, spec = params.verdict, model_spec(params)
-    pool = read_records("data/prepared/pool.jsonl")
-    by_id = {record.id: record for record in pool}
+    pool, lengths = read_records("data/prepared/pool.jsonl"), pd.read_parquet("data/lengths.parquet").set_index("id")
+    by_id, tokens_of = {record.id: record for record in pool}, lengths["response_tokens"].to_dict()
     selection = [by_id[id] for id in pd.read_parquet("data/selection.parquet")["id"]]
-    if not settings.seeds or len(selection) == len(pool):
+    candidates = [record for record in pool if params.sample.too_long or not lengths.at[record.id, "too_long"]]
+    if not settings.seeds or len(selection) >= len(candidates):
         write_json("metrics/verdict.json", {"sentence": WHOLE if settings.seeds else OFF, "seeds": 0})
         return
-    encoder = check_model(spec)
-    lengths: dict[str, int] = {}
-
-    def tokens_of(record: Record) -> int:
-        if record.id not in lengths:
-            lengths[record.id] = encoder.encode(record, end=True).response_length
-        return lengths[record.id]
-
-    tokens = sum(map(tokens_of, selection))
+    costs = np.array([tokens_of[record.id] for record in candidates])
+    tokens = sum(tokens_of[record.id] for record in selection)
     controls: dict[Control, Callable[[int], list[Record]]] = {
-        "random_rows": lambda seed: random_rows(pool, len(selection), seed),
-        "random_tokens": lambda seed: random_tokens(pool, tokens, seed, tokens_of),
+        "random_rows": lambda seed: random_rows(candidates, len(selection), seed),
+        "random_tokens": lambda seed: random_tokens(candidates, costs, tokens, seed),
     }
+    if params.sample.budget == "tokens":
+        controls = dict(reversed(controls.items()))
     if settings.full:
         controls["all_rows"] = lambda seed: pool
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("dev", "test")}
     ledger = run_ledger(params, spec, splits, params.evaluate.tasks)
     seeds = range(1, settings.seeds + 1)
     rows = {control: [draw(seed) for seed in seeds] for control, draw in controls.items()}
-    own = items_of(ledger, [selection] * len(seeds), seeds, "selection")
+    own = items_of(ledger, [selection] * len(seeds), seeds, "verdict: selection")
     against = {
         control: Against(
             rows=sum(map(len, of_control)) / len(seeds),
-            response_tokens=sum(tokens_of(record) for one in of_control for record in one) / len(seeds),
+            response_tokens=sum(tokens_of[record.id] for one in of_control for record in one) / len(seeds),
             shared=shared(of_control, selection),
-            gains=gains(own, items_of(ledger, of_control, seeds, control)),
+            gains=gains(own, items_of(ledger, of_control, seeds, f"verdict: {control}")),
         )
         for control, of_control in rows.items()
     }
     write_json("metrics/verdict.json", Verdict(seeds, len(selection), tokens, against).to_metrics())
-
-
-def items_of(ledger: RunLedger, rows: Sequence[Sequence[Record]], seeds: Sequence[int], name: str) -> pd.DataFrame:
-    """The items of a run for each seed."""
-    with naming_keys(FINAL_TUNING):
-        runs = [
-            ledger.items(own, seed).assign(seed=seed)
-            for own, seed in track(list(zip(rows, seeds, strict=True)), f"verdict: {name}", "run")
-        ]
-    return pd.concat(runs, ignore_index=True)
 
 
 def shared(controls: Sequence[Sequence[Record]], selection: Sequence[Record]) -> float:

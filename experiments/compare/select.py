@@ -22,7 +22,7 @@ def run(params: Params) -> None:
     with replacing("experiments/compare/selections") as folder:
         folder.mkdir()
         for one in runs(load_settings()):
-            rows = budget(len(clusters), one.fraction, None)
+            rows = budget(len(clusters), one.fraction, None).amount
             ids = contend(
                 one.method,
                 clusters,

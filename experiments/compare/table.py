@@ -13,7 +13,7 @@ from experiments.compare.costs import costs
 from experiments.compare.items import items_of
 from experiments.compare.settings import load_settings, runs
 from shed.common.atomic_io import write_table
-from shed.evaluation.comparison import MEASURES, compare, compare_by_task, compare_with_all
+from shed.evaluation.comparison import MEASURES, NAMES, compare, compare_by_task, compare_with_all
 from shed.params import Params
 from stages import main
 
@@ -52,7 +52,7 @@ def run(_: Params) -> None:
 def markdown(table: pd.DataFrame) -> str:
     """The table in Markdown, with the measures that it has."""
     measures = [measure for measure in MEASURES if measure in table]
-    named = [measure.replace("_", " ") for measure in measures]
+    named = [NAMES[measure] for measure in measures]
     head = ["share", "method", "seeds", *(cell for name in named for cell in (name, f"gain in {name}", "p"))]
     rows = [
         [f"{row['fraction']:.0%}", f"`{row['method']}`", f"{row['seeds']}"]

@@ -88,7 +88,7 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     means = scores.sort_values("cluster")["score"].to_numpy()
     ratings = {"rating": rating} | signals_of(pool, embeddings, params)
     columns = pd.DataFrame({"id": clusters["id"], **ratings})
-    rows = budget(len(pool), params.sample.fraction, params.sample.rows)
+    rows = budget(len(pool), params.sample.fraction, params.sample.rows).amount
     faulty = clusters["id"].isin(list(faults)).to_numpy()
     share_of_cluster = pd.Series(faulty).groupby(found.labels).mean().to_numpy()
 

@@ -19,7 +19,7 @@ from experiments.shared.by_ratings import F, scores_by_ratings
 from shed.common.atomic_io import read_array, write_json
 from shed.params import load_params
 from shed.selection.clustering import cluster
-from shed.selection.sampling import Floor, Sampler, budget, select
+from shed.selection.sampling import Floor, Sampler, Size, budget, select
 
 RESULT, SEEDS, TENTH = "experiments/selection/imbalance.json", (1, 2, 3, 4, 5), 0.1
 
@@ -37,22 +37,22 @@ def main() -> None:
         found = cluster(embeddings[left], params.C, params.cluster.method, 1, params.cluster.seed)
         clusters = pool[left].assign(cluster=found.labels, distance=found.distances).reset_index(drop=True)
         scores = scores_by_ratings(clusters)
-        rows = budget(len(clusters), params.sample.fraction, params.sample.rows)
+        size = budget(len(clusters), params.sample.fraction, params.sample.rows)
 
         result[small] = {
             "share_of_pool": float((clusters["source"] == small).mean()),
-            "share_of_selection": {one: share(small, clusters, scores, one, rows, F, None) for one in samplers},
-            "share_with_floor": {one: share(small, clusters, scores, one, rows, F, floor) for one in samplers},
+            "share_of_selection": {one: share(small, clusters, scores, one, size, F, None) for one in samplers},
+            "share_with_floor": {one: share(small, clusters, scores, one, size, F, floor) for one in samplers},
         }
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 
 
 def share(
-    small: str, clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows: int, f: float, floor: Floor | None
+    small: str, clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, size: Size, f: float, floor: Floor | None
 ) -> float:
     """The small source's share of what a sampler selects, averaged over seeds."""
-    chosen = [select(clusters, scores, sampler, rows, f, seed, floor) for seed in SEEDS]
+    chosen = [select(clusters, scores, sampler, size, f, seed, floor) for seed in SEEDS]
     return float(np.mean([(one["source"] == small).mean() for one in chosen]))
 
 

@@ -48,7 +48,7 @@ def main() -> None:
     ratings["choice loss, given the better half"] = given_the_better_half(params, pool, rated_by, default)
     ratings["in-run effects on dev loss"] = pd.read_parquet("experiments/compare/signals.parquet")["in_run"].to_numpy()
     ids = np.array([record.id for record in pool])
-    rows = budget(len(ids), params.sample.fraction, params.sample.rows)
+    rows = budget(len(ids), params.sample.fraction, params.sample.rows).amount
     chosen = {name: ids[np.argsort(-own, kind="stable")[:rows]].tolist() for name, own in ratings.items()}
     params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"limit": None})})
     found = []
@@ -82,7 +82,7 @@ def given_the_better_half(params: Params, pool: list[Record], dev: list[Record],
 
     `rate` draws the rows of its warm start by its seed, so the pool is arranged for it to draw these.
     """
-    half = budget(len(pool), params.sample.fraction, params.sample.rows) // 2
+    half = budget(len(pool), params.sample.fraction, params.sample.rows).amount // 2
     best_first = np.argsort(-ratings, kind="stable")
     drawn = np.random.default_rng(params.rate.seed).permutation(len(pool))
     arranged = np.empty(len(pool), dtype=int)

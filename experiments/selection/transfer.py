@@ -47,7 +47,7 @@ def main() -> None:
         "Gemma 3 270M, all layers": rated(params, second, {}),
     }
     ids = ratings["packaged, all layers"].index
-    rows = budget(len(ids), params.sample.fraction, params.sample.rows)
+    rows = budget(len(ids), params.sample.fraction, params.sample.rows).amount
     chosen = {name: own.nlargest(rows).index.tolist() for name, own in ratings.items()}
     pairs = list(combinations(ratings, 2))
     result: dict[str, Any] = {

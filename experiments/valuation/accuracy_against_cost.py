@@ -3,12 +3,11 @@
 In: the default pool and its embeddings. Out: accuracy_against_cost.json.
 `dvc --cd experiments/valuation repro accuracy_against_cost` runs it, in half an hour the first time.
 
-The games are exact: all 256 coalitions are tuned and measured, by SGD, in the mild game for two epochs and in the harsh one
-for three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared
-with the exact ones. null stands for a budget that does not cover an estimator's first estimate, or gives all players the
-same score; shapiq's estimators take as many evaluations as the budget covers. `metagradient_redrawn` has its own initial
-weights and batches in every run, as the pipeline's default has, so it estimates the mean of many such games, and this is
-one of them.
+The games are those of `exact_games`: all 256 coalitions are tuned and measured. At each budget in FTE an estimator's scores,
+for several seeds, are compared with the exact ones. null stands for a budget that does not cover an estimator's first
+estimate, or gives all players the same score; shapiq's estimators take as many evaluations as the budget covers.
+`metagradient_redrawn` has its own initial weights and batches in every run, as the pipeline's default has, so it estimates the
+mean of many such games, and this is one of them.
 """
 
 import json
@@ -20,6 +19,7 @@ import numpy as np
 from scipy.stats import pearsonr
 
 from experiments.shared.games import pool_game, scoring_regime
+from experiments.valuation import exact_games
 from shed.common.atomic_io import write_json
 from shed.common.errors import ShedError
 from shed.valuation.budget import Budget, Outcome, spend
@@ -34,9 +34,8 @@ from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
 from shed.valuation.ledger import LedgeredGame
 
 RESULT = "experiments/valuation/accuracy_against_cost.json"
-PLAYERS, PROXIES, DEV_ROWS = 8, 1, 16
-SGD: dict[str, Any] = {"optimizer": "sgd", "batch_size": 4}
-REGIMES = {"mild": SGD | {"lr": 0.04}, "harsh": SGD | {"epochs": 3, "lr": 0.15}}
+PLAYERS, PROXIES = exact_games.PLAYERS, exact_games.PROXIES
+DEV_ROWS, REGIMES = exact_games.DEV_ROWS, exact_games.REGIMES
 BUDGETS = [2, 4, 6, 8, 11, 16, 32, 64]
 MOST = {"metagradient_redrawn": 16}  # the default's budget is 11
 SEEDS = range(3)

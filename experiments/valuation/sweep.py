@@ -19,7 +19,7 @@ from experiments.shared.games import pool_game, scoring_regime
 from shed.common.atomic_io import read_array, write_json
 from shed.params import load_params
 from shed.selection.clustering import cluster
-from shed.selection.sampling import Sampler, select
+from shed.selection.sampling import Sampler, Size, select
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import Estimator
 from shed.valuation.estimators.metagradient import Metagradient
@@ -75,7 +75,7 @@ def selected(clusters: pd.DataFrame, scores: np.ndarray, ratings: np.ndarray) ->
     worth = pd.Series(ratings, index=clusters["id"])
 
     def of_rows(sampler: Sampler, f: float) -> float:
-        return float(np.mean([worth[select(clusters, table, sampler, ROWS, f, seed)["id"]].mean() for seed in SEEDS]))
+        return float(np.mean([worth[select(clusters, table, sampler, Size(ROWS), f, seed)["id"]].mean() for seed in SEEDS]))
 
     return {"qocs": of_rows("qocs", 0.0)} | {f"qwcs_f_{f:g}": of_rows("qwcs", f) for f in SHARPNESS}
 

@@ -13,11 +13,18 @@ from scipy.stats import t as student
 
 from shed.common.errors import ShedError
 
-Measure = Literal["loss", "choice_loss", "accuracy"]
+Measure = Literal["loss", "choice_loss", "accuracy", "generation"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+NAMES: dict[Measure, str] = {
+    "loss": "loss",
+    "choice_loss": "choice loss",
+    "accuracy": "accuracy",
+    "generation": "generation score",
+}
 FEWEST_SEEDS = 3  # with two, 12 of 100 comparisons without an effect would be called significant
 CAUTION = 0.8  # Satterthwaite's degrees of freedom are too many where variances are estimated from few seeds
-VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct"}
+VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct", "generation": "written"}
+HIGHER_IS_BETTER = ("accuracy", "generation")
 
 
 @dataclass(frozen=True)
@@ -32,21 +39,23 @@ class _Runs:
 def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     """Compare each method with the reference at the same fraction.
 
-    A measure is the mean over the split's tasks that have it: loss in nats per response token, choice loss in nats per
-    question (the cross-entropy over its options), accuracy. A gain is the reference's loss minus the method's, or the method's
-    accuracy minus the reference's, so that more is better; a run is paired with the reference's run of the same seed, and an
-    item with itself. Intervals and two-sided p-values are of Student's t. The variance is that of a two-way layout: between
-    seeds, plus between items within each task, less what is in both, and not less than either; its degrees of freedom are four
-    fifths of Satterthwaite's, at least the seeds less one. p-values are corrected by Holm for the number of methods at that
-    fraction and measure. Runs of fewer than three seeds have gains alone.
+    A measure is the mean over the split's tasks that have it: loss in nats per response token, choice loss in nats per question
+    (the cross-entropy over its options), accuracy, generation score. A gain is the reference's loss minus the method's, or the
+    method's accuracy or generation score minus the reference's, so that more is better; a run is paired with the reference's
+    run of the same seed, and an item with itself. Intervals and two-sided p-values are of Student's t. The variance is that of
+    a two-way layout: between seeds, plus between items within each task, less what is in both, and not less than either; its
+    degrees of freedom are four fifths of Satterthwaite's, at least the seeds less one. p-values are corrected by Holm for the
+    number of methods at that fraction and measure. Runs of fewer than three seeds have gains alone.
 
     Args:
-        items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`.
+        items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`, `written`;
+            NaN, or no such column, where an item lacks a measure.
         split: `dev` or `test`.
 
     Returns:
         `fraction`, `method`, `seeds`, and for each measure its mean over seeds, `_std` (over seeds), `_gain`, `_gain_low`,
-        `_gain_high` (95 %), `_p` and `_p_holm`; by fraction, best loss first. A fraction without the reference has no gains.
+        `_gain_high` (95 %), `_p` and `_p_holm`; by fraction, best loss first (or best of the first measure that the items
+        have). A fraction without the reference has no gains.
 
     Raises:
         ShedError: a method was not run with the same seeds as the reference.
@@ -74,7 +83,8 @@ def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     for measure in MEASURES:
         if f"{measure}_p" in table:
             table[f"{measure}_p_holm"] = table.groupby("fraction")[f"{measure}_p"].transform(holm)
-    return table.sort_values(["fraction", "loss"], ignore_index=True)
+    best: Measure = next(measure for measure in MEASURES if measure in table)
+    return table.sort_values(["fraction", best], ascending=[True, best not in HIGHER_IS_BETTER], ignore_index=True)
 
 
 def compare_by_task(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
@@ -133,6 +143,8 @@ def holm(p: pd.Series) -> pd.Series:
 
 def _runs(runs: pd.DataFrame, measure: Measure) -> _Runs | None:
     """The runs' items that have the measure, as those of multiple choice have accuracy; None if none has."""
+    if VALUES[measure] not in runs:
+        return None
     values = runs[VALUES[measure]].to_numpy(dtype=float)
     having = ~np.isnan(values)
     if not having.any():
@@ -155,7 +167,7 @@ def _tasks(of: _Runs) -> list[np.ndarray]:
 
 
 def _gain(found: _Runs, reference: _Runs, measure: Measure) -> dict[str, float]:
-    sign = 1.0 if measure == "accuracy" else -1.0
+    sign = 1.0 if measure in HIGHER_IS_BETTER else -1.0
     difference = sign * (found.values - reference.values)
     by_seed = _measure(difference, found)
     seeds, gain = len(by_seed), float(by_seed.mean())

@@ -1,4 +1,4 @@
-"""Evaluation through lm-eval on local task files, without a hub: correctness and loss of each question.
+"""Evaluation through lm-eval on local task files, without a hub: correctness and loss of each question, and what is written.
 
 In: a model and the dev and test records. Out: a table with a row for each item.
 """
@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from shed.data.records import Record
+from shed.evaluation.generation import Writing, expected, rouge_l, write
 from shed.evaluation.named_tasks import Item, cross_entropy, evaluate_named
 from shed.models.encoding import Encoded, Encoder
 from shed.models.loading import load_language_model
@@ -32,18 +33,21 @@ def evaluate(
     limit: int | None,
     batch_size: int,
     named: Sequence[str],
+    writing: Writing | None = None,
 ) -> pd.DataFrame:
     """Evaluate a base model, or it with an adapter, on the first `limit` records of each source of each split.
 
     Args:
         named: lm-eval tasks of which `limit` items are measured, too, as of the split test; see `shed.evaluation.named_tasks`.
+        writing: of how many of the records without options the model also writes the last turn; None: of none.
 
     Returns:
         A row for each item: `task` (split_source), `id`, `correct` (0 or 1; NaN where the record has no options; the option
         with the highest log-likelihood per character, lm-eval's acc_norm), `nats` (of the right response), `tokens` (whose loss
-        that is, each as much as its turn counts), and
-        `choice_nats` (the cross-entropy over the options, whose scores are their log-likelihoods per character, as in the
-        utility `choice_loss`; NaN where there are none).
+        that is, each as much as its turn counts), `choice_nats` (the cross-entropy over the options, whose scores are their
+        log-likelihoods per character, as in the utility `choice_loss`; NaN where there are none), and `written` (from 0 to 1,
+        ROUGE-L of what the model writes and the record's response, or what a named task scores; NaN where nothing is written).
+        Items of a named task that is scored by what is written have nothing else.
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from shed.evaluation.packed_lm import PackedLM
@@ -54,7 +58,8 @@ def evaluate(
     for split, records in splits.items():
         for record in records:
             groups.setdefault(f"{split}_{record.source}", []).append(record)
-    tasks = [_task(name, records[:limit], encoder) for name, records in sorted(groups.items())]
+    groups = {name: records[:limit] for name, records in sorted(groups.items())}
+    tasks = [_task(name, records, encoder) for name, records in groups.items()]
     lm = PackedLM(
         pretrained=_with_adapter(loaded.model, adapter),
         tokenizer=encoder.tokenizer,
@@ -62,7 +67,8 @@ def evaluate(
         max_length=encoder.limit,
         encoded={request: tokens for task in tasks for request, tokens in task.encoded.items()},
     )
-    items = [*_run(lm, tasks), *evaluate_named(lm, named, encoder.form, limit)]
+    written = _written(lm, groups, encoder, batch_size, writing) if writing else {}
+    items = [*_run(lm, tasks, written), *evaluate_named(lm, named, encoder.form, limit)]
     return pd.DataFrame(items, columns=list(Item._fields))
 
 
@@ -76,7 +82,20 @@ class _Task(NamedTuple):
     encoded: dict[tuple[str, str], Encoded]
 
 
-def _run(lm: "PackedLM", tasks: Sequence[_Task]) -> list[Item]:
+def _written(
+    lm: "PackedLM", groups: Mapping[str, Sequence[Record]], encoder: Encoder, batch_size: int, writing: Writing
+) -> dict[str, float]:
+    """The score of each written answer, by the key of its document."""
+    asked = {_key(name, n): records[n] for name, records in groups.items() for n in writing.places(records)}
+    texts = write(lm.model, encoder, list(asked.values()), writing.max_new_tokens, batch_size)
+    return {key: rouge_l(text, expected(encoder, asked[key])) for key, text in zip(asked, texts, strict=True)}
+
+
+def _key(task: str, n: int) -> str:
+    return f"{task}/{n}"
+
+
+def _run(lm: "PackedLM", tasks: Sequence[_Task], written: Mapping[str, float]) -> list[Item]:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
@@ -98,7 +117,8 @@ def _run(lm: "PackedLM", tasks: Sequence[_Task]) -> list[Item]:
                 right, correct = document["answer"], float(sample["acc_norm"])
                 choice_nats = cross_entropy(nats, document["choices"], right)
             tokens = encoded[tuple(sample["arguments"][right])].response_weight
-            rows.append(Item(name, document["id"], correct, nats[right], tokens, choice_nats))
+            score = written.get(document["key"], np.nan)
+            rows.append(Item(name, document["id"], correct, nats[right], tokens, choice_nats, score))
     return rows
 
 
@@ -111,7 +131,7 @@ def _task(name: str, records: Sequence[Record], encoder: Encoder) -> _Task:
     documents: list[dict[str, Any]] = []
     encoded: dict[tuple[str, str], Encoded] = {}
     for n, record in enumerate(records):
-        key = f"{name}/{n}"
+        key = _key(name, n)
         choices = list(record.choices) if file == "choice.yaml" else []
         documents.append(
             {

@@ -1,10 +1,15 @@
 """lm-eval's own tasks, by their names (mmlu, arc_challenge) or from a task file: data and prompts are the task's.
 
 In: a model for lm-eval and names. Out: a row for each item, as for the local tasks.
+
+A task is either of multiple choice, or the model writes its answers (`output_type: generate_until`, as in gsm8k).
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +31,7 @@ class Item(NamedTuple):
     nats: float
     tokens: float
     choice_nats: float
+    written: float = np.nan
 
 
 def cross_entropy(nats: Sequence[float], options: Sequence[str], right: int) -> float:
@@ -35,12 +41,14 @@ def cross_entropy(nats: Sequence[float], options: Sequence[str], right: int) -> 
 
 
 def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int | None) -> list[Item]:
-    """Items of tasks of multiple choice, the task being `test_` and its name.
+    """Items of tasks, the task being `test_` and its name.
 
-    A group (mmlu has 57 subjects) is one task here, of all its items; `limit` is for each of its parts.
+    A group (mmlu has 57 subjects) is one task here, of all its items; `limit` is for each of its parts. What the model writes
+    is scored by the task's first metric that is a number for each item, more being better, after the first of its filters.
 
     Raises:
-        ShedError: no task has this name, its data cannot be loaded, or it is not of multiple choice.
+        ShedError: no task has this name, its data cannot be loaded, it cannot be run here, or it is neither of multiple choice
+            nor has a score from 0 to 1 for each item.
     """
     if not names:
         return []
@@ -61,7 +69,10 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int 
                 log_samples=True,
             )
         for part, samples in results["samples"].items():
-            items += [_item(name, part, sample, lm) for sample in samples]
+            if results["configs"][part].get("output_type") == "generate_until":
+                items += _written_items(name, part, samples, results["higher_is_better"][part])
+            else:
+                items += [_item(name, part, sample, lm) for sample in samples]
     return items
 
 
@@ -111,6 +122,8 @@ def _naming(name: str) -> Iterator[None]:
         raise ShedError(f"lm-eval has no task {name!r}; `python -m lm_eval ls tasks` prints their names", "tasks") from error
     except OSError as error:
         raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
+    except ValueError as error:
+        raise ShedError(f"the task {name} cannot be run here ({error})", "tasks") from error
 
 
 def _short(name: str) -> str:
@@ -122,7 +135,9 @@ def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
     target = sample["target"]
     if scored is None or not isinstance(target, int):
         raise ShedError(
-            f"the task {part} is not multiple choice with one right answer, and only such tasks are measured", "tasks"
+            f"the task {part} is neither multiple choice with one right answer nor one whose answers the model writes, and "
+            "only such tasks are measured",
+            "tasks",
         )
     nats = [-float(np.ravel(response)[0]) for response in sample["filtered_resps"]]
     options = [option for _, option in sample["arguments"]]
@@ -130,3 +145,29 @@ def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
     task = f"test_{_short(name)}"
     entropy = cross_entropy(nats, [option.strip() for option in options], target)
     return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], tokens, entropy)
+
+
+def _written_items(name: str, part: str, samples: Sequence[dict[str, Any]], more_is_better: Mapping[str, bool]) -> list[Item]:
+    """lm-eval has a sample for each item and filter."""
+    used = samples[0]["filter"]
+    own = [sample for sample in samples if sample["filter"] == used]
+    metric = next((one for one in own[0]["metrics"] if more_is_better.get(one) and _is_number(own[0][one])), None)
+    if metric is None or not all(_is_number(sample[metric]) and 0 <= sample[metric] <= 1 for sample in own):
+        raise ShedError(
+            f"the answers that are written to the task {part} have no score from 0 to 1 each; its metrics are "
+            f"{', '.join(own[0]['metrics'])}",
+            "tasks",
+        )
+    _tell(part, metric, used)
+    none = (np.nan,) * 4
+    return [Item(f"test_{_short(name)}", f"{part}/{sample['doc_id']}", *none, float(sample[metric])) for sample in own]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | np.bool_)
+
+
+@cache
+def _tell(part: str, metric: str, used: str) -> None:
+    """Once for all models that are evaluated."""
+    print(f"shed: {part}: what the model writes is scored by {metric}, after the filter {used}", file=sys.stderr)

@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs
 
+from shed.common.errors import ShedError
 from shed.common.progress import track
 from shed.models.encoding import Encoded, Span
 from shed.models.parallel import Cores
@@ -52,6 +54,20 @@ class PackedLM(HFLM):  # type: ignore[misc]
         if self._encoded and all(request.args in self._encoded for request in requests):
             return self._score_all([self._encoded[request.args] for request in requests])
         return super().loglikelihood(requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty())  # type: ignore[no-any-return]
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """As lm-eval does it.
+
+        Raises:
+            ShedError: a task asks for answers that are as long as the context.
+        """
+        longest = max(normalize_gen_kwargs(request.args[1], self.max_gen_toks)["max_gen_toks"] for request in requests)
+        if longest >= self.max_length:
+            raise ShedError(
+                f"a task has answers of up to {longest} tokens, and the context has {self.max_length}; no room is left to ask",
+                "context length",
+            )
+        return super().generate_until(requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty())  # type: ignore[no-any-return]
 
     def get_model_info(self) -> dict[str, Any]:
         """Nothing: lm-eval would ask a hub about the model, which DVC's manifests identify already."""

@@ -19,6 +19,7 @@ import pandas as pd
 from shed.common.atomic_io import write_table
 from shed.common.import_closure import ROOT, code_digest
 from shed.data.records import Record
+from shed.evaluation.generation import Writing
 from shed.evaluation.lm_evaluation import evaluate
 from shed.models.specs import ModelSpec
 from shed.tuning.finetuning import TuningSettings, finetune
@@ -36,7 +37,7 @@ class RunSettings:
         manifest: what identifies its weights.
         tuning: how it is tuned; a run has a seed of its own.
         splits: the records to evaluate on, by split.
-        limit, batch_size, tasks: as `evaluate` has them.
+        limit, batch_size, tasks, writing: as `evaluate` has them.
     """
 
     model: ModelSpec
@@ -46,6 +47,7 @@ class RunSettings:
     limit: int | None
     batch_size: int
     tasks: Sequence[str]
+    writing: Writing | None = None
 
 
 class RunLedger:
@@ -71,7 +73,7 @@ class RunLedger:
             adapter = Path(folder) / "adapter" if rows else None
             if adapter is not None:
                 finetune(rows, own.model, replace(own.tuning, seed=seed), adapter, "one of several runs")
-            items = evaluate(own.model, adapter, own.splits, own.limit, own.batch_size, own.tasks)
+            items = evaluate(own.model, adapter, own.splits, own.limit, own.batch_size, own.tasks, own.writing)
         self._folder.mkdir(parents=True, exist_ok=True)
         write_table(path, items)
         return items
@@ -80,7 +82,7 @@ class RunLedger:
         own = self._settings
         asked = {
             "code": code_digest(*CODE),
-            "versions": {name: version(name) for name in ("torch", "transformers", "peft", "lm_eval")},
+            "versions": {name: version(name) for name in ("torch", "transformers", "peft", "lm_eval", "rouge_score")},
             "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.glob("*.yaml"))],
             "model": [asdict(replace(own.model, folder=None)), own.manifest],
             "rows": [record.id for record in rows],
@@ -90,6 +92,7 @@ class RunLedger:
                 for split, records in own.splits.items()
             },
             "evaluation": [own.limit, own.batch_size, [_task(name) for name in own.tasks]],
+            "writing": asdict(own.writing) if own.writing and any(map(own.writing.places, own.splits.values())) else None,
         }
         return self._folder / f"{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}.parquet"
 

@@ -1,4 +1,4 @@
-"""Evaluated items in few numbers: accuracy and losses by task with standard errors, paired differences, headlines.
+"""Evaluated items in few numbers: the measures by task with standard errors, paired differences, headlines.
 
 In: tables with a row for each item, as `shed.evaluation.lm_evaluation.evaluate` makes them. Out: a summary of each task; two
 tables of the same items give paired differences. Headlines are a split's means over its tasks.
@@ -11,8 +11,8 @@ Summary = dict[str, dict[str, float | int]]
 
 
 def summarise(items: pd.DataFrame) -> Summary:
-    """Accuracy, choice loss (mean nats per question) and loss (mean nats per response token) with standard errors, and the
-    number of items, for each task.
+    """Accuracy, choice loss (mean nats per question), loss (mean nats per response token) and generation score with standard
+    errors, each where the task has it, and the numbers of items and of written answers, for each task.
     """
     return {str(task): _task_summary(rows) for task, rows in items.groupby("task", sort=True)}
 
@@ -33,6 +33,7 @@ def differences(tuned: pd.DataFrame, base: pd.DataFrame) -> Summary:
             change |= _mean("accuracy", rows["correct"] - rows["correct_base"])
             change |= _mean("choice_loss", rows["choice_nats"] - rows["choice_nats_base"])
         change |= _ratio("loss", rows["nats"] - rows["nats_base"], rows["tokens"])
+        change |= _mean_of_some("generation", rows["written"] - rows["written_base"])
         summary[str(task)] = change
     return summary
 
@@ -44,7 +45,7 @@ def headline(summary: Summary) -> dict[str, float]:
     """
     means: dict[str, float] = {}
     for split in ("test", "dev"):
-        for name in ("accuracy", "choice_loss", "loss"):
+        for name in ("accuracy", "choice_loss", "loss", "generation"):
             having = [values for task, values in summary.items() if task.startswith(f"{split}_") and name in values]
             if having:
                 means[f"{split}_{name}"] = float(np.mean([values[name] for values in having]))
@@ -57,7 +58,9 @@ def _task_summary(rows: pd.DataFrame) -> dict[str, float | int]:
     of_choices: dict[str, float | int] = {}
     if rows["correct"].notna().all():
         of_choices = _mean("accuracy", rows["correct"]) | _mean("choice_loss", rows["choice_nats"])
-    return {**of_choices, **_ratio("loss", rows["nats"], rows["tokens"]), "items": len(rows)}
+    written = _mean_of_some("generation", rows["written"])
+    counts = {"items": len(rows)} | ({"written": int(rows["written"].notna().sum())} if written else {})
+    return {**of_choices, **_ratio("loss", rows["nats"], rows["tokens"]), **written, **counts}
 
 
 def _mean(name: str, values: pd.Series) -> dict[str, float | int]:
@@ -65,8 +68,16 @@ def _mean(name: str, values: pd.Series) -> dict[str, float | int]:
     return {name: float(values.mean()), f"{name}_stderr": spread / np.sqrt(len(values))}
 
 
+def _mean_of_some(name: str, values: pd.Series) -> dict[str, float | int]:
+    """Of the items that have the value; nothing if none has."""
+    return _mean(name, values.dropna()) if values.notna().any() else {}
+
+
 def _ratio(name: str, nats: pd.Series, tokens: pd.Series) -> dict[str, float | int]:
-    """Nats per token over all items, with the standard error of a ratio of sums (items, not tokens, are independent)."""
+    """Nats per token over all items, with the standard error of a ratio of sums (items, not tokens, are independent); nothing
+    if they have none."""
+    if nats.isna().all():
+        return {}
     ratio = float(nats.sum() / tokens.sum())
     residual = nats - ratio * tokens
     n = len(nats)

@@ -18,7 +18,12 @@ SAID: dict[Control, str] = {
     "random_tokens": "random rows with as many response tokens",
     "all_rows": "the whole pool",
 }
-UNITS: dict[Measure, str] = {"loss": "nats a response token", "choice_loss": "nats a question", "accuracy": "in accuracy"}
+UNITS: dict[Measure, str] = {
+    "loss": "nats a response token",
+    "choice_loss": "nats a question",
+    "accuracy": "in accuracy",
+    "generation": "in generation score",
+}
 SPLITS = ("test", "dev")
 SELECTION = "selection"
 
@@ -65,7 +70,7 @@ class Verdict:
     Attributes:
         seeds: under which all were tuned.
         rows, response_tokens: of the selection.
-        against: by control.
+        against: by control; the first is the one that has as much as the selection of what its budget counts.
     """
 
     seeds: Sequence[int]
@@ -79,11 +84,16 @@ class Verdict:
         parts = [_compared(self.headline(control), SAID[control]) for control in self.against]
         worse = [
             f"on {task} it is worse by {_size(gains['loss'])}"
-            for task, gains in self.against["random_rows"].gains["test"].items()
-            if task != "all" and gains["loss"].worse
+            for task, gains in self.against[self.first].gains["test"].items()
+            if task != "all" and "loss" in gains and gains["loss"].worse
         ]
         said = f"On test, the selection is {', and '.join(parts)}"
         return f"{said}; {', '.join(worse)}." if worse else f"{said}."
+
+    @property
+    def first(self) -> Control:
+        """The control that decides."""
+        return next(iter(self.against))
 
     def headline(self, control: Control) -> Gain:
         """The gain in loss on all of test."""
@@ -93,7 +103,7 @@ class Verdict:
         """All of it, for a metrics file."""
         return {
             "sentence": self.sentence,
-            "better": self.headline("random_rows").better,
+            "better": self.headline(self.first).better,
             "seeds": len(self.seeds),
             "rows": self.rows,
             "response_tokens": self.response_tokens,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from shed.evaluation.advice import advise
-from shed.evaluation.comparison import MEASURES, at_the_share_of_most
+from shed.evaluation.comparison import MEASURES, NAMES, at_the_share_of_most
 from shed.report import charts
 from shed.report.templates import template
 
@@ -45,6 +45,7 @@ def render_comparison(inputs: ComparisonInputs) -> str:
     return template("comparison.html.j2").render(
         rows=inputs.test.merge(inputs.costs, on="method", how="left").to_dict("records"),
         measures=[measure for measure in MEASURES if measure in inputs.test],
+        names=NAMES,
         advice=advise(inputs.dev, inputs.test, inputs.costs),
         with_top=inputs.with_top.to_dict("records"),
         with_all=inputs.with_all.to_dict("records"),

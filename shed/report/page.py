@@ -14,10 +14,17 @@ import numpy as np
 import pandas as pd
 
 from shed.data.records import Record
+from shed.evaluation.comparison import MEASURES, NAMES, Measure
 from shed.report import charts
 from shed.report.templates import template
 
 Metrics = dict[str, dict[str, Any]]
+LACKING: dict[Measure, str] = {  # what is said of a task without the measure
+    "loss": "no loss",
+    "choice_loss": "no options",
+    "accuracy": "no options",
+    "generation": "not written",
+}
 EXAMPLES = 2
 EXAMPLE_CHARACTERS = 300
 
@@ -62,10 +69,14 @@ def render(inputs: ReportInputs) -> str:
         text = value if isinstance(value, str) else format(value, form)
         return Markup('<span data-metric="{}#{}" data-form="{}">{}</span>').format(path, "/".join(keys), form, text)
 
+    changes = inputs.metrics["metrics/tasks.json"]["change"]
     pictures = {name: Markup(svg) for name, svg in _pictures(inputs).items()}  # noqa: S704 – drawn by Vega from numbers
     return template("page.html.j2").render(
         number=number,
         metrics=inputs.metrics,
+        measures=[measure for measure in MEASURES if any(measure in task for task in changes.values())],
+        names=NAMES,
+        lacking=LACKING,
         pictures=pictures,
         rows=_cluster_rows(inputs),
         params=inputs.params,

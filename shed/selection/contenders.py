@@ -10,7 +10,7 @@ import pandas as pd
 
 from shed.common.errors import ShedError
 from shed.selection.cluster_scores import mean_ratings, ranked
-from shed.selection.sampling import Floor, Sampler, select
+from shed.selection.sampling import Floor, Sampler, Size, select
 
 ON_RANDOM_SCORES = "_on_random_scores"  # a control: what clusters do without scores
 ON_SHAPLEY = "_on_shapley"  # the proxies' Shapley scores, as in the paper, and not the clusters' mean ratings
@@ -66,4 +66,4 @@ def contend(
         order = np.random.default_rng([seed, 7]).permutation(len(scores))
         scores = scores.assign(**{column: scores[column].to_numpy()[order] for column in ("score", "rank")})
     kept = Floor("source", floor) if method.endswith(BY_SOURCE) else None
-    return select(clusters, scores, cast(Sampler, sampler), rows, f, seed, kept)["id"].tolist()
+    return select(clusters, scores, cast(Sampler, sampler), Size(rows), f, seed, kept)["id"].tolist()

@@ -16,6 +16,7 @@ from shed.data.duplicates import content_key
 from shed.data.forms.values import shown
 from shed.data.records import Record
 from shed.selection.given_files import IDS, Given, name_of
+from shed.selection.sampling import COUNTED, Size, nearest_count
 
 
 @dataclass(frozen=True)
@@ -89,30 +90,44 @@ def order_of(given: Given, pool: Sequence[Record]) -> Order:
     return Order(given, reasons, len(found) - len(matched), len(matched) - len(first))
 
 
-def select_given(order: Order, clusters: pd.DataFrame, scores: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """The first `rows` rows of the order.
+def select_given(order: Order, candidates: pd.DataFrame, scores: pd.DataFrame, size: Size) -> pd.DataFrame:
+    """The first rows of the order, until their size is reached; records that are no candidates are passed over.
 
     Args:
-        clusters: `id`, `source`, `cluster`, a row for each pool record.
+        candidates: `id`, `source`, `cluster`, `response_tokens`, a row for each record that may be selected.
         scores: `cluster`, `score`, a row for each cluster.
 
     Returns:
         `id`, `source`, `cluster`, `score` (of the cluster), `reason`, as `shed.selection.sampling.select` gives them.
 
     Raises:
-        ShedError: fewer rows are matched.
+        ShedError: the matched rows are less.
     """
-    if len(order.reasons) < rows:
-        raise ShedError(
-            f"{order.given.path}: {len(order.reasons):,} of its {len(order.given.entries):,} rows are in the pool (not in it: "
-            f"{order.unmatched:,}, repeated: {order.repeated:,}), but {rows:,} rows are to be kept; keep at most "
-            f"{len(order.reasons):,} rows, and set no fraction",
-            "rows",
-        )
-    ids = list(order.reasons)[:rows]
-    pool = clusters.merge(scores[["cluster", "score"]], on="cluster", how="left", validate="many_to_one").set_index("id")
+    ids = taken(order, candidates, size)
+    pool = candidates.merge(scores[["cluster", "score"]], on="cluster", how="left", validate="many_to_one").set_index("id")
     selection = pool.loc[ids, ["source", "cluster", "score"]].reset_index()
     return selection.assign(reason=[order.reasons[id] for id in ids])
+
+
+def taken(order: Order, candidates: pd.DataFrame, size: Size) -> list[str]:
+    """The ids of the first records of the order, among the candidates (`id`, `response_tokens`), until their size is reached.
+
+    Raises:
+        ShedError: the matched records are less.
+    """
+    table = candidates.set_index("id")
+    ids = [id for id in order.reasons if id in table.index]
+    costs = size.costs(table.loc[ids])
+    if (there := int(costs.sum())) < size.amount:
+        what, passed_over = COUNTED[size.unit], len(order.reasons) - len(ids)
+        longer = f", longer than the context: {passed_over:,}" if passed_over else ""
+        raise ShedError(
+            f"{order.given.path}: {len(order.reasons):,} of its {len(order.given.entries):,} rows are in the pool (not in it: "
+            f"{order.unmatched:,}, repeated: {order.repeated:,}{longer}), and {size.amount:,} {what} are to be kept; keep at "
+            f"most {there:,} {what}, and set no fraction",
+            size.unit,
+        )
+    return ids[: nearest_count(costs, size.amount)]
 
 
 def _by_id(given: Given, pool: Sequence[Record]) -> list[int | None]:

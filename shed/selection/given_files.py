@@ -1,11 +1,14 @@
-"""A selection that was made elsewhere, as it stands in its file: ids, rows, or scores of either, told apart by content.
+"""A selection that was made elsewhere, as it stands in its file: ids, rows, or scores of either, distinguished by content.
 
 In: a file. Out: a `Given`, with an entry for each row of the file; or one line that says why it cannot be a selection.
 
-1. A file of no data file's name is text: an id a line, or a number a line where one of them has a sign or a point.
-2. Rows of a form that the readers know are rows; with a column `score` they are scores.
-3. Other rows need a column `id` or `shed_id`; with a column `score`, or one other column of numbers, they are scores.
-4. A JSON list of texts is one of ids; a JSON list of numbers, or a table's only column, is one of scores by position.
+1. A file that is called as bergson calls its scores is one of scores by position.
+2. Another file of no data file's name is text: an id a line, or a number a line where one of them has a sign or a point.
+3. Rows of a form that the readers know are rows; with a column `score` they are scores.
+4. Other rows need a column `id` or `shed_id`; with a column `score`, or one other column of numbers, they are scores.
+5. A JSON list of texts is one of ids; a JSON list of numbers, or a table's only column, is one of scores by position.
+
+A selection of ours, which has a reason for each row, stands in its order: its `score` is that of the row's cluster.
 """
 
 import json
@@ -18,6 +21,7 @@ from typing import Any, Literal
 
 from shed.common.errors import ShedError
 from shed.data.files import KINDS, PACKED, BadRow, Row, data_files, is_data_file, rows
+from shed.data.formats.bergson_scores import SCORES, bergson_scores, beside
 from shed.data.formats.opening import decoded, text_of, told_in_one_line
 from shed.data.forms.characters import CONTROL
 from shed.data.forms.found import form_of, keys_of
@@ -27,6 +31,7 @@ from shed.data.records import Record
 
 IDS = ("shed_id", "id")
 SCORE = "score"
+OURS = {SCORE, "cluster", "reason"}  # columns of a selection that `shed` wrote
 NOT_FINITE = ("NaN", "Infinity", "a number that is too large")  # the readers' reasons to set a row aside
 WHOLE = re.compile("[0-9a-fA-F]+")  # a number, or an id in hex digits that looks like one
 
@@ -69,10 +74,17 @@ def given_file(where: str) -> Path:
     Raises:
         ShedError: nothing is there, or more than a file.
     """
+    if (scores := Path(where).expanduser() / SCORES).is_file():
+        raise ShedError(f"{where}: a folder that bergson wrote; name {scores}", "given selection")
     files = data_files(where)
     if len(files) > 1:
         raise ShedError(f"{where}: {len(files)} files; a selection is one file", "given selection")
     return files[0]
+
+
+def read_beside(path: Path) -> list[Path]:
+    """Further files that say how a selection's own is read: those of bergson."""
+    return beside(path) if path.name == SCORES else []
 
 
 def read_given(path: Path, settings: ReaderSettings) -> Given:
@@ -85,6 +97,8 @@ def read_given(path: Path, settings: ReaderSettings) -> Given:
     Raises:
         ShedError: the file cannot be read, is empty or has other columns, an id is missing, or a score is no finite number.
     """
+    if path.name == SCORES:
+        return _bare(path, [(f"row {n}", score) for n, score in enumerate(bergson_scores(path).tolist(), start=1)])
     if not is_data_file(path):
         lines = _lines(path)
         numbers = all(_number(text) is not None for _, text in lines) and not all(WHOLE.fullmatch(text) for _, text in lines)
@@ -158,6 +172,8 @@ def _table(path: Path, raw: Sequence[Row | BadRow], columns: list[str]) -> Given
     id_key = next((key for key in IDS if key in columns), None)
     others = [key for key in columns if key not in IDS]
     numeric = [SCORE] if SCORE in others else [key for key in others if _are_numbers(raw, key)]
+    if set(others) >= OURS:
+        numeric = []
     if id_key is None and columns != numeric:
         has = keys_of(dict.fromkeys(columns, ""))
         raise _refused(path, f"has {has}; looked for are `id`, with `score` where rows are scored, or rows of a known form")
@@ -176,7 +192,8 @@ def _table(path: Path, raw: Sequence[Row | BadRow], columns: list[str]) -> Given
 
 def _rows(path: Path, raw: Sequence[Row | BadRow], settings: ReaderSettings) -> Given:
     records = _records(path, settings)
-    scored = SCORE if any(isinstance(row, Row) and SCORE in row.values for row in raw) else None
+    keys = {key for row in raw if isinstance(row, Row) for key in row.values}
+    scored = SCORE if SCORE in keys and not keys >= OURS else None
     scores = _scores(path, [row for row in raw if isinstance(row, Row) or row.reason in NOT_FINITE], scored)
     entries = [Entry(place, record=records.get(place), score=scores.get(place)) for place in map(_place, raw)]
     return Given(path, "rows", entries, scored)

@@ -1,10 +1,9 @@
 """Which rows to tune on, by their own ratings or their clusters' scores.
 
-In: a row for each pool record with its cluster, distance and rating, a score for each cluster, a budget. Out: the selected rows
-with the reason for each.
+In: a row for each candidate with its cluster, distance and rating, a score for each cluster, a budget of rows or of response
+tokens. Out: the selected rows with the reason for each.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never, get_args
@@ -16,6 +15,8 @@ from shed.common.errors import ShedError
 from shed.data.records import Record
 
 Sampler = Literal["top", "qocs", "qwcs", "random", "full"]
+Unit = Literal["rows", "tokens"]
+COUNTED: dict[Unit, str] = {"rows": "rows", "tokens": "response tokens"}
 
 
 @dataclass(frozen=True)
@@ -31,51 +32,83 @@ class Floor:
     share: float
 
 
-def budget(pool_rows: int, fraction: float | None, rows: int | None) -> int:
-    """How many rows to keep.
+@dataclass(frozen=True)
+class Size:
+    """How much is selected: so many rows, or rows with about so many response tokens."""
+
+    amount: int
+    unit: Unit = "rows"
+
+    def costs(self, candidates: pd.DataFrame) -> np.ndarray:
+        """(N,) int64, what each row adds to it: 1, or its `response_tokens`."""
+        rows = len(candidates)
+        return np.ones(rows, dtype=int) if self.unit == "rows" else candidates["response_tokens"].to_numpy(dtype=int)
+
+
+def budget(there: int, fraction: float | None, amount: int | None, unit: Unit = "rows") -> Size:
+    """How much to keep.
+
+    Args:
+        there: how many rows or response tokens the candidates have.
 
     Raises:
-        ShedError: more rows than the pool has, or a fraction that comes to none.
+        ShedError: more is asked for than is there, or a fraction comes to nothing.
     """
-    wanted = rows if rows is not None else round(pool_rows * (fraction or 0.0))
-    if wanted > pool_rows:
+    wanted, what = amount if amount is not None else round(there * (fraction or 0.0)), COUNTED[unit]
+    if wanted > there:
         raise ShedError(
-            f"{wanted} rows are to be kept, but the pool has {pool_rows}; keep fewer, or take the full pool", "rows"
+            f"{wanted:,} {what} are to be kept, but the pool has {there:,}; keep fewer, or take the full pool", unit
         )
     if wanted < 1:
-        raise ShedError(f"a fraction of {fraction} of {pool_rows} rows gives no row; raise it", "fraction")
-    return wanted
+        raise ShedError(f"a fraction of {fraction} of {there:,} {what} gives none; raise it", "fraction")
+    return Size(wanted, unit)
+
+
+def nearest_count(costs: np.ndarray, amount: float) -> int:
+    """How many of the first rows have costs (N,) whose sum is nearest to the amount: one at least, of two as near the more."""
+    sums = costs.cumsum()
+    first = int(np.searchsorted(sums, amount))  # whose sum reaches it
+    if first == len(sums):
+        return first
+    return first if first and sums[first] - amount > amount - sums[first - 1] else first + 1
 
 
 def select(
     clusters: pd.DataFrame,
     scores: pd.DataFrame,
     sampler: Sampler,
-    rows: int,
+    size: Size,
     f: float,
     seed: int,
     floor: Floor | None = None,
 ) -> pd.DataFrame:
-    """Select `rows` rows of the pool.
+    """Select rows until their size is reached.
+
+    A size in tokens is met as nearly as whole rows allow (`nearest_count`).
 
     Args:
-        clusters: `id`, `source`, `cluster`, `distance`, a row for each pool record, and for `top` its `rating`.
+        clusters: `id`, `source`, `cluster`, `distance`, a row for each candidate; for `top` its `rating`, for a size in
+            tokens its `response_tokens`.
         scores: `cluster`, `score`, `rank`, a row for each cluster.
         sampler: `top` takes the rows with the highest ratings; `qocs` takes whole clusters from the best score down (SHED,
             equation 4), and of the last one the rows nearest its centre; `qwcs` draws a cluster for each row with probability
             ∝ exp(f · score) among those that still have rows, and one of its rows (SHED, equation 5); `random` draws rows;
-            `full` takes all, whatever `rows` is.
+            `full` takes all, whatever the size is.
         f: how sharply qwcs prefers good clusters; 0 makes all equal.
         floor: rows that each source or cluster has for itself before the sampler takes the rest, in its order.
+
+    Raises:
+        ShedError: the floor is less than a row for each group.
 
     Returns:
         `id`, `source`, `cluster`, `score`, `reason`, in the order of selection.
     """
     pool = clusters.merge(scores[["cluster", "score", "rank"]], on="cluster", how="left", validate="many_to_one")
+    costs = size.costs(pool)
     rng = np.random.default_rng(seed)
     drawn: dict[int, str] = {}
     if sampler == "full":
-        order, rows = np.arange(len(pool)), len(pool)
+        order, size = np.arange(len(pool)), Size(int(costs.sum()), size.unit)
     elif sampler == "random":
         order = rng.permutation(len(pool))
     elif sampler == "top":
@@ -83,12 +116,14 @@ def select(
     elif sampler == "qocs":
         order = np.lexsort((pool["distance"], pool["rank"]))
     elif sampler == "qwcs":
-        drawn = _qwcs(pool, scores, rows if floor is None else len(pool), f, rng)
+        drawn = _qwcs(pool, scores, size.amount if floor is None and size.unit == "rows" else len(pool), f, rng)
         order = np.array(list(drawn))
     else:
         assert_never(sampler)
-    kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, rows, floor)
-    rest = [int(place) for place in order if place not in kept][: rows - len(kept)]
+    kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, size, costs, floor)
+    others = [int(place) for place in order if place not in kept]
+    left = size.amount - int(costs[list(kept)].sum())
+    rest = others[: nearest_count(costs[others], left)] if left > 0 else []
     why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest])
     reasons = kept | {place: why[place] for place in rest}
     selection = pool.iloc[list(reasons)][["id", "source", "cluster", "score"]].reset_index(drop=True)
@@ -121,24 +156,26 @@ def composition(selection: pd.DataFrame, clusters: pd.DataFrame) -> dict[str, fl
     }
 
 
-def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, rows: int, floor: Floor) -> dict[int, str]:
+def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, size: Size, costs: np.ndarray, floor: Floor) -> dict[int, str]:
     """The floor's rows, the first of each group in the sampler's order, with the reason.
 
     Raises:
         ShedError: the floor is less than a row for each group.
     """
     groups = pool[floor.by]
-    each = math.floor(round(rows * floor.share / groups.nunique(), 9))
-    if each < 1:
+    each = round(size.amount * floor.share / groups.nunique(), 9)
+    in_order = pd.DataFrame({"group": groups.iloc[order].to_numpy(), "cost": costs[order]})
+    fits = (in_order.groupby("group", sort=False)["cost"].cumsum() <= each).to_numpy()
+    if set(in_order["group"][fits]) != set(groups):
         raise ShedError(
-            f"a floor of {floor.share:g} of {rows} rows is less than one for each of {groups.nunique()} {floor.by}s; "
-            "raise the floor or the number of rows, or set the balance to none",
+            f"a floor of {floor.share:g} of {size.amount:,} {COUNTED[size.unit]} is less than one row for each of "
+            f"{groups.nunique()} {floor.by}s; raise the floor or the budget, or set the balance to none",
             "floor",
         )
-    place_in_group = groups.iloc[order].groupby(groups.iloc[order], sort=False).cumcount().to_numpy()
+    count = in_order["group"][fits].value_counts()
     return {
-        int(place): f"one of {each} that the floor keeps of {floor.by} {groups.iloc[place]}"
-        for place in order[place_in_group < each]
+        int(place): f"one of {count[groups.iloc[place]]} that the floor keeps of {floor.by} {groups.iloc[place]}"
+        for place in order[fits]
     }
 
 

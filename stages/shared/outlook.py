@@ -1,10 +1,11 @@
-"""What a run will cost, told before it is paid for, and whether its later stages can work at all.
+"""What a run will cost, told before it is paid for.
 
 In: params, how many records there are, how long they are, and how fast the model reads them here. Out: token passes of each
-costly stage, and their time; or an error.
+costly stage, and their time.
 
 A token pass is what a forward pass does to one token; a backward pass is counted as another. Attention grows faster than the
-length, so that a pass over long records is timed on such.
+length, so that a pass over long records is timed on such. Answers are written a token at a time, which is slower than reading:
+a step of a batch is counted as the token passes that take as long.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +14,16 @@ from math import ceil
 
 import numpy as np
 
-from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.evaluation.generation import Writing
 from shed.models.attention import SHORT
 from shed.models.encoding import Encoder
 from shed.params import Params
-from shed.selection.sampling import budget
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
 RUNS_A_SEED = 3  # the selection and two controls
 UNITS = ((24 * 60, "days"), (60, "hours"), (1, "minutes"))
+STEP = 30  # token passes; measured with the packaged model on two cores, where it is the same for one answer and for eight
 MOST = 500  # records of a split whose lengths are looked at
 
 
@@ -32,39 +33,33 @@ class Lengths:
 
     Attributes:
         tuned: of a record as it is tuned on.
+        response: of its response alone.
         measured: of all that a utility reads of it: the record, or it with each of its options.
         evaluated: of all that the evaluation reads: the record, or its prompt once and its options.
         longest: of the longest.
     """
 
     tuned: float
+    response: float
     measured: float
     evaluated: float
     longest: int
 
 
-def check_sizes(params: Params, pool: int) -> None:
-    """Refuse a pool of so many records if a later stage would, after others were paid for.
-
-    Raises:
-        ShedError: it has fewer records than clusters are asked for, or than rows are to be selected.
-    """
-    if pool < params.C:
-        raise ShedError(f"the pool has {pool} records, and C is {params.C}; lower C, or give more records", "records of pool")
-    budget(pool, params.sample.fraction, params.sample.rows)
-
-
 def lengths_of(encoder: Encoder, records: Sequence[Record]) -> Lengths:
     """From the first 500 records."""
     some = records[:MOST]
-    tuned = [len(one.tokens) for one in encoder.encode_all(some, end=True)]
+    encoded = encoder.encode_all(some, end=True)
+    tuned, response = [len(one.tokens) for one in encoded], [one.response_length for one in encoded]
     measured, evaluated = [], []
     for record, length in zip(some, tuned, strict=True):
         own = encoder.encode_options(record)
         every = sum(len(one.tokens) for one in own)
         measured.append(every or length)
         evaluated.append(every - sum(one.prompt_length for one in own[1:]) if own else length)
-    return Lengths(float(np.mean(tuned)), float(np.mean(measured)), float(np.mean(evaluated)), max(tuned))
+    return Lengths(
+        float(np.mean(tuned)), float(np.mean(response)), float(np.mean(measured)), float(np.mean(evaluated)), max(tuned)
+    )
 
 
 def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths: Mapping[str, Lengths]) -> dict[str, float]:
@@ -72,8 +67,7 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
     pool, dev = lengths["pool"], lengths["dev"]
     pass_and_back = 3 if pool.longest > SHORT else 2  # of long records, layers are run again for the backward pass
     regime, final, fidelity = params.regime, params.finetune, params.fidelity
-    rows = params.sample.rows or round((params.sample.fraction or 1) * len(splits["pool"]))
-    rows = len(splits["pool"]) if params.sampler == "full" else rows
+    rows = _selected(params, len(splits["pool"]), pool.response)
 
     def tuning(records: float, epochs: int) -> float:
         return records * pool.tuned * epochs * pass_and_back
@@ -90,11 +84,7 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
     proxies = params.C * params.cluster.proxies_per_cluster
     scored_on = on_dev(params.score.dev_rows, by_choice[params.score.utility])
     audited_on = on_dev(params.score.dev_rows, by_choice[fidelity.target_utility])
-    evaluation = sum(
-        min(params.evaluate.limit or count, count) * lengths[split].evaluated
-        for split in ("dev", "test")
-        for count in _by_source(splits[split])
-    )
+    evaluation = _evaluation(params, splits, lengths)
     passes = {
         "score": fine_tune_equivalents(params) * (tuning(proxies, regime.epochs) + scored_on),
         "fidelity": fidelity.coalitions * (tuning(proxies / 2, regime.epochs) + scored_on)
@@ -136,11 +126,35 @@ def told(params: Params, passes: Mapping[str, float], seconds: float) -> str:
     return f"on this machine ({1000 * seconds:.2g} ms a token) the stages take about: {parts}; {every} in all"
 
 
+def _selected(params: Params, pool: int, response: float) -> float:
+    """About how many rows are selected."""
+    sample = params.sample
+    if params.sampler == "full":
+        return pool
+    if sample.fraction is not None:
+        return sample.fraction * pool
+    return sample.rows or min(pool, (sample.tokens or 0) / response)
+
+
 def _rounded(minutes: float) -> str:
     if minutes < 1.5:
         return "a minute"
     return next(f"{minutes / size:.0f} {unit}" for size, unit in UNITS if minutes >= 2 * size or size == 1)
 
 
-def _by_source(records: Sequence[Record]) -> list[int]:
-    return list(np.unique([record.source for record in records], return_counts=True)[1])
+def _evaluation(params: Params, splits: Mapping[str, Sequence[Record]], lengths: Mapping[str, Lengths]) -> float:
+    """Of one model: all that it reads, prompts once more for the answers that it writes, each as long as it may be."""
+    own = params.evaluate
+    writing = Writing(**own.written.model_dump())
+    measured = [(split, records) for split in ("dev", "test") for records in _first_of_sources(splits[split], own.limit)]
+    answers = {split: sum(len(writing.places(records)) for of, records in measured if of == split) for split, _ in measured}
+    steps = ceil(sum(answers.values()) / own.batch_size) * writing.max_new_tokens
+    read = sum(len(records) * lengths[split].evaluated for split, records in measured)
+    return read + sum(count * lengths[split].tuned for split, count in answers.items()) + steps * max(STEP, own.batch_size)
+
+
+def _first_of_sources(records: Sequence[Record], limit: int | None) -> list[list[Record]]:
+    of_sources: dict[str, list[Record]] = {}
+    for record in records:
+        of_sources.setdefault(record.source, []).append(record)
+    return [own[:limit] for own in of_sources.values()]

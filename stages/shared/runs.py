@@ -4,11 +4,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from shed.common.atomic_io import read_json
+from shed.common.progress import track
 from shed.data.records import Record
+from shed.evaluation.generation import Writing
 from shed.evaluation.run_ledger import RunLedger, RunSettings
 from shed.models.specs import ModelSpec
 from shed.params import Params
+from stages import FINAL_TUNING, naming_keys
 from stages.shared.tuning import tuning_settings
 
 RUNS = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "runs"  # DVC_ROOT: shared by experiments in copies
@@ -16,5 +21,15 @@ RUNS = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "runs"  # DVC_ROOT: sha
 
 def run_ledger(params: Params, model: ModelSpec, splits: Mapping[str, Sequence[Record]], tasks: Sequence[str]) -> RunLedger:
     """Runs that are evaluated on these splits and lm-eval tasks."""
-    tuning, limit, batch_size = tuning_settings(params, params.finetune.seed), params.evaluate.limit, params.evaluate.batch_size
-    return RunLedger(RUNS, RunSettings(model, read_json("data/model.json"), tuning, splits, limit, batch_size, tasks))
+    own, manifest = params.evaluate, read_json("data/model.json")
+    tuning, writing = tuning_settings(params, params.finetune.seed), Writing(**own.written.model_dump())
+    return RunLedger(RUNS, RunSettings(model, manifest, tuning, splits, own.limit, own.batch_size, tasks, writing))
+
+
+def items_of(ledger: RunLedger, rows: Sequence[Sequence[Record]], seeds: Sequence[int], name: str) -> pd.DataFrame:
+    """The items of a run for each seed, with `seed`; the bar of progress has this name."""
+    with naming_keys(FINAL_TUNING):
+        runs = [
+            ledger.items(own, seed).assign(seed=seed) for own, seed in track(list(zip(rows, seeds, strict=True)), name, "run")
+        ]
+    return pd.concat(runs, ignore_index=True)

@@ -33,6 +33,7 @@ def runs(
                         "nats": nats,
                         "tokens": 1,
                         "choice_nats": nats / 4,
+                        "written": np.clip(1 - nats / 12, 0, 1),
                     }
                 )
             )
@@ -68,7 +69,7 @@ def without_effect(seeds: int, methods: int, by_seed: float, by_item: float, by_
         found = of_runs + rng.normal(0, by_item, (methods, 1, 40))
         return np.concatenate([np.zeros((1, seeds, 40)), found * size]).ravel()
 
-    drawn = {"nats": values(tokens), "choice_nats": values(np.ones(40)), "correct": values(np.ones(40))}
+    drawn = {"nats": values(tokens), **{name: values(np.ones(40)) for name in ("choice_nats", "correct", "written")}}
     named = {"method": np.where(names == 0, "random", names.astype(str)), "fraction": 1.0, "seed": runs, "id": items}
     return pd.DataFrame({**named, "task": np.where(items % 2, "test_a", "test_b"), "tokens": tokens[items], **drawn})
 
@@ -170,6 +171,40 @@ def test_a_task_without_options_counts_for_the_loss_alone() -> None:
     none = compare(items.assign(correct=np.nan, choice_nats=np.nan), "test", "random")
     assert "accuracy" not in none
     assert "loss_gain" in none
+
+
+def test_more_of_the_expected_text_is_a_gain_and_items_without_an_answer_do_not_count() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    some = items.assign(written=items["written"].where(items["id"] < "020"))
+    table = compare(some, "test", "random").set_index("method")
+    of_better = some[some["method"] == "better"].dropna(subset="written")
+    assert table.loc["better", "generation"] == pytest.approx(of_better.groupby("task")["written"].mean().mean())
+    assert table.loc["better", "generation_gain_low"] > 0
+    assert table.loc["better", "generation_gain"] == pytest.approx(0.3 / 12, rel=0.3)
+    of_all = compare(items, "test", "random").set_index("method")
+    assert table.loc["better", "loss_gain"] == of_all.loc["better", "loss_gain"]
+
+
+def test_a_task_that_is_scored_by_what_is_written_has_no_loss() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    alone = items["task"] == "test_b"
+    items.loc[alone, ["correct", "nats", "tokens", "choice_nats"]] = np.nan
+    by_task = compare_by_task(items, "test", "random").set_index(["task", "method"])
+    assert by_task.loc[("b", "better"), "generation_gain_low"] > 0
+    assert np.isnan(by_task.loc[("b", "better"), "loss"])
+    whole = compare(items, "test", "random").set_index("method")
+    assert whole.loc["better", "loss_gain"] == by_task.loc[("a", "better"), "loss_gain"]
+    only = compare(items[alone], "test", "random")
+    assert only["method"].tolist() == ["better", "random"]  # best first
+    assert "loss" not in only
+
+
+def test_items_of_runs_from_before_answers_were_written_are_compared_in_the_rest() -> None:
+    items = runs({"random": 0.0, "better": -0.3})
+    table = compare(items.drop(columns="written"), "test", "random")
+    assert "generation" not in table
+    expected = compare(items, "test", "random")
+    pd.testing.assert_frame_equal(table, expected[table.columns])
 
 
 def test_a_loss_on_one_task_shows_in_the_table_by_task() -> None:

@@ -16,11 +16,12 @@ from shed.common.errors import ShedError
 from shed.data.records import Record, single_turn
 from shed.engine.coalition_trainer import load_trainer
 from shed.engine.regime import Regime
+from shed.evaluation.generation import Writing, rouge_l, write
 from shed.evaluation.lm_evaluation import evaluate
 from shed.evaluation.named_tasks import task_questions
 from shed.evaluation.packed_lm import PackedLM
 from shed.evaluation.summaries import differences, headline, summarise
-from shed.models.loading import load_model, load_tokenizer
+from shed.models.loading import load_language_model, load_model, load_tokenizer
 from shed.models.specs import LoraSettings, ModelSpec
 
 
@@ -57,6 +58,41 @@ def test_one_split_has_choices_and_another_free_text(tiny_model: str, records: l
     assert (tokens == len(" one two")).all()  # bytes are tokens here
 
 
+def test_answers_are_written_to_records_without_options_and_scored_against_their_responses(
+    tiny_model: str, records: list[Record]
+) -> None:
+    free = [single_turn(f"say {i}", "one two " * (60 if i == 1 else 1), "sayings", f"o{i}") for i in range(4)]
+    spec, splits = ModelSpec(tiny_model, "plain", 200), {"dev": free[:1], "test": [*records[:3], *free]}
+    items = evaluate(spec, None, splits, None, 2, [], Writing(3, 8))
+    asked = items[items["written"].notna()]
+    assert asked.groupby("task").size().to_dict() == {"dev_sayings": 1, "test_sayings": 3}
+    own = load_language_model(spec)
+    texts = write(own.model, own.encoder, free[:3], 8, 1)
+    of_test = asked[asked["task"] == "test_sayings"].set_index("id")["written"]
+    assert of_test[[one.id for one in free[:3]]].tolist() == [
+        rouge_l(text, one.response) for text, one in zip(texts, free, strict=False)
+    ]
+    summary = summarise(items)
+    assert (summary["test_sayings"]["written"], summary["test_sayings"]["items"]) == (3, 4)
+    assert headline(summary)["test_generation"] == summary["test_sayings"]["generation"] == pytest.approx(of_test.mean())
+    assert "generation" not in summary["test_counting"]
+    assert differences(items, items)["test_sayings"]["generation"] == 0.0
+    unasked = evaluate(spec, None, splits, None, 2, [])
+    pd.testing.assert_frame_equal(unasked, items.assign(written=np.nan))
+    pd.testing.assert_frame_equal(evaluate(spec, None, splits, None, 2, [], Writing(0, 8)), unasked)
+
+
+def test_where_all_records_have_options_nothing_is_written(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def generate(*_: object, **__: object) -> None:
+        raise AssertionError("an answer was written")
+
+    monkeypatch.setattr("transformers.LlamaForCausalLM.generate", generate)
+    items = evaluate(ModelSpec(tiny_model, "plain", 200), None, {"test": records}, None, 4, [], Writing(None, 64))
+    assert items["written"].isna().all()
+
+
 def test_the_choice_loss_of_an_evaluation_is_what_the_utility_of_that_name_measures(
     tiny_model: str, records: list[Record]
 ) -> None:
@@ -68,7 +104,7 @@ def test_the_choice_loss_of_an_evaluation_is_what_the_utility_of_that_name_measu
     assert summarise(items)["dev_counting"]["choice_loss"] == pytest.approx(-utility, rel=1e-4)
 
 
-def task_file(folder: Path, **changes: str | None) -> str:
+def task_file(folder: Path, **changes: Any) -> str:
     """A task file as lm-eval's users write them, with its data beside it."""
     rows = [{"question": f"{i}+1?", "choices": [f"{i}", f"{i + 1}"], "answer": 1} for i in range(5)]
     (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
@@ -110,8 +146,57 @@ def test_a_task_that_lm_eval_does_not_have_or_that_cannot_be_measured_is_one_lin
         run("arc_chalenge")
     with pytest.raises(ShedError, match="the data of the task .*sums.yaml cannot be loaded"):
         run(task_file(tmp_path, dataset_path=str(tmp_path / "nothing")))
-    with pytest.raises(ShedError, match="the task sums is not multiple choice with one right answer"):
+    with pytest.raises(ShedError, match="the task sums is neither multiple choice with one right answer nor one whose"):
         run(task_file(tmp_path, output_type="loglikelihood", doc_to_choice=None, doc_to_target="it is {{answer}}"))
+    with pytest.raises(ShedError, match="the task sums_unsafe cannot be run here .*unsafe") as error:
+        run(written_task(tmp_path, task="sums_unsafe", unsafe_code=True))
+    assert error.value.setting == "tasks"
+    corpus = [{"metric": "bleu"}]  # of all answers together
+    with pytest.raises(ShedError, match="written to the task sums_bleu have no score from 0 to 1 each; its metrics are bleu"):
+        run(written_task(tmp_path, task="sums_bleu", metric_list=corpus))
+    with pytest.raises(ShedError, match="a task has answers of up to 256 tokens, and the context has 200; no room") as error:
+        run(written_task(tmp_path, task="sums_long", generation_kwargs={"until": ["\n"]}))
+    assert error.value.setting == "context length"
+
+
+def written_task(folder: Path, **changes: Any) -> str:
+    """A task file whose answers the model writes; the first filter takes the first number, the second the answer as it is."""
+    filters = [
+        {"name": "number", "filter": [{"function": "regex", "regex_pattern": "([0-9])"}, {"function": "take_first"}]},
+        {"name": "whole", "filter": [{"function": "take_first"}]},
+    ]
+    of_writing = {
+        "output_type": "generate_until",
+        "doc_to_choice": None,
+        "doc_to_target": "{{choices[answer]}}",
+        "metric_list": [{"metric": "bleu"}, {"metric": "exact_match", "ignore_case": True}],
+        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 6},
+        "filter_list": filters,
+    }
+    return task_file(folder, **of_writing | changes)
+
+
+@pytest.mark.slow
+def test_a_task_whose_answers_are_written_has_the_score_of_its_first_filter_and_nothing_else(
+    tiny_model: str, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def generate_until(_: Any, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        assert [request.args[0] for request in requests] == [f"{i}+1?" for i in range(4)]
+        return [" 1 ", "it is 2", "2", "three"]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HFLM, "generate_until", generate_until)
+        items = evaluate(ModelSpec(tiny_model, "plain", 200), None, {"test": records[:2]}, 4, 2, [written_task(tmp_path)])
+    sums = items[items["task"] == "test_sums"]
+    assert sums["id"].tolist() == [f"sums/{i}" for i in range(4)]
+    assert sums["written"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert sums[["correct", "nats", "tokens", "choice_nats"]].isna().all(axis=None)
+    assert "shed: sums: what the model writes is scored by exact_match, after the filter number" in capsys.readouterr().err
+    assert set(summarise(items)["test_sums"]) == {"generation", "generation_stderr", "written", "items"}
+    assert "loss" not in differences(items, items)["test_sums"]
+    assert headline(summarise(items))["test_loss"] == summarise(items)["test_counting"]["loss"]
+    truly = evaluate(ModelSpec(tiny_model, "chat", 200), None, {"test": records[:2]}, 4, 2, [written_task(tmp_path)])
+    assert truly.loc[truly["task"] == "test_sums", "written"].between(0, 1).all()
 
 
 @pytest.mark.slow
@@ -175,13 +260,16 @@ def test_loss_is_nats_over_tokens_and_differences_are_paired() -> None:
             "nats": [8.0, 2.0, 6.0, 4.0],
             "tokens": [4, 1, 3, 2],
             "choice_nats": [1.5, 1.0, 2.0, 0.5],
+            "written": [0.5, np.nan, 0.0, np.nan],
         }
     )
-    tuned = base.assign(correct=[1.0, 1.0, 0.0, 1.0], nats=base["nats"] - base["tokens"], choice_nats=1.0).iloc[::-1]
+    tuned = base.assign(correct=[1.0, 1.0, 0.0, 1.0], nats=base["nats"] - base["tokens"], choice_nats=1.0)
+    tuned = tuned.assign(written=tuned["written"] + 0.25).iloc[::-1]
     assert (summarise(base)["test_a"]["loss"], summarise(base)["test_a"]["choice_loss"]) == (2.0, 1.25)
     change = differences(tuned, base)["test_a"]
     assert (change["accuracy"], change["loss"], change["choice_loss"]) == (0.25, -1.0, -0.25)
     assert change["accuracy_stderr"] == pytest.approx(0.25)
+    assert (change["generation"], change["generation_stderr"]) == (0.25, 0.0)
     assert change["loss_stderr"] == 0.0  # every item fell by the same, so the pairs leave no doubt
     with pytest.raises(ValueError, match="not of the same items"):
         differences(tuned.iloc[:3], base)
@@ -192,7 +280,7 @@ def test_the_ratio_stderr_is_that_of_a_bootstrap() -> None:
     tokens = rng.integers(1, 9, 300)
     items = pd.DataFrame(
         {"task": "test_a", "id": range(300), "correct": 1.0, "nats": tokens * rng.gamma(2.0, 1.0, 300), "tokens": tokens}
-    ).assign(choice_nats=1.0)
+    ).assign(choice_nats=1.0, written=np.nan)
     draws = [items.sample(frac=1.0, replace=True, random_state=seed) for seed in range(400)]
     bootstrap = np.std([draw["nats"].sum() / draw["tokens"].sum() for draw in draws])
     assert summarise(items)["test_a"]["loss_stderr"] == pytest.approx(bootstrap, rel=0.15)

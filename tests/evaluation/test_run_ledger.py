@@ -12,6 +12,7 @@ import pytest
 
 from shed.data.records import Record, single_turn
 from shed.evaluation import run_ledger
+from shed.evaluation.generation import Writing
 from shed.evaluation.run_ledger import RunLedger, RunSettings
 from shed.models.specs import LoraSettings, ModelSpec
 from shed.tuning.finetuning import TuningSettings
@@ -27,6 +28,7 @@ def settings(records: list[Record]) -> RunSettings:
         limit=80,
         batch_size=4,
         tasks=[],
+        writing=Writing(20, 64),
     )
 
 
@@ -46,9 +48,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         limit: int | None,
         batch_size: int,
         tasks: Sequence[str],
+        writing: Writing | None,
     ) -> pd.DataFrame:
         tuned = (adapter / "tuned.txt").read_text() if adapter else None
-        found.append({"tuned": tuned, "splits": {split: len(own) for split, own in splits.items()}, "limit": limit})
+        found.append(
+            {"tuned": tuned, "splits": {split: len(own) for split, own in splits.items()}, "limit": limit, "writing": writing}
+        )
         return pd.DataFrame({"task": ["test_a"], "id": ["1"], "nats": [float(len(found))]})
 
     monkeypatch.setattr(run_ledger, "finetune", finetune)
@@ -62,7 +67,8 @@ def test_a_run_is_made_once_for_all_that_ask_for_the_same(
     ledger = RunLedger(tmp_path / "runs", settings)
     assert not ledger.has(records[:3], 7)
     first = ledger.items(records[:3], 7)
-    assert made == [{"tuned": f"{[record.id for record in records[:3]]} 7 0.01", "splits": {"test": 3}, "limit": 80}]
+    tuned = f"{[record.id for record in records[:3]]} 7 0.01"
+    assert made == [{"tuned": tuned, "splits": {"test": 3}, "limit": 80, "writing": Writing(20, 64)}]
     assert ledger.has(records[:3], 7)
     pd.testing.assert_frame_equal(RunLedger(tmp_path / "runs", settings).items(records[:3], 7), first)
     assert len(made) == 1
@@ -120,6 +126,20 @@ def test_whatever_changes_a_run_makes_another(
         for own, of, seed in asked:
             RunLedger(tmp_path, own).items(of, seed)
     assert len(made) == len(asked) == len(list(tmp_path.iterdir()))
+
+
+def test_how_answers_are_written_makes_another_run_only_where_some_are(
+    settings: RunSettings, records: list[Record], made: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with_options = RunLedger(tmp_path, settings)
+    with_options.items(records[:3], 7)
+    others = [Writing(20, 8), Writing(None, 64), Writing(0, 64), None]
+    assert all(RunLedger(tmp_path, replace(settings, writing=one)).has(records[:3], 7) for one in others)
+    free = [*records[3:6], replace(records[6], choices=(), answer=None)]
+    asked = [replace(settings, splits={"test": free}, writing=one) for one in (Writing(20, 64), *others)]
+    for one in asked:
+        RunLedger(tmp_path, one).items(records[:3], 7)
+    assert len(made) == 1 + 4  # none are written by the last two
 
 
 def test_untuned_models_are_one_run_whatever_the_tuning_and_the_seed(

@@ -25,9 +25,9 @@ def items(shift: Mapping[str, float], seeds: int = 3, noise: float = 0.1, option
             nats = 3 + by + hardness + rng.normal(0, noise, 30)
             own = pd.DataFrame({"seed": run, "task": task, "id": [f"{i:02}" for i in range(30)], "nats": nats, "tokens": 1.0})
             has_options = options and task != "test_free"
-            rows.append(
-                own.assign(correct=(nats < 3) * 1.0 if has_options else np.nan, choice_nats=nats / 4 if has_options else np.nan)
-            )
+            options_alone = {"correct": (nats < 3) * 1.0, "choice_nats": nats / 4} if has_options else {}
+            free_alone = {} if has_options else {"written": np.where(np.arange(30) < 20, np.clip(1 - nats / 8, 0, 1), np.nan)}
+            rows.append(own.assign(**dict.fromkeys(("correct", "choice_nats", "written"), np.nan) | options_alone | free_alone))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -97,10 +97,35 @@ def test_tasks_without_options_have_no_accuracy() -> None:
     found = gains(items(shift), items(same, seed=1))
     assert set(found) == {"test", "dev"}
     assert set(found["test"]) == {"all", "a", "b", "free"}
-    assert set(found["test"]["a"]) == set(found["test"]["all"]) == {"loss", "choice_loss", "accuracy"}
-    assert set(found["test"]["free"]) == {"loss"}
+    assert set(found["test"]["a"]) == {"loss", "choice_loss", "accuracy"}
+    assert set(found["test"]["all"]) == {"loss", "choice_loss", "accuracy", "generation"}
+    assert set(found["test"]["free"]) == {"loss", "generation"}
     none = gains(items(shift, options=False), items(same, options=False, seed=1))
-    assert all(set(own) == {"loss"} for by_task in none.values() for own in by_task.values())
+    assert all(set(own) == {"loss", "generation"} for by_task in none.values() for own in by_task.values())
+
+
+def test_gains_in_what_is_written_stand_on_dev_and_test_by_task_and_pooled_with_intervals() -> None:
+    shift, same = tasks(test_free=-0.8), tasks(test_free=0.0)
+    found = gains(items(shift), items(same, seed=1))["test"]
+    assert found["free"]["generation"].better
+    assert found["free"]["generation"].gain == pytest.approx(0.1, abs=0.02)  # 0.8 nats of 8
+    assert found["all"]["generation"] == found["free"]["generation"]  # the other tasks have options
+    on_dev = gains(items(tasks(-0.8), options=False), items(tasks(), options=False, seed=1))["dev"]
+    assert on_dev["all"]["generation"].better
+
+
+def test_a_task_that_has_no_loss_is_in_the_verdict_and_its_sentence_is_about_the_others() -> None:
+    def without_loss(items: pd.DataFrame) -> pd.DataFrame:
+        written = items["task"] == "test_free"
+        items.loc[written, ["nats", "tokens"]] = np.nan
+        return items
+
+    shift, same = tasks(0.3, 0.3, test_free=0.8), tasks(test_free=0.0)
+    found = verdict(without_loss(items(shift)), random_rows=without_loss(items(same, seed=1)))
+    assert set(found.against["random_rows"].gains["test"]["free"]) == {"generation"}
+    assert found.against["random_rows"].gains["test"]["free"]["generation"].worse
+    assert "worse than random rows" in found.sentence
+    assert "on free" not in found.sentence
 
 
 def test_a_source_that_is_called_all_is_not_taken_for_the_mean() -> None:
@@ -135,7 +160,7 @@ def test_a_metrics_file_holds_all_of_it_and_no_nan(tmp_path: Path) -> None:
     loss = read["random_rows"]["test"]["all"]["loss"]
     assert loss["low"] < loss["gain"] < loss["high"]
     assert loss["gain"] == pytest.approx(found.headline("random_rows").gain, abs=1e-6)
-    assert set(read["random_rows"]["test"]["free"]) == {"loss"}
+    assert set(read["random_rows"]["test"]["free"]) == {"loss", "generation"}
 
 
 def test_runs_that_are_the_same_gain_nothing_and_are_not_better() -> None:

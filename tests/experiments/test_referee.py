@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
-from shed.common.atomic_io import write_json, write_jsonl, write_table, write_text
+from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table, write_text
 from shed.data.records import Record
 from shed.evaluation import run_ledger
 
@@ -25,8 +26,11 @@ def made(project_root: Path, tmp_path: Path, records: list[Record], monkeypatch:
     ids = [record.id for record in records]
     write_table("data/clusters.parquet", pd.DataFrame({"id": ids, "source": "counting", "cluster": 0, "distance": 0.0}))
     write_table("data/scores.parquet", pd.DataFrame({"cluster": [0], "score": [1.0], "rank": [1]}))
-    text = (project_root / "params.yaml").read_text(encoding="utf-8")
-    write_text("params.yaml", text.replace("fraction: 0.1", "fraction: null").replace("rows: null\n  f:", "rows: 3\n  f:"))
+    lengths = {"id": ids, "tokens": 20, "response_tokens": [4] * 3 + [2] * (len(ids) - 3), "too_long": False}
+    write_table("data/lengths.parquet", pd.DataFrame(lengths))
+    write_table("data/ratings.parquet", pd.DataFrame({"id": ids, "rating": 0.0}))
+    write_text("params.yaml", (project_root / "params.yaml").read_text(encoding="utf-8"))
+    budget(fraction=None, rows=3)
     runs: list[list[str]] = []
 
     def finetune(rows: Sequence[Record], *about: Any) -> None:
@@ -43,6 +47,14 @@ def made(project_root: Path, tmp_path: Path, records: list[Record], monkeypatch:
     monkeypatch.setattr(run_ledger, "finetune", finetune)
     monkeypatch.setattr(run_ledger, "evaluate", evaluate)
     return runs
+
+
+def budget(**settings: Any) -> None:
+    yaml = YAML()
+    params = yaml.load(Path("params.yaml").read_text(encoding="utf-8"))
+    params["sample"] |= settings
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
 
 
 def judged(*files: str) -> None:
@@ -72,11 +84,50 @@ def test_two_selections_are_compared_with_random_rows_and_with_each_other(
     assert len(made) == 9
 
 
+def test_a_budget_of_tokens_is_that_of_random_rows_too(made: list[list[str]], records: list[Record]) -> None:
+    """Of the records the first three have four response tokens each, all others two."""
+    write_text("good.txt", "\n".join(record.id for record in records))
+    budget(budget="tokens", rows=None, tokens=12)
+    judged("good.txt")
+    of = {record.id: 4 if place < 3 else 2 for place, record in enumerate(records)}
+    assert {sum(of[id] for id in rows) for rows in made} <= {11, 12, 13, 14}  # as nearly as whole rows allow
+    assert made[3:] == [[record.id for record in records[:3]]] * 3
+    assert {len(rows) for rows in made[:3]} - {3}
+
+
+def test_gains_over_random_rows_and_over_the_first_file_are_written_by_the_names_that_files_are_given(
+    made: list[list[str]], records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_text("a/scores.txt", "\n".join(record.id for record in records[:3]))
+    write_text("b/scores.txt", "\n".join(record.id for record in records[3:6]))
+    judged("mine=a/scores.txt", "theirs=b/scores.txt", "--json", "gains.json")
+    found = read_json("gains.json")
+    assert found["seeds"] == 3
+    assert list(found["all_tasks"]) == list(found["by_task"]) == ["test", "dev"]
+    (theirs,) = [row for row in found["all_tasks"]["dev"]["mine"] if row["method"] == "theirs"]
+    assert theirs["loss_gain"] == pytest.approx(-0.5, abs=0.02)
+    assert theirs["loss_gain_low"] < theirs["loss_gain"] < theirs["loss_gain_high"]
+    (of_task,) = [row for row in found["by_task"]["test"]["random_rows"] if row["method"] == "mine"]
+    assert of_task["task"] == "counting"
+    assert "`theirs`" in capsys.readouterr().out
+
+
+def test_a_name_may_hold_the_sign_that_gives_names(made: list[list[str]], records: list[Record]) -> None:
+    write_text("by=hand/good.txt", "\n".join(record.id for record in records[:3]))
+    judged("by=hand/good.txt", "--json", "gains.json")
+    assert {row["method"] for row in read_json("gains.json")["all_tasks"]["dev"]["random_rows"]} == {"random_rows", "good"}
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (["a/x.txt", "b/x.txt"], "each selection is named by its file"),
-        (["random_rows.txt"], "none random_rows"),
+        (
+            ["a/x.txt", "b/x.txt"],
+            "b/x.txt: each selection needs a name of its own, other than random_rows; give it as NAME=FILE",
+        ),
+        (["random_rows.txt"], "random_rows.txt: each selection needs a name of its own"),
+        (["y=a/x.txt", "y=b/x.txt"], "y=b/x.txt: each selection needs a name of its own"),
+        (["=a/x.txt"], "=a/x.txt: each selection needs a name of its own"),
         (["a/x.txt"], "keep at most 1 rows, and set no fraction (sample.rows in params.yaml)"),
         (["none.txt"], "none.txt: no such file"),
         (["bad.jsonl"], "bad.jsonl: 1 of its 1 rows cannot be read; the first is line 1: not valid JSON"),

@@ -14,6 +14,7 @@ from shed.common.atomic_io import write_json, write_jsonl
 from shed.common.errors import ShedError
 from shed.data.records import Record
 from shed.evaluation import run_ledger
+from shed.evaluation.generation import Writing
 from shed.models.specs import ModelSpec
 from shed.params import Params, load_params
 
@@ -42,10 +43,11 @@ def made(tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch)
         limit: int | None,
         batch_size: int,
         named: Sequence[str],
+        writing: Writing | None,
     ) -> pd.DataFrame:
         tuned = found.pop() if adapter else {"rows": None}
         of_splits = {split: len(own) for split, own in splits.items()}
-        found.append(tuned | {"splits": of_splits, "limit": limit, "named": list(named)})
+        found.append(tuned | {"splits": of_splits, "limit": limit, "named": list(named), "writing": writing})
         return pd.DataFrame({"task": ["test_a"], "run": [len(found)]})
 
     monkeypatch.setattr(run_ledger, "finetune", finetune)
@@ -61,7 +63,7 @@ def test_a_run_is_of_rows_of_the_pool_as_params_tune_and_evaluate(
 ) -> None:
     ids, test = [record.id for record in records[2::-1]], {"test": records[3:6]}
     first = tuned_items(params, SPEC, ids, 7, test, ["a task"])
-    of_params = {"lr": params.finetune.lr, "limit": params.evaluate.limit}
+    of_params = {"lr": params.finetune.lr, "limit": params.evaluate.limit, "writing": Writing(20, 64)}
     assert made == [{"rows": ids, "seed": 7, "splits": {"test": 3}, "named": ["a task"]} | of_params]
     other_seed = params.model_copy(update={"finetune": params.finetune.model_copy(update={"seed": 9})})
     pd.testing.assert_frame_equal(tuned_items(other_seed, SPEC, ids, 7, test, ["a task"]), first)  # its seed is its own

@@ -1,6 +1,7 @@
 """A selection from elsewhere goes through the stages that read it, without a model."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,8 @@ def folder(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     write_table("data/clusters.parquet", clusters)
     write_table("data/scores.parquet", pd.DataFrame({"cluster": [0, 1], "score": [0.1, 0.2], "rank": [2, 1]}))
     write_table("data/ratings.parquet", pd.DataFrame({"id": IDS, "rating": 0.0}))
+    lengths = pd.DataFrame({"id": IDS, "tokens": 9, "response_tokens": 4, "too_long": [n == 4 for n in range(10)]})
+    write_table("data/lengths.parquet", lengths)
     return tmp_path
 
 
@@ -49,14 +52,34 @@ def test_scores_of_a_peer_become_the_selection(folder: Path, capsys: pytest.Capt
     assert "shed: peer.csv: 12 scores by id (column 'score'); matched with the pool: 10" in capsys.readouterr().err
     selection = pd.read_parquet("data/selection.parquet")
     assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
-    assert selection["id"].tolist() == [IDS[6], IDS[5], IDS[4]]
-    assert selection["reason"].tolist() == [f"given, scored {rank} of 10, {score}" for rank, score in ((1, 6), (2, 5), (3, 4))]
+    assert selection["id"].tolist() == [IDS[6], IDS[5], IDS[0]]  # IDS[4] is longer than the context
+    assert selection["reason"].tolist() == [f"given, scored {rank} of 10, {score}" for rank, score in ((1, 6), (2, 5), (4, 4))]
     lines = [json.loads(line) for line in Path("data/selection.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [line["messages"][0]["content"] for line in lines] == ["Add 6 and 1.", "Add 5 and 1.", "Add 4 and 1."]
+    assert [line["messages"][0]["content"] for line in lines] == ["Add 6 and 1.", "Add 5 and 1.", "Add 0 and 1."]
     counts = {"given_rows": 12, "given_matched": 10, "given_unmatched": 1, "given_repeated": 1}
     metrics = read_json("metrics/sample.json")
     assert {name: metrics[name] for name in counts} == counts
     assert metrics["rows"] == 3
+    assert metrics["left_out_as_too_long"] == 1
+    assert metrics["lengths"]["response_tokens"] == 12
+
+
+def test_what_bergson_wrote_becomes_the_selection_as_it_is(project_root: Path, folder: Path) -> None:
+    """It scored ten such records by what they do for numbers 6 and 7; see tests/data/formats/test_bergson_scores.py."""
+    shutil.copytree(project_root / "tests/data/formats/bergson/mean", folder / "scores")
+    given(folder / "params.yaml", "scores/scores.bin")
+    main(fetch.run)
+    main(sample.run)
+    selection = pd.read_parquet("data/selection.parquet")
+    assert selection["id"].tolist() == [IDS[7], IDS[6], IDS[8]]
+    assert selection["reason"].tolist()[0] == "given, scored 1 of 10, 0.921"
+    before = (folder / "data/given.json").read_bytes()
+    config = folder / "scores/config.yaml"  # the scores as they are, with the other sign
+    config.write_text(config.read_text("utf-8").replace("higher_is_better: true", "higher_is_better: false"), encoding="utf-8")
+    main(fetch.run)
+    assert (folder / "data/given.json").read_bytes() != before
+    main(sample.run)
+    assert pd.read_parquet("data/selection.parquet")["id"].tolist() == [IDS[1], IDS[0], IDS[2]]
 
 
 def test_the_digest_changes_with_the_content_alone(folder: Path) -> None:
@@ -100,7 +123,7 @@ def test_what_is_wrong_with_the_file_is_said_before_anything_is_computed(folder:
     ("ids", "said"),
     [
         (["x", "y"], r"peer\.csv: none of its 2 ids is in the pool; .* \(sample\.given in params\.yaml\)$"),
-        ([IDS[0], IDS[0]], r"peer\.csv: 1 of its 2 rows are in the pool .*, but 3 rows .* \(sample\.rows in params\.yaml\)$"),
+        ([IDS[0], IDS[0]], r"peer\.csv: 1 of its 2 rows are in the pool .*, and 3 rows .* \(sample\.rows in params\.yaml\)$"),
     ],
 )
 def test_a_selection_that_does_not_fit_the_pool_stops_before_the_final_tuning(folder: Path, ids: list[str], said: str) -> None:

@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from small_project import Project
 
-from shed.common.errors import ShedError
-from shed.data.records import read_records
+from shed.data.records import Record, read_records
 from shed.models.checks import check_model
 from shed.params import load_params
 from stages.shared.model import model_spec
-from stages.shared.outlook import Lengths, check_sizes, lengths_of, token_passes, told
+from stages.shared.outlook import STEP, Lengths, lengths_of, token_passes, told
 
 SPLITS = ("pool", "dev", "test")
 
@@ -31,6 +29,24 @@ def test_token_passes_told_beforehand_are_those_that_stages_count(project: Proje
     assert token_passes(params, splits, long)["finetune"] == passes["finetune"] * 3 / 2
 
 
+def test_answers_that_are_written_are_counted_and_cost_nothing_where_all_records_have_options(
+    project_root: Path, records: list[Record]
+) -> None:
+    params = load_params(project_root / "params.yaml")
+
+    def evaluation(of: list[Record], limit: int | None) -> float:
+        written = params.evaluate.written.model_copy(update={"limit": limit, "max_new_tokens": 7})
+        changed = params.evaluate.model_copy(update={"limit": 5, "batch_size": 2, "written": written})
+        lengths = dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 20.0, 15.0, 30))
+        return token_passes(params.model_copy(update={"evaluate": changed}), dict.fromkeys(SPLITS, of), lengths)["evaluate"] / 2
+
+    assert evaluation(records, None) == evaluation(records, 0)
+    free = [replace(one, choices=(), answer=None, source="ab"[n % 2]) for n, one in enumerate(records)]
+    answers = 2 * 2 * 3  # of dev and test, of two sources each
+    assert evaluation(free, 3) - evaluation(free, 0) == answers * 10 + answers / 2 * 7 * STEP
+    assert evaluation(free, None) - evaluation(free, 0) == 2 * 2 * 5 * (10 + 7 * STEP / 2)
+
+
 def test_times_are_told_by_stage_and_in_all(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.root)
     params = load_params()
@@ -41,28 +57,9 @@ def test_times_are_told_by_stage_and_in_all(project: Project, monkeypatch: pytes
     )
 
 
-@pytest.mark.parametrize(
-    ("changes", "pool", "said"),
-    [
-        ({"C": 6}, 5, "the pool has 5 records, and C is 6; lower C, or give more records"),
-        ({"sample": {"rows": 7, "fraction": None}}, 6, "7 rows are to be kept, but the pool has 6"),
-        ({"sample": {"rows": None, "fraction": 0.01}}, 6, "a fraction of 0.01 of 6 rows gives no row"),
-    ],
-)
-def test_a_pool_that_is_too_small_for_a_later_stage_is_refused_before_any_is_paid_for(
-    project_root: Path, changes: dict[str, Any], pool: int, said: str
-) -> None:
-    params = load_params(project_root / "params.yaml")
-    sample = params.sample.model_copy(update=changes.get("sample", {}))
-    params = params.model_copy(update={"C": changes.get("C", 6), "sample": sample})
-    with pytest.raises(ShedError, match=said):
-        check_sizes(params, pool)
-    check_sizes(params, 200)
-
-
 def test_where_nothing_is_rated_no_time_is_told_for_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.root)
     params = load_params()
     off = params.model_copy(update={"rate": params.rate.model_copy(update={"warm_rows": 0})})
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in SPLITS}
-    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 20.0, 15.0, 30)))
+    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 20.0, 15.0, 30)))

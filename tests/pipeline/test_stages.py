@@ -25,6 +25,8 @@ SETTINGS_OF = {
     "setting": {"model", "embedder"},
     "mended_by": {"records of pool", "max rejects", "context length", "prompt form", "turns to train on"},
     "f'learning rate of the {regime} regime'": {f"learning rate of the {regime} regime" for regime in ("scoring", "target")},
+    "unit": {"rows", "tokens"},
+    "size.unit": {"rows", "tokens"},
     "f'records of {split}'": {f"records of {split}" for split in ("pool", "dev", "test")},
 }
 PARAMS = {line.name for line in describe(load_params(ROOT / "params.yaml"))}

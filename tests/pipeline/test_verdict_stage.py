@@ -3,7 +3,6 @@
 import runpy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ def params(project_root: Path, tmp_path: Path, records: list[Record], monkeypatc
     write_json("data/model.json", {"name": "packaged/smollm2-135m-instruct"})
     for split in ("pool", "dev", "test"):
         write_jsonl(f"data/prepared/{split}.jsonl", (record.to_row() for record in records[:10]))
+    measured(records)
     return load_params(project_root / "params.yaml")
 
 
@@ -49,9 +49,15 @@ def tuned_on(params: Params, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list
 
     monkeypatch.setattr(run_ledger, "finetune", finetune)
     monkeypatch.setattr(run_ledger, "evaluate", evaluate)
-    encode = lambda record, end: SimpleNamespace(response_length=1 + len(record.prompt) // 10)  # noqa: E731
-    monkeypatch.setattr(verdict, "check_model", lambda spec: SimpleNamespace(encode=encode))
     return made
+
+
+def measured(records: Sequence[Record], too_long: Sequence[Record] = ()) -> None:
+    """The lengths of the pool's ten rows."""
+    ids, cut = [record.id for record in records[:10]], {record.id for record in too_long}
+    tokens = [1 + len(record.prompt) // 10 for record in records[:10]]
+    lengths = pd.DataFrame({"id": ids, "tokens": 99, "response_tokens": tokens, "too_long": [id in cut for id in ids]})
+    write_table("data/lengths.parquet", lengths)
 
 
 def select(rows: Sequence[Record]) -> None:
@@ -72,7 +78,7 @@ def test_without_seeds_it_says_that_nothing_was_tested(params: Params, records: 
 def test_the_whole_pool_has_nothing_to_be_compared_with(params: Params, records: list[Record]) -> None:
     select(records[:10])
     assert told(params, seeds=3) == {"sentence": verdict.WHOLE, "seeds": 0}
-    assert "whole pool" in verdict.WHOLE
+    assert "all that may be selected" in verdict.WHOLE
 
 
 def test_the_selection_and_its_controls_are_tuned_under_the_same_seeds(
@@ -92,6 +98,30 @@ def test_the_selection_and_its_controls_are_tuned_under_the_same_seeds(
     assert found["random_rows"]["shared"] == pytest.approx(sum(len(own & set(ids)) for ids in drawn) / 9, abs=1e-6)
     assert "all_rows" not in found
     assert set(found["random_rows"]["test"]) == {"all", "counting"}
+
+
+def test_controls_are_drawn_from_what_may_be_selected(
+    params: Params, records: list[Record], tuned_on: list[tuple[list[str], int]]
+) -> None:
+    measured(records, too_long=records[5:10])
+    select(records[:3])
+    assert told(params, seeds=3)["random_rows"]["shared"] > 0.3
+    assert {id for ids, _ in tuned_on for id in ids} == {record.id for record in records[:5]}
+    asked = params.model_copy(update={"sample": params.sample.model_copy(update={"too_long": True})})
+    told(asked, seeds=3)
+    assert {id for ids, _ in tuned_on for id in ids} & {record.id for record in records[5:10]}
+    select(records[:5])
+    assert told(params, seeds=3) == {"sentence": verdict.WHOLE, "seeds": 0}
+
+
+def test_a_budget_of_tokens_is_judged_by_random_rows_with_as_many_tokens(
+    params: Params, records: list[Record], tuned_on: list[tuple[list[str], int]]
+) -> None:
+    select(records[:3])
+    by_tokens = params.model_copy(update={"sample": params.sample.model_copy(update={"budget": "tokens"})})
+    found = told(by_tokens, seeds=3)
+    assert found["sentence"].startswith("On test, the selection is better than random rows with as many response tokens by ")
+    assert found["random_tokens"] == told(params, seeds=3)["random_tokens"]
 
 
 def test_the_whole_pool_may_be_a_control_too(

@@ -40,7 +40,7 @@ VERDICT: dict[str, Any] = {
         "rows": 10.0,
         "response_tokens": 1400.5,
         "shared": 0.25,
-        "test": {"all": GAINS, "quiz": GAINS, "essay": {"loss": GAIN}},
+        "test": {"all": GAINS | {"generation": GAIN}, "quiz": GAINS, "essay": {"loss": GAIN, "generation": GAIN}},
         "dev": {"all": GAINS, "quiz": GAINS},
     },
 }
@@ -72,7 +72,7 @@ def inputs() -> ReportInputs:
     result = {"test_loss": 5.123456, "test_loss_stderr": 0.1, "test_accuracy": 0.31, "test_accuracy_stderr": 0.02}
     task = {"loss": 5.1, "loss_stderr": 0.1, "accuracy": 0.3, "accuracy_stderr": 0.02, "items": 10}
     task |= {"choice_loss": 1.4, "choice_loss_stderr": 0.03}
-    free_text = {"loss": 2.1, "loss_stderr": 0.1, "items": 10}
+    free_text = {"loss": 2.1, "loss_stderr": 0.1, "items": 10, "generation": 0.25, "generation_stderr": 0.04, "written": 5}
     tasks = {"test_quiz": task, "test_essay": free_text}
     row = {"lds": 0.912345, "lds_low": 0.5, "lds_high": None}
     regime: dict[str, Any] = {
@@ -160,6 +160,29 @@ def test_the_verdict_is_the_first_line_and_gains_have_intervals_by_control_and_t
     assert re.search(r'against.*test.*"metrics/verdict.json#random_rows/test/all/loss/gain"[^>]*>\+0\.04<', page, re.DOTALL)
     assert '"metrics/verdict.json#random_rows/test/essay/loss/low"' in page
     assert page.count("no options") > 0
+    assert '"metrics/verdict.json#random_rows/test/essay/generation/high"' in page
+    assert page.count("not written") > 0
+
+
+def test_what_is_written_has_columns_where_something_is() -> None:
+    shown = inputs()
+    page = " ".join(re.sub("<[^>]*>", " ", render(shown)).split())
+    assert "test_essay 10 2.10 → 2.10 +2.10 ± 0.10 no options no options 0.250 → 0.250 of 5 +0.250 ± 0.040" in page
+    tasks, written = shown.metrics["metrics/tasks.json"], ("generation", "generation_stderr", "written")
+    for of in tasks.values():
+        of["test_essay"] = {key: value for key, value in of["test_essay"].items() if key not in written}
+    page = render(shown)
+    assert "generation" not in page
+    assert "not written" not in page
+
+
+def test_a_task_that_is_scored_by_what_is_written_alone_has_no_loss() -> None:
+    shown = inputs()
+    written = {"generation": 0.25, "generation_stderr": 0.04, "written": 10, "items": 10}
+    for of in shown.metrics["metrics/tasks.json"].values():
+        of["test_gsm8k"] = written
+    page = " ".join(re.sub("<[^>]*>", " ", render(shown)).split())
+    assert "test_gsm8k 10 no loss no options no options 0.250 → 0.250 of 10 +0.250 ± 0.040" in page
 
 
 def test_without_a_verdict_the_page_says_that_one_run_shows_nothing() -> None:

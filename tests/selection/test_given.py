@@ -15,6 +15,7 @@ from shed.data.readers import ReaderSettings
 from shed.data.records import Record
 from shed.selection.given import select_given
 from shed.selection.given_files import read_given
+from shed.selection.sampling import Size
 
 
 @pytest.mark.parametrize("name", ["ids.txt", "ids", "ids.csv", "ids.json", "ids.jsonl", "ids.parquet"])
@@ -98,6 +99,20 @@ def test_rows_with_scores_are_scores(tmp_path: Path, pool: list[Record]) -> None
     assert "rows with scores (column 'score')" in found.told()
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "ids.parquet"])
+def test_a_selection_that_shed_wrote_stands_in_its_order(tmp_path: Path, pool: list[Record], name: str) -> None:
+    """Its column `score` is that of a cluster, by which the rows are not sorted."""
+    by_number = {json.loads(record.given)["id"]: record.id for record in pool}
+    about = [{"cluster": n % 2, "score": 0.1 * n, "reason": f"rated {n}"} for n in range(3)]
+    rows = [
+        own | ({"id": by_number[f"mine-{n}"]} if name == "ids.parquet" else GIVEN[n])
+        for n, own in zip((4, 0, 2), about, strict=True)
+    ]
+    found = order(write(tmp_path / name, rows), pool)
+    assert numbers(found, pool) == [4, 0, 2]
+    assert "score" not in found.told()
+
+
 def test_rows_that_cannot_be_read_are_not_in_the_pool(tmp_path: Path, pool: list[Record]) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join([json.dumps(GIVEN[1]), "{broken", json.dumps({"instruction": "no answer"})]))
@@ -136,19 +151,34 @@ def test_the_budget_takes_the_first_and_too_few_are_refused(tmp_path: Path, pool
     scores = pd.DataFrame({"cluster": [0, 1], "score": [0.25, 0.75]})
     path = write(tmp_path / "peer.txt", ["mine-2", "nobody", "mine-3", "mine-2", "mine-0"])
     found = order(path, pool)
-    selection = select_given(found, clusters, scores, 2)
+    selection = select_given(found, clusters, scores, Size(2))
     assert selection.columns.tolist() == ["id", "source", "cluster", "score", "reason"]
     assert selection["id"].tolist() == [pool[5].id, pool[0].id]
     assert selection["score"].tolist() == [0.75, 0.25]
     assert selection["reason"].tolist() == ["given, row 1 of peer.txt", "given, row 3 of peer.txt"]
-    assert len(select_given(found, clusters, scores, 3)) == 3
+    assert len(select_given(found, clusters, scores, Size(3))) == 3
     with pytest.raises(ShedError) as error:
-        select_given(found, clusters, scores, 4)
+        select_given(found, clusters, scores, Size(4))
     assert error.value.setting == "rows"
     assert str(error.value) == (
-        f"{path}: 3 of its 5 rows are in the pool (not in it: 1, repeated: 1), but 4 rows are to be kept; "
+        f"{path}: 3 of its 5 rows are in the pool (not in it: 1, repeated: 1), and 4 rows are to be kept; "
         "keep at most 3 rows, and set no fraction"
     )
+
+
+def test_records_that_may_not_be_selected_are_passed_over_and_counted(tmp_path: Path, pool: list[Record]) -> None:
+    table = pd.DataFrame({"id": [record.id for record in pool], "source": "mine", "cluster": 0, "response_tokens": 10})
+    scores = pd.DataFrame({"cluster": [0], "score": [0.25]})
+    path = write(tmp_path / "peer.txt", ["mine-2", "mine-3", "mine-0"])
+    found = order(path, pool)
+    fitting = table[table["id"] != pool[5].id]  # mine-2 is longer than the context
+    assert select_given(found, fitting, scores, Size(1))["id"].tolist() == [pool[0].id]
+    assert len(select_given(found, fitting, scores, Size(14, "tokens"))) == 1
+    with pytest.raises(
+        ShedError, match="repeated: 0, longer than the context: 1\\), and 30 response tokens are to be kept; "
+    ) as error:
+        select_given(found, fitting, scores, Size(30, "tokens"))
+    assert error.value.setting == "tokens"
 
 
 @examples(st.lists(st.tuples(st.integers(0, 8), st.integers(-3, 3)), min_size=1), st.booleans())

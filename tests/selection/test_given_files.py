@@ -1,6 +1,7 @@
 """A selection comes from elsewhere with one of the usual mistakes: one line says which."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,17 @@ def test_an_id_of_two_records_is_refused(tmp_path: Path) -> None:
         f"{records[0].id!r} and {records[1].id!r}"
     )
     assert list(order(write(path, [records[1].id]), records).reasons) == [records[1].id]
+
+
+def test_scores_of_bergson_must_be_of_this_pool_and_the_folder_is_not_the_file(
+    project_root: Path, tmp_path: Path, pool: list[Record]
+) -> None:
+    folder = Path(shutil.copytree(project_root / "tests/data/formats/bergson/mean", tmp_path / "scores"))
+    assert refused(folder / "scores.bin", pool).startswith("10 numbers without ids, and the pool has 6 records; numbers are")
+    written = (folder / "scores.bin").read_bytes()
+    (folder / "scores.bin").write_bytes(written[:8] + b"\x00\x00\xc0\x7f" + written[12:])
+    assert refused(folder / "scores.bin", pool) == (
+        "1 of its 10 scores are no finite numbers; the first is 'nan' (row 2); give a score to each row, or leave the row out"
+    )
+    with pytest.raises(ShedError, match=f"^{re.escape(str(folder))}: a folder that bergson wrote; name .*/scores/scores.bin$"):
+        given_file(str(folder))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from shed.common.errors import ShedError
-from shed.selection.sampling import Floor, Sampler, budget, composition, select
+from shed.selection.sampling import Floor, Sampler, Size, budget, composition, nearest_count, select
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def scores() -> pd.DataFrame:
 def picked(
     clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler, rows: int, f: float = 1.0, seed: int = 0
 ) -> pd.DataFrame:
-    return select(clusters, scores, sampler, rows, f, seed)
+    return select(clusters, scores, sampler, Size(rows), f, seed)
 
 
 def test_qocs_takes_the_best_cluster_whole_and_of_the_next_the_rows_nearest_its_centre(
@@ -52,7 +52,7 @@ def test_top_takes_the_rows_with_the_highest_ratings_whatever_their_cluster(
     assert selection["id"].tolist() == ["r17", "r14", "r11", "r8"]
     assert selection["cluster"].nunique() == 3
     assert selection["reason"].iloc[1] == "rated 2 of 20, 0.18"
-    floored = select(clusters, scores, "top", 4, 1.0, 0, Floor("source", 1.0))
+    floored = select(clusters, scores, "top", Size(4), 1.0, 0, Floor("source", 1.0))
     assert floored["source"].value_counts().to_dict() == {"web": 2, "books": 2}
 
 
@@ -83,14 +83,14 @@ def test_random_and_full_do_not_look_at_scores(clusters: pd.DataFrame, scores: p
 
 
 def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
-    assert budget(2000, 0.1, None) == 200
-    assert budget(2000, None, 7) == 7
+    assert budget(2000, 0.1, None) == Size(200)
+    assert budget(2000, None, 7) == Size(7)
     with pytest.raises(
         ShedError, match="21 rows are to be kept, but the pool has 20; keep fewer, or take the full pool"
     ) as error:
         budget(20, None, 21)
     assert error.value.setting == "rows"
-    with pytest.raises(ShedError, match=r"a fraction of 0\.01 of 20 rows gives no row; raise it") as error:
+    with pytest.raises(ShedError, match=r"a fraction of 0\.01 of 20 rows gives none; raise it") as error:
         budget(20, 0.01, None)
     assert error.value.setting == "fraction"
 
@@ -100,34 +100,78 @@ def test_a_floor_keeps_the_best_rows_of_every_source_and_the_sampler_takes_the_r
     clusters: pd.DataFrame, scores: pd.DataFrame, sampler: Sampler
 ) -> None:
     few = clusters.assign(source=["rare"] * 2 + ["web"] * 8 + ["books"] * 10)  # `rare` is of the second cluster, far out
-    free = select(few, scores, sampler, 9, 1e6, 0)
+    free = select(few, scores, sampler, Size(9), 1e6, 0)
     assert "rare" not in set(free["source"]) or sampler != "qocs"
-    floored = select(few, scores, sampler, 9, 1e6, 0, Floor("source", 0.7))
+    floored = select(few, scores, sampler, Size(9), 1e6, 0, Floor("source", 0.7))
     kept = floored[floored["reason"].str.contains("floor")]
     assert kept["source"].value_counts().to_dict() == {"rare": 2, "web": 2, "books": 2}
     assert len(floored) == 9
     assert floored["id"].is_unique
     rest = floored[~floored["reason"].str.contains("floor")]["id"].tolist()
-    assert rest == [id for id in select(few, scores, sampler, 20, 1e6, 0)["id"] if id not in set(kept["id"])][:3]
+    assert rest == [id for id in select(few, scores, sampler, Size(20), 1e6, 0)["id"] if id not in set(kept["id"])][:3]
 
 
 def test_a_group_smaller_than_its_part_of_the_floor_gives_all_its_rows(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
-    floored = select(clusters, scores, "qocs", 18, 1.0, 0, Floor("cluster", 1.0))
+    floored = select(clusters, scores, "qocs", Size(18), 1.0, 0, Floor("cluster", 1.0))
     assert floored["cluster"].value_counts().to_dict() == {0: 8, 2: 6, 1: 4}
 
 
+def test_a_budget_of_tokens_takes_rows_in_the_same_order_until_their_tokens_are_nearest_to_it(
+    clusters: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    long = clusters.assign(response_tokens=[5 * (i % 4) + 1 for i in range(20)])
+    for sampler in ("top", "qocs", "qwcs", "random"):
+        order = select(long, scores, sampler, Size(20), 1.0, 3)["id"]
+        sums = order.map(long.set_index("id")["response_tokens"]).cumsum()
+        for tokens in (1, 40, 97):
+            taken = select(long, scores, sampler, Size(tokens, "tokens"), 1.0, 3)["id"]
+            assert taken.tolist() == order[: len(taken)].tolist()
+            assert abs(sums[len(taken) - 1] - tokens) == (sums - tokens).abs().min()
+    assert len(select(long, scores, "full", Size(40, "tokens"), 1.0, 3)) == 20
+
+
+def test_a_floor_in_tokens_gives_each_source_rows_that_fit_its_part(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    long = clusters.assign(response_tokens=[30 if source == "web" else 2 for source in clusters["source"]])
+    floored = select(long, scores, "top", Size(100, "tokens"), 1.0, 0, Floor("source", 0.8))
+    kept = floored[floored["reason"].str.contains("floor")]
+    assert kept["source"].value_counts().to_dict() == {"books": 10, "web": 1}  # all 10 of books have 20 of its 40 tokens
+    assert floored["reason"].iloc[0] in (
+        "one of 1 that the floor keeps of source web",
+        "one of 10 that the floor keeps of source books",
+    )
+    with pytest.raises(ShedError, match=r"a floor of 0\.5 of 100 response tokens is less than one row for each of 2 sources"):
+        select(long, scores, "top", Size(100, "tokens"), 1.0, 0, Floor("source", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("costs", "amount", "count"),
+    [([3, 3, 3], 1, 1), ([3, 3, 3], 4, 1), ([3, 3, 3], 4.5, 2), ([3, 3, 3], 6, 2), ([3, 3], 60, 2), ([], 5, 0)],
+)
+def test_rows_are_as_many_as_come_nearest_to_an_amount(costs: list[int], amount: float, count: int) -> None:
+    assert nearest_count(np.array(costs, dtype=int), amount) == count
+
+
+def test_a_budget_in_tokens_is_named_so() -> None:
+    assert budget(5000, 0.1, None, "tokens") == Size(500, "tokens")
+    with pytest.raises(ShedError, match="6,000 response tokens are to be kept, but the pool has 5,000") as error:
+        budget(5000, None, 6000, "tokens")
+    assert error.value.setting == "tokens"
+
+
 def test_a_floor_of_less_than_a_row_for_each_group_is_an_error(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
-    with pytest.raises(ShedError, match=r"a floor of 0\.1 of 8 rows is less than one for each of 3 clusters") as error:
-        select(clusters, scores, "qocs", 8, 1.0, 0, Floor("cluster", 0.1))
+    with pytest.raises(ShedError, match=r"a floor of 0\.1 of 8 rows is less than one row for each of 3 clusters") as error:
+        select(clusters, scores, "qocs", Size(8), 1.0, 0, Floor("cluster", 0.1))
     assert error.value.setting == "floor"
 
 
 def test_reasons_count_the_floors_rows_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
-    floored = select(clusters, scores, "qocs", 10, 1.0, 0, Floor("cluster", 0.7)).set_index("id")["reason"]
+    floored = select(clusters, scores, "qocs", Size(10), 1.0, 0, Floor("cluster", 0.7)).set_index("id")["reason"]
     assert floored["r14"] == "cluster ranked 1, taken whole"
     assert floored["r19"] == "one of 2 that the floor keeps of cluster 2"
     assert floored.iloc[:6].str.contains("floor").all()
-    assert select(clusters, scores, "random", 9, 1.0, 0, Floor("cluster", 0.7))["reason"].iloc[-1] == "one of 3 random rows"
+    assert (
+        select(clusters, scores, "random", Size(9), 1.0, 0, Floor("cluster", 0.7))["reason"].iloc[-1] == "one of 3 random rows"
+    )
 
 
 def test_composition_counts_what_is_left_out_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Tables of estimators in games whose Shapley values are known.
+"""Tables of estimators in games whose Shapley values are known, and in games of real records whose utilities were all measured.
 
 In: `benchmarks/estimators.json`. Out: the blocks of docs/estimators.md.
 """
@@ -7,7 +7,7 @@ from tools.doc_tables.markdown import Block, number_text, table
 from tools.doc_tables.values import Row, result
 
 NAMES = {
-    "regression_before": "regression without the curve",
+    "regression_without_curve": "regression without the curve",
     "regression": "regression",
     "regression_banzhaf": "regression, Banzhaf weights",
     "permutation": "permutation",
@@ -21,18 +21,19 @@ def known(players: int, measure: str) -> Block:
 
     def block() -> str:
         found = result("benchmarks/estimators")[str(players)]
-        games = [
-            (f"{shown}{'' if noise == '0' else ', noise'}", found[curve][noise])
-            for curve, shown in CURVES.items()
-            for noise in found[curve]
-        ]
+        games = [(title(kind, name), game) for kind, of_kind in found.items() for name, game in of_kind.items()]
         names = list(games[0][1])
         rows = [
             [NAMES.get(name, f"shapiq's {name}"), *(by_evaluations(game[name], measure) for _, game in games)] for name in names
         ]
-        return table([f"{players} players", *(title for title, _ in games)], rows)
+        return table([f"{players} players", *(shown for shown, _ in games)], rows)
 
     return block
+
+
+def title(kind: str, name: str) -> str:
+    """Of a known game its curve and whether it has noise; of a measured game its name."""
+    return f"{name} game" if kind == "measured" else f"{CURVES[kind]}{'' if name == '0' else ', noise'}"
 
 
 def by_evaluations(cells: dict[str, Row | None], measure: str) -> str:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.doc_tables import estimators, own_data, pipeline, pools, selection, valuation
+from tools.doc_tables import estimators, own_data, pipeline, pools, referee, selection, valuation
 from tools.doc_tables.markdown import Block
 from tools.doc_tables.values import written
 
 BLOCKS: dict[str, Block] = {
     **selection.BLOCKS,
     **pools.BLOCKS,
+    **referee.BLOCKS,
     **valuation.BLOCKS,
     **estimators.BLOCKS,
     **pipeline.BLOCKS,

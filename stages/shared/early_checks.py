@@ -1,0 +1,47 @@
+"""What later stages would refuse, refused before any of them is paid for.
+
+In: params, the pool and what makes its tokens. Out: nothing, or an error in one line.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from shed.common.errors import ShedError
+from shed.data.records import Record
+from shed.models.encoding import Encoder
+from shed.models.lengths import record_lengths
+from shed.params import Params
+from shed.selection.candidates import candidates
+from shed.selection.given import taken
+from stages.shared.selecting import given_order, sample_size
+
+OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it writes nothing; see `shed.common.import_closure`
+NOT_RATED = pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)})
+
+
+def check_selection(params: Params, pool: Sequence[Record], encoder: Encoder, some_cut: bool) -> None:
+    """Refuse a pool of which a later stage could not make clusters, or the rows that are asked for.
+
+    Args:
+        some_cut: does the context cut some records? If not, and the budget is in rows, tokens are not counted.
+
+    Raises:
+        ShedError: it has fewer records than clusters, too few rows or tokens that may be selected, or the selection that was
+            made elsewhere cannot be read, is of another pool, or is smaller than the budget.
+    """
+    if len(pool) < params.C:
+        raise ShedError(
+            f"the pool has {len(pool)} records, and C is {params.C}; lower C, or give more records", "records of pool"
+        )
+    if params.sampler == "full":
+        return
+    ids = pd.DataFrame({"id": [record.id for record in pool]})
+    if some_cut or params.sample.budget == "tokens":
+        lengths = record_lengths(encoder, pool)
+    else:
+        lengths = ids.assign(response_tokens=1, too_long=False)
+    table = candidates(ids, lengths, NOT_RATED, "record", params.sample.too_long)
+    size = sample_size(params, table)
+    if params.sampler == "given" and params.sample.given is not None:
+        taken(given_order(params, params.sample.given, pool), table, size)

@@ -1,0 +1,80 @@
+"""What a later stage would refuse is refused before any stage is paid for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shed.common.errors import ShedError
+from shed.data.records import single_turn
+from shed.models.encoding import Encoder
+from shed.models.loading import load_tokenizer
+from shed.params import Params, load_params
+from stages.shared.early_checks import check_selection
+
+POOL = [single_turn(f"Add {n} and 1.", f"It is {n + 1}.", "sums", f"row {n}") for n in range(5)]
+POOL.append(single_turn("Count.", "one two three " * 100, "sums", "row 5"))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(load_tokenizer("packaged/smollm2-135m-instruct", None), "plain", 64, 8192)
+
+
+def params_of(project_root: Path, sampler: str = "top", C: int = 2, **sample: Any) -> Params:
+    params = load_params(project_root / "params.yaml")
+    own = params.sample.model_copy(update={"fraction": None, "rows": None, "tokens": None} | sample)
+    return params.model_copy(update={"C": C, "sampler": sampler, "sample": own})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"C": 7, "rows": 1}, "the pool has 6 records, and C is 7; lower C, or give more records"),
+        ({"rows": 7}, "7 rows are to be kept, but the pool has 5"),  # one is longer than the context
+        ({"rows": 7, "too_long": True}, "7 rows are to be kept, but the pool has 6"),
+        ({"fraction": 0.01}, "a fraction of 0.01 of 5 rows gives none"),
+        ({"budget": "tokens", "tokens": 900}, "900 response tokens are to be kept, but the pool has "),
+    ],
+)
+def test_a_pool_that_is_too_small(project_root: Path, encoder: Encoder, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ShedError, match=said):
+        check_selection(params_of(project_root, **changes), POOL, encoder, some_cut=True)
+
+
+def test_a_pool_that_is_large_enough_passes(project_root: Path, encoder: Encoder) -> None:
+    for sample in ({"rows": 5}, {"rows": 6, "too_long": True}, {"fraction": 1.0}, {"budget": "tokens", "fraction": 0.5}):
+        check_selection(params_of(project_root, **sample), POOL, encoder, some_cut=True)
+    check_selection(params_of(project_root, sampler="full", fraction=0.01), POOL, encoder, some_cut=True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sample", "said"),
+    [
+        (["nobody"], {"rows": 1}, r"none of its 1 ids is in the pool"),
+        (
+            [POOL[0].id, POOL[5].id],
+            {"rows": 2},
+            r"longer than the context: 1\), and 2 rows are to be kept; keep at most 1 rows",
+        ),
+        ([POOL[0].id], {"budget": "tokens", "tokens": 20}, r"and 20 response tokens are to be kept; keep at most \d+ response"),
+        ([f"{record.id},nan" for record in POOL], {"rows": 1}, "NaN|nan"),
+    ],
+)
+def test_a_given_selection_that_does_not_fit_the_pool(
+    project_root: Path, tmp_path: Path, encoder: Encoder, lines: list[str], sample: dict[str, Any], said: str
+) -> None:
+    head = ["id,score"] if "," in lines[0] else []
+    path = tmp_path / ("peer.csv" if head else "peer.txt")
+    path.write_text("\n".join([*head, *lines]) + "\n")
+    with pytest.raises(ShedError, match=said):
+        check_selection(params_of(project_root, sampler="given", given=str(path), **sample), POOL, encoder, some_cut=True)
+
+
+def test_a_given_selection_that_fits_is_told(
+    project_root: Path, tmp_path: Path, encoder: Encoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "peer.txt"
+    path.write_text(f"{POOL[0].id}\n{POOL[1].id}\n")
+    check_selection(params_of(project_root, sampler="given", given=str(path), rows=2), POOL, encoder, some_cut=False)
+    assert "2 ids; matched with the pool: 2" in capsys.readouterr().err

@@ -1,0 +1,55 @@
+"""Which rows may be selected, and how their length counts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shed.common.errors import ShedError
+from shed.selection.candidates import candidates, totals
+from shed.selection.sampling import Size, select
+
+CLUSTERS = pd.DataFrame({"id": ["short", "long", "longest"], "source": "web", "cluster": 0, "distance": [0.1, 0.2, 0.3]})
+LENGTHS = pd.DataFrame(
+    {"id": ["longest", "long", "short"], "tokens": 9, "response_tokens": [300, 30, 3], "too_long": [True, False, False]}
+)
+RATINGS = pd.DataFrame({"id": ["short", "long", "longest"], "rating": [0.9, 1.2, 9.0]})
+SCORES = pd.DataFrame({"cluster": [0], "score": [1.0], "rank": [1]})
+
+
+def test_a_record_that_is_longer_than_the_context_is_left_out_unless_it_is_asked_for() -> None:
+    assert candidates(CLUSTERS, LENGTHS, RATINGS, "record", too_long=False)["id"].tolist() == ["short", "long"]
+    table = candidates(CLUSTERS, LENGTHS, RATINGS, "record", too_long=True)
+    assert table["id"].tolist() == ["short", "long", "longest"]
+    assert table["response_tokens"].tolist() == [3, 30, 300]
+
+
+def test_a_rating_per_token_puts_the_short_record_first() -> None:
+    first = {}
+    for per in ("record", "token"):
+        table = candidates(CLUSTERS, LENGTHS, RATINGS, per, too_long=False)
+        first[per] = select(table, SCORES, "top", Size(1), 1.0, 0)["id"].iloc[0]
+    assert first == {"record": "long", "token": "short"}
+    np.testing.assert_allclose(table["rating"], [0.3, 0.04])
+
+
+def test_without_ratings_there_are_candidates_all_the_same() -> None:
+    table = candidates(CLUSTERS, LENGTHS, RATINGS[:0], "token", too_long=False)
+    assert table["rating"].isna().all()
+    assert len(table) == 2
+
+
+def test_a_pool_of_records_that_are_all_too_long_is_refused_in_words() -> None:
+    with pytest.raises(ShedError, match="all 3 records of the pool are longer than the context; raise it, or ask") as error:
+        candidates(CLUSTERS, LENGTHS.assign(too_long=True), RATINGS, "record", too_long=False)
+    assert error.value.setting == "records that are too long"
+
+
+def test_totals_are_those_of_the_rows() -> None:
+    assert totals(LENGTHS) == {
+        "rows": 3,
+        "too_long": 1,
+        "response_tokens": 333,
+        "response_tokens_mean": 111.0,
+        "response_tokens_median": 30.0,
+        "response_tokens_max": 300,
+    }
