@@ -1,10 +1,11 @@
-"""Peak memory and seconds of rating, tuning and evaluating on rows as long as real instruction data.
+"""Peak memory and seconds of rating, scoring, tuning and evaluating on rows as long as real instruction data.
 
 In: nothing but the packaged model. Out: benchmarks/long_rows.json. Run it by `python -m benchmarks.long_rows`; it takes about
 half an hour. Each part runs in a process of its own, so that its peak is its own.
 
 There are 240 rows, whose responses have 120 to 800 words, 240 on average; the context is 512 tokens, so that the longest are
-cut. The settings are those of params.yaml.
+cut. The settings are those of params.yaml. Of scoring there is the first estimate alone: nothing, all, and a pair of runs with
+gradients, with each of C rows as the proxy of a cluster.
 """
 
 import json
@@ -17,17 +18,24 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+
 from shed.common.atomic_io import write_json
 from shed.data.records import Record, single_turn
 from shed.evaluation.lm_evaluation import evaluate
 from shed.params import load_params
+from shed.selection.scoring import score_clusters
 from shed.tuning.finetuning import finetune
+from shed.valuation.budget import Budget
+from shed.valuation.proxy_game import Setting, open_game
 from shed.valuation.ratings import rate
+from stages.score import ESTIMATORS
 from stages.shared.model import model_spec
 from stages.shared.regime import scoring_regime
 from stages.shared.tuning import tuning_settings
 
 ROWS, DEV_ROWS, SELECTED = 240, 24, 24
+FIRST_ESTIMATE = 4  # evaluations
 WORDS = (
     "the a of to and in that is for it with as on be at by this from or an which you can are not have if more will one what "
     "how when use each model data text answer list write explain describe example number first second because between while "
@@ -38,7 +46,7 @@ WORDS = (
 def main() -> None:
     results: dict[str, dict[str, float]] = {}
     max_tokens = load_params().model.max_tokens
-    names = sys.argv[1:] or ["rate", "finetune", "evaluate"]
+    names = sys.argv[1:] or list(PARTS)
     for name in names:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             results[name] = pool.apply(measured, [name])
@@ -75,6 +83,19 @@ def rate_rows() -> None:
     rate(rows(ROWS, 1), rows(DEV_ROWS, 2), model_spec(params), None, settings, params.rate.warm_rows)
 
 
+def score_rows() -> None:
+    params = load_params()
+    proxies = rows(params.C, 1)
+    clusters = pd.DataFrame({"id": [row.id for row in proxies], "cluster": range(params.C), "proxy": True})
+    setting = Setting(model_spec(params), {}, params.score.utility, scoring_regime(params, params.score.seed))
+    estimator = ESTIMATORS[params.score.method](params.score)
+    with (
+        TemporaryDirectory() as folder,
+        open_game(clusters, proxies, rows(DEV_ROWS, 2), setting, Path(folder) / "ledger.sqlite") as game,
+    ):
+        score_clusters(game, estimator, Budget(evaluations=FIRST_ESTIMATE), "stop", clusters)
+
+
 def finetune_rows() -> None:
     params = load_params()
     with TemporaryDirectory() as folder:
@@ -87,7 +108,12 @@ def evaluate_rows() -> None:
     evaluate(model_spec(params), None, {"dev": rows(DEV_ROWS, 2)}, None, params.evaluate.batch_size, [])
 
 
-PARTS: dict[str, Callable[[], None]] = {"rate": rate_rows, "finetune": finetune_rows, "evaluate": evaluate_rows}
+PARTS: dict[str, Callable[[], None]] = {
+    "rate": rate_rows,
+    "score": score_rows,
+    "finetune": finetune_rows,
+    "evaluate": evaluate_rows,
+}
 
 if __name__ == "__main__":
     main()

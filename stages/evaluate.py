@@ -9,22 +9,24 @@ import pandas as pd
 
 from shed.common.atomic_io import write_json, write_table
 from shed.data.records import read_records
-from shed.evaluation.generation import Writing
-from shed.evaluation.lm_evaluation import evaluate
+from shed.evaluation.run_ledger import RunLedger
 from shed.evaluation.summaries import differences, headline, summarise
 from shed.params import Params
 from stages import main
 from stages.shared.model import model_spec
+from stages.shared.runs import run_ledger
 
 
 def run_base(params: Params) -> None:
-    items = items_of(params, None)
+    items = ledger_of(params).items([], params.finetune.seed)
     write_table("data/base_items.parquet", items)
     write_json("metrics/base.json", headline(summarise(items)))
 
 
 def run(params: Params) -> None:
-    items = items_of(params, Path("data/adapter"))
+    pool = {record.id: record for record in read_records("data/prepared/pool.jsonl")}
+    rows = [pool[id] for id in pd.read_parquet("data/selection.parquet")["id"]]
+    items = ledger_of(params).items(rows, params.finetune.seed, tuned=Path("data/adapter"))
     base = pd.read_parquet("data/base_items.parquet")
     tasks = {"base": summarise(base), "tuned": summarise(items), "change": differences(items, base)}
     write_json("metrics/tasks.json", tasks)
@@ -32,12 +34,10 @@ def run(params: Params) -> None:
     write_json("metrics/change.json", headline(tasks["change"]))
 
 
-def items_of(params: Params, adapter: Path | None) -> pd.DataFrame:
-    """The evaluated items of dev, test and named tasks."""
+def ledger_of(params: Params) -> RunLedger:
+    """The verdict's ledger of runs, which has this run or gets it."""
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("dev", "test")}
-    settings = params.evaluate
-    writing = Writing(**settings.written.model_dump())
-    return evaluate(model_spec(params), adapter, splits, settings.limit, settings.batch_size, settings.tasks, writing)
+    return run_ledger(params, model_spec(params), splits, params.evaluate.tasks)
 
 
 if __name__ == "__main__":

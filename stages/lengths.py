@@ -3,7 +3,7 @@
 from shed.common.atomic_io import write_json, write_table
 from shed.data.records import read_records
 from shed.models.checks import check_model
-from shed.models.lengths import record_lengths
+from shed.models.costs import record_lengths
 from shed.params import Params
 from shed.selection.candidates import totals
 from stages import main

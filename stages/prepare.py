@@ -23,9 +23,9 @@ from shed.data.rejects import counts_told
 from shed.data.splits import licences, read_split
 from shed.evaluation.named_tasks import task_questions
 from shed.models.checks import check_cut, check_embedder, check_model, templated
+from shed.models.costs import seconds_a_token
 from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
-from shed.models.speed import seconds_a_token
 from shed.params import Params
 from stages import FINAL_TUNING, KEYS, main, naming_keys
 from stages.shared.early_checks import check_selection

@@ -1,17 +1,24 @@
 """Accuracy against cost: every estimator against exact Shapley values, in games of eight players of real records.
 
-In: the default pool and its embeddings. Out: accuracy_against_cost.json.
-`dvc --cd experiments/valuation repro accuracy_against_cost` runs it, in half an hour the first time.
+In: the default pool and its embeddings. Out: accuracy_against_cost.json, and exact_games.json, all utilities of the games.
+`dvc --cd experiments/valuation repro accuracy_against_cost` runs it, in half an hour the first time on a machine that does
+nothing else.
 
-The games are those of `exact_games`: all 256 coalitions are tuned and measured. At each budget in FTE an estimator's scores,
-for several seeds, are compared with the exact ones. null stands for a budget that does not cover an estimator's first
-estimate, or gives all players the same score; shapiq's estimators take as many evaluations as the budget covers.
-`metagradient_redrawn` has its own initial weights and batches in every run, as the pipeline's default has, so it estimates the
-mean of many such games, and this is one of them.
+The games are exact: all 256 coalitions are tuned and measured, by SGD, in the mild game for two epochs and in the harsh one
+for three at a learning rate near divergence. At each budget in FTE an estimator's scores, for several seeds, are compared
+with the exact ones. null stands for a budget that does not cover an estimator's first estimate, or gives all players the
+same score; shapiq's estimators take as many evaluations as the budget covers. `metagradient_redrawn` has its own initial
+weights and batches in every run, as the pipeline's default has, so it estimates the mean of many such games, and this is
+one of them.
+
+In exact_games.json the utility at index m is that of the coalition of all players whose bit is set in m: player 0 has the
+lowest bit. With the utilities stands what they depend on. `benchmarks/estimators.py` plays these games for nothing.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -19,10 +26,11 @@ import numpy as np
 from scipy.stats import pearsonr
 
 from experiments.shared.games import pool_game, scoring_regime
-from experiments.valuation import exact_games
 from shed.common.atomic_io import write_json
 from shed.common.errors import ShedError
-from shed.valuation.budget import Budget, Outcome, spend
+from shed.common.import_closure import code_digest
+from shed.data.records import read_records
+from shed.valuation.budget import Budget, MeteredGame, Outcome, spend
 from shed.valuation.estimate import Estimator, rank_correlation
 from shed.valuation.estimators.exact import Exact
 from shed.valuation.estimators.in_run import InRun
@@ -32,10 +40,12 @@ from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
 from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
 from shed.valuation.ledger import LedgeredGame
+from shed.valuation.proxy_game import CODE, ProxyGame
 
-RESULT = "experiments/valuation/accuracy_against_cost.json"
-PLAYERS, PROXIES = exact_games.PLAYERS, exact_games.PROXIES
-DEV_ROWS, REGIMES = exact_games.DEV_ROWS, exact_games.REGIMES
+RESULT, GAMES = "experiments/valuation/accuracy_against_cost.json", "experiments/valuation/exact_games.json"
+PLAYERS, PROXIES, DEV_ROWS = 8, 1, 16
+SGD: dict[str, Any] = {"optimizer": "sgd", "batch_size": 4}
+REGIMES = {"mild": SGD | {"lr": 0.04}, "harsh": SGD | {"epochs": 3, "lr": 0.15}}
 BUDGETS = [2, 4, 6, 8, 11, 16, 32, 64]
 MOST = {"metagradient_redrawn": 16}  # the default's budget is 11
 SEEDS = range(3)
@@ -53,6 +63,11 @@ SHAPIQ = ("KernelSHAP", "SVARM")
 
 
 def main() -> None:
+    games: dict[str, Any] = {}
+    for name, changes in REGIMES.items():
+        with pool_game(PLAYERS, PROXIES, DEV_ROWS, scoring_regime(**changes)) as game:
+            games[name] = {"regime": asdict(scoring_regime(**changes)), **utilities(game)}
+        write_json(GAMES, games)
     result: dict[str, Any] = {"players": PLAYERS, "records": PLAYERS * PROXIES, "dev_records": DEV_ROWS, "seeds": len(SEEDS)}
     for name, changes in REGIMES.items():
         with pool_game(PLAYERS, PROXIES, DEV_ROWS, scoring_regime(**changes)) as game:
@@ -73,6 +88,23 @@ def main() -> None:
             }
             write_json(RESULT, result)
     print(json.dumps(result, indent=2))
+
+
+def utilities(game: ProxyGame) -> dict[str, Any]:
+    """The utilities of all coalitions, and what they depend on beside the regime: the pool and the code as digests."""
+    coalitions = (np.arange(2**PLAYERS)[:, None] >> np.arange(PLAYERS)) & 1 == 1
+    with MeteredGame(game.play, Budget()) as metered:
+        found = metered.value(coalitions).tolist()
+    pool = "\n".join(record.id for record in read_records("data/prepared/pool.jsonl"))
+    return {
+        "utility": game.utility,
+        "dev_records": DEV_ROWS,
+        "pool": hashlib.sha256(pool.encode()).hexdigest()[:16],
+        "code": code_digest(CODE),
+        "records_of_players": [game.proxies[place].id for place in np.argsort(game.owner)],
+        "fte": metered.cost.fte,
+        "utilities": found,
+    }
 
 
 def compare(game: LedgeredGame, estimator: str, fte: int, exact: np.ndarray) -> dict[str, float] | None:

@@ -164,7 +164,7 @@ class CoalitionTrainer:
 
         total = torch.zeros_like(at)
         parts = self.microbatches(batch, weights[:, batch] != 0)
-        with self.losses.first_order(int(self.lengths[batch].max())):
+        with self.losses.backward_pass(int(self.lengths[batch].max())):
             for microbatch, gradient in zip(parts, self.losses.cores.each(part, parts), strict=True):
                 total[microbatch.coalitions] += gradient
         return total

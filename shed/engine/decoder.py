@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from shed.common.errors import ShedError
 from shed.common.progress import track
 from shed.engine.batches import length_batches, split
+from shed.engine.recompute import again
 from shed.models.encoding import Encoded
 from shed.models.lora import lora_modules
 from shed.models.specs import LoraSettings
@@ -51,7 +51,7 @@ class DecoderLayers(nn.Module):
 
     Attributes:
         recompute: keep each layer's input alone for the backward pass and run the layer again there, which takes a third more
-            time; a gradient that is differentiated again, or forward mode, must not ask for it.
+            time.
     """
 
     def __init__(self, layers: Sequence[nn.Module], rotary: nn.Module) -> None:
@@ -96,8 +96,7 @@ class DecoderLayers(nn.Module):
             found: Tensor = torch.func.functional_call(layer, named, (hidden,), more)
             return found
 
-        after: Tensor = checkpoint(run, hidden, *lora.values(), use_reentrant=False, preserve_rng_state=False)
-        return after
+        return again(run, hidden, *lora.values())
 
 
 def _run(layer: nn.Module, hidden: Tensor, positions: object) -> Tensor:

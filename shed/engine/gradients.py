@@ -187,7 +187,7 @@ def dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Ten
         terms = trainer.losses.dev_terms(lora, own[0])
         return float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
 
-    with trainer.losses.first_order(trainer.losses.longest_dev):
+    with trainer.losses.backward_pass(trainer.losses.longest_dev):
         parts = trainer.losses.cores.map(part, product(trainer.losses.dev_batches, at))
     utilities, gradients = zip(*parts, strict=True)
     return np.reshape(utilities, (-1, len(at))).sum(axis=0), torch.stack(gradients).view(-1, *at.shape).sum(0)
@@ -206,7 +206,9 @@ def _through_advance(trainer: CoalitionTrainer, step: Step, cotangents: State) -
 def _add_slopes(trainer: CoalitionTrainer, at: Tensor, parts: list[Microbatch], direction: Tensor, slopes: np.ndarray) -> None:
     """Put each record's ∇ℓ_i · direction into `slopes` (K, records), by forward-mode passes."""
     with _forward_mode() as level:
-        found = trainer.losses.cores.map(lambda microbatch: _directional(trainer, at, microbatch, direction, level), parts)
+        found = trainer.losses.cores.map(
+            lambda microbatch: _directional(trainer, at[microbatch.coalitions], microbatch, direction, level), parts
+        )
     for microbatch, own in zip(parts, found, strict=True):
         slopes[microbatch.coalitions[microbatch.rows], microbatch.records] = own.double().cpu().numpy()
 
@@ -216,11 +218,16 @@ def _slopes_and_curvature(
 ) -> tuple[np.ndarray, Tensor]:
     """∇ℓ_i · direction for each record of the batch, (K, B), and the Hessians of its weighted losses times it, (K, P).
 
-    Records of weight 0 have no part in the Hessian: one forward-mode pass gives their slopes.
+    Records of weight 0 have no part in the Hessian: one forward-mode pass gives their slopes. Of long records the
+    Hessian's part is the gradient of such a pass, whose layers are run again one by one, at half as many products more.
     """
 
     def inside(microbatch: Microbatch) -> tuple[Tensor, Tensor]:
         lora = at[microbatch.coalitions].detach().requires_grad_()
+        if trainer.losses.recomputes:  # a gradient's own graph would keep all layers
+            slopes = _directional(trainer, lora, microbatch, direction, level)
+            (curvature,) = torch.autograd.grad(slopes @ trainer.scale(batch, microbatch, weights).to(slopes), lora)
+            return slopes, curvature
         losses = trainer.losses.member_losses(lora, microbatch.records, microbatch.rows)
         scale = trainer.scale(batch, microbatch, weights).to(losses).requires_grad_()
         (gradient,) = torch.autograd.grad(losses @ scale, lora, create_graph=True)
@@ -228,14 +235,14 @@ def _slopes_and_curvature(
         return slopes, curvature
 
     def outside(microbatch: Microbatch) -> tuple[Tensor, None]:
-        return _directional(trainer, at, microbatch, direction, level), None
+        return _directional(trainer, at[microbatch.coalitions], microbatch, direction, level), None
 
     taken = weights[:, batch] != 0
     parts: list[tuple[Callable[[Microbatch], tuple[Tensor, Tensor | None]], Microbatch]]
     parts = [(inside, microbatch) for microbatch in trainer.microbatches(batch, taken)]
     parts += [(outside, microbatch) for microbatch in trainer.microbatches(batch, ~taken)]
     slopes, total = np.zeros(weights.shape), torch.zeros_like(at)
-    with _forward_mode() as level:
+    with trainer.losses.backward_pass(int(trainer.lengths[batch].max())), _forward_mode() as level:
         found = trainer.losses.cores.each(lambda part: part[0](part[1]), parts)
         for (_, microbatch), (own, curvature) in zip(parts, found, strict=True):
             slopes[microbatch.coalitions[microbatch.rows], microbatch.records] = own.detach().double().cpu().numpy()
@@ -255,7 +262,7 @@ def _forward_mode() -> Iterator[int]:
 
 
 def _directional(trainer: CoalitionTrainer, at: Tensor, microbatch: Microbatch, direction: Tensor, level: int) -> Tensor:
-    own, towards = at[microbatch.coalitions].detach(), direction[microbatch.coalitions]
-    lora: Tensor = forward_ad.make_dual(own, towards, level=level)  # type: ignore[no-untyped-call]
+    """(B,) ∇ℓ_i · direction at LoRA weights (C, P) of the coalitions that have a record here."""
+    lora: Tensor = forward_ad.make_dual(at, direction[microbatch.coalitions], level=level)  # type: ignore[no-untyped-call]
     losses = trainer.losses.member_losses(lora, microbatch.records, microbatch.rows)
     return forward_ad.unpack_dual(losses, level=level).tangent.clone()  # type: ignore[no-untyped-call, no-any-return]

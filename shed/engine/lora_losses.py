@@ -13,16 +13,17 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from shed.common.errors import ShedError
 from shed.engine.batches import length_batches, split
 from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, hidden_states
+from shed.engine.recompute import again
 from shed.engine.utility import DevSet
 from shed.models.attention import SHORT, attention_for
 from shed.models.encoding import Encoded
@@ -55,6 +56,7 @@ class LoraLosses:
         cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
         dev_batches: the dev records, batched by length, the longest first.
         longest_dev: tokens of the longest dev sequence.
+        recomputes: True while layers are run again for the backward pass, since sequences are long.
 
     Raises:
         ShedError: the model is of another shape, or has fewer layers than the depth or none of the modules.
@@ -77,7 +79,7 @@ class LoraLosses:
             raise ShedError(f"LoRA weights are asked for in {depth} layers, but the model has {total}", "LoRA depth")
         self._embed, self._norm, self._head = decoder.embed_tokens, decoder.norm, model.lm_head
         self.cores = Cores(model.device)
-        self._of_thread, self._recompute = threading.local(), False
+        self._of_thread, self.recomputes = threading.local(), False
         self._top = DecoderLayers(list(decoder.layers)[-depth:], decoder.rotary_emb)
         below = DecoderLayers(list(decoder.layers)[:-depth], decoder.rotary_emb)
         self._response_tokens = [record.response_weight for record in [*members, *candidates]]
@@ -100,17 +102,17 @@ class LoraLosses:
         self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
 
     @contextmanager
-    def first_order(self, longest: int) -> Iterator[None]:
-        """While losses are differentiated once, of sequences of at most so many tokens: kernels and memory that suit this.
+    def backward_pass(self, longest: int) -> Iterator[None]:
+        """While losses are differentiated, of sequences of at most so many tokens: kernels and memory that suit this.
 
         Not for several calls at once.
         """
-        self._recompute = longest > SHORT
+        self.recomputes = longest > SHORT
         try:
             with attention_for(self.initial.device, longest):
                 yield
         finally:
-            self._recompute = False
+            self.recomputes = False
 
     def redrawn(self, seed: int) -> Tensor:
         """(P,) other LoRA weights before tuning, by PEFT's own initialisation."""
@@ -154,7 +156,7 @@ class LoraLosses:
         """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
         stack = self._stack()
         stack.see(coalitions, len(weights), self._rank, weights)
-        stack.recompute = self._recompute and torch.is_grad_enabled()
+        stack.recompute = self.recomputes and torch.is_grad_enabled()
         flat = torch.split(weights, self.matrix_sizes, dim=1)
         parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
         named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
@@ -176,8 +178,7 @@ class LoraLosses:
 
     def _nats_again(self, states: Tensor, targets: Tensor) -> Tensor:
         """The same, whose logits are computed again for the backward pass and not kept."""
-        nats: Tensor = checkpoint(self._nats, states, targets, use_reentrant=False, preserve_rng_state=False)
-        return nats
+        return again(partial(self._nats, targets=targets), states)
 
     def _hidden(self, record: CachedStates) -> Tensor:
         """(L, D) what goes into the tuned layers."""

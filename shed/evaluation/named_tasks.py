@@ -123,7 +123,8 @@ def _naming(name: str) -> Iterator[None]:
     except OSError as error:
         raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
     except ValueError as error:
-        raise ShedError(f"the task {name} cannot be run here ({error})", "tasks") from error
+        reason = " ".join(str(error).split())
+        raise ShedError(f"the task {name} cannot be run here ({reason})", "tasks") from error
 
 
 def _short(name: str) -> str:

@@ -60,8 +60,11 @@ class RunLedger:
         """True if the run was made before."""
         return self._path(rows, seed).exists()
 
-    def items(self, rows: Sequence[Record], seed: int) -> pd.DataFrame:
+    def items(self, rows: Sequence[Record], seed: int, tuned: Path | None = None) -> pd.DataFrame:
         """The items of a model that was tuned on these rows under this seed; without rows, of the untuned model.
+
+        Args:
+            tuned: the adapter of this very tuning, where it was made elsewhere.
 
         Raises:
             ShedError: as `finetune` and `evaluate` do.
@@ -70,8 +73,8 @@ class RunLedger:
         if path.exists():
             return pd.read_parquet(path)
         with TemporaryDirectory() as folder:
-            adapter = Path(folder) / "adapter" if rows else None
-            if adapter is not None:
+            adapter = tuned or (Path(folder) / "adapter" if rows else None)
+            if adapter is not None and tuned is None:
                 finetune(rows, own.model, replace(own.tuning, seed=seed), adapter, "one of several runs")
             items = evaluate(own.model, adapter, own.splits, own.limit, own.batch_size, own.tasks, own.writing)
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.models.costs import record_lengths
 from shed.models.encoding import Encoder
-from shed.models.lengths import record_lengths
 from shed.params import Params
 from shed.selection.candidates import candidates
 from shed.selection.given import taken

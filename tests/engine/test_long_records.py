@@ -3,17 +3,20 @@ changes.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor
+from torch.autograd import forward_ad
 
 from shed.data.records import Record
 from shed.engine import decoder, lora_losses
 from shed.engine.coalition_trainer import CoalitionTrainer
 from shed.engine.decoder import DecoderLayers, hidden_states
 from shed.engine.gradients import dev_gradient, in_run, metagradient
+from shed.engine.recompute import again
 from shed.engine.regime import Regime
 from shed.engine.utility import dev_set
 from shed.models import attention
@@ -43,15 +46,17 @@ def trainer(tiny_model: str, records: list[Record], depth: int | None) -> Coalit
 
 
 class Count:
-    """How often a layer was left to be run again."""
+    """How often a layer was left to be run again, with values alone and with their tangents."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls = 0
-        monkeypatch.setattr(decoder, "checkpoint", self)
+        self.calls = self.dual = 0
+        monkeypatch.setattr(decoder, "again", self)
 
-    def __call__(self, *given: object, **named: object) -> object:
+    def __call__(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         self.calls += 1
-        return checkpoint(*given, **named)
+        result = again(function, *inputs)
+        self.dual += forward_ad.unpack_dual(result).tangent is not None
+        return result
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -82,19 +87,55 @@ def test_gradients_and_utilities_are_those_without_recomputation(
     assert np.abs(kept[2][0] - kept[2][2]).max() > 0.01 * np.abs(kept[2]).max()  # a record's weight does something
 
 
+@pytest.mark.parametrize("depth", [2, None])
 @pytest.mark.parametrize("valuate", [metagradient, in_run])
-def test_what_is_differentiated_twice_or_forwards_is_not_recomputed(
-    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch, valuate: object
+def test_marginals_are_those_without_recomputation(
+    tiny_model: str,
+    records: list[Record],
+    monkeypatch: pytest.MonkeyPatch,
+    valuate: Callable[..., tuple[np.ndarray, np.ndarray]],
+    depth: int | None,
 ) -> None:
-    assert callable(valuate)
-    kept = valuate(trainer(tiny_model, records, None), WEIGHTS)
+    """A metagradient has second derivatives, by the gradient of a forward-mode pass; in-run marginals need none."""
+    kept = valuate(trainer(tiny_model, records, depth), WEIGHTS)
     monkeypatch.setattr(lora_losses, "SHORT", 1)
     monkeypatch.setattr(lora_losses, "HEAD_TOKENS", 3)
     count = Count(monkeypatch)
-    recomputed = valuate(trainer(tiny_model, records, None), WEIGHTS)
-    assert count.calls > 0
+    recomputed = valuate(trainer(tiny_model, records, depth), WEIGHTS)
+    assert count.calls > count.dual
+    assert (count.dual > 0) == (valuate is metagradient)
     for before, after in zip(kept, recomputed, strict=True):
         np.testing.assert_allclose(after, before, rtol=0, atol=1e-4 * np.abs(before).max())
+
+
+def test_second_derivatives_are_right_and_nothing_inside_is_kept_for_them() -> None:
+    w, direction = torch.tensor([0.9, -0.8, 0.7]).double(), torch.tensor([1.0, -2.0, 0.5]).double()
+    start, kept = torch.tensor([0.3, 0.7, -0.2]).double(), 0
+
+    def link(x: Tensor, w: Tensor) -> Tensor:
+        for _ in range(8):
+            x = (x * w).tanh() + x.roll(1) * w
+        return x
+
+    def chain(w: Tensor, run: Callable[..., Tensor]) -> Tensor:
+        x = start
+        for _ in range(4):
+            x = run(link, x, w)
+        return x.square().sum()
+
+    def count(saved: Tensor) -> Tensor:
+        nonlocal kept
+        kept += 1
+        return saved
+
+    own = w.clone().requires_grad_()
+    with forward_ad.dual_level():
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda saved: saved):
+            slope = forward_ad.unpack_dual(chain(forward_ad.make_dual(own, direction), again)).tangent
+        assert kept < 8 * 4
+        (curvature,) = torch.autograd.grad(slope, own)
+    whole = torch.func.hessian(lambda w: chain(w, lambda run, *inputs: run(*inputs)))(w)
+    torch.testing.assert_close(curvature, whole @ direction)
 
 
 def test_recomputation_ends_with_the_block_that_asked_for_it(
@@ -105,7 +146,7 @@ def test_recomputation_ends_with_the_block_that_asked_for_it(
     at = one.initial[None].detach().requires_grad_()
 
     def loss(longest: int, stop: bool = False) -> None:
-        with one.losses.first_order(longest):
+        with one.losses.backward_pass(longest):
             one.losses.member_losses(at, np.array([0]), np.array([0])).sum().backward()
             if stop:
                 raise ValueError("stop")

@@ -74,6 +74,18 @@ def test_a_run_is_made_once_for_all_that_ask_for_the_same(
     assert len(made) == 1
 
 
+def test_a_tuning_that_was_made_elsewhere_is_evaluated_and_kept_for_all_who_ask(
+    settings: RunSettings, records: list[Record], made: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter/tuned.txt").write_text("elsewhere")
+    ledger = RunLedger(tmp_path / "runs", settings)
+    first = ledger.items(records[:3], 7, tuned=tmp_path / "adapter")
+    assert [run["tuned"] for run in made] == ["elsewhere"]
+    pd.testing.assert_frame_equal(ledger.items(records[:3], 7), first)
+    assert len(made) == 1
+
+
 def test_what_does_not_change_a_run_finds_it(
     settings: RunSettings, records: list[Record], made: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -18,6 +18,14 @@ from shed.data.records import Record, single_turn
 from shed.report.page import ReportInputs, render
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+LENGTHS = {
+    "rows": 10,
+    "too_long": 0,
+    "response_tokens": 1500,
+    "response_tokens_mean": 150.0,
+    "response_tokens_median": 120.5,
+    "response_tokens_max": 480,
+}
 JUDGED = {
     "judged": 12,
     "wins": 6,
@@ -91,7 +99,8 @@ def inputs() -> ReportInputs:
         "metrics/tuned.json": {**result, "test_loss": 4.5},
         "metrics/change.json": result,
         "metrics/tasks.json": {"base": tasks, "tuned": tasks, "change": tasks},
-        "metrics/sample.json": {"rows": 10},
+        "metrics/lengths.json": {**LENGTHS, "rows": 40, "response_tokens": 4800},
+        "metrics/sample.json": {"rows": 10, "lengths": LENGTHS, "left_out_as_too_long": 3},
         "metrics/data.json": {"pool": card, "dev": card, "test": card},
         "metrics/score.json": {
             "method": "metagradient",
@@ -132,6 +141,7 @@ def inputs() -> ReportInputs:
 
 FAULTY = {"rows": 10, "faulty_share_of_pool": 0.5, "faulty_share_of_selection": 0.05, "faulty_share_of_random": 0.52}
 FAULTY |= {"auroc_of_scores": 0.99, "auroc_of_ratings": 0.25, "auroc_of_ratings_within_sources": 0.63}
+FAULTY |= {"lengths": LENGTHS, "left_out_as_too_long": 0}
 
 
 def test_numbers_are_those_of_the_metrics_files() -> None:

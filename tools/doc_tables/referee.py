@@ -3,18 +3,20 @@
 In: `experiments/selection/referee.json`, as `python -m experiments.referee --json` writes it. Out: a block of docs/referee.md.
 """
 
+import itertools
+
 from tools.doc_tables.markdown import TASKS, Block, code, gain, table
 from tools.doc_tables.values import Row, result
 
 RESULT, RANDOM, OURS, THEIRS = "selection/referee", "random_rows", "top", "bergson"
 PAIRS = ((RANDOM, OURS), (RANDOM, THEIRS), (OURS, THEIRS))  # over which, and whose gain
-LINES = (("test", "loss"), ("test", "choice_loss"), ("test", "accuracy"), ("dev", "loss"))
+MEASURES = ("loss", "choice_loss", "accuracy")
 
 
 def judged() -> str:
     """Each selection's gain over random rows, and the one's over the other, by task and measure."""
     rows = []
-    for split, measure in LINES:
+    for split, measure in itertools.product(("test", "dev"), MEASURES):
         found: dict[str | None, dict[str, list[Row]]] = {None: result(RESULT)["all_tasks"][split]}
         if split == "test" and measure == "loss":
             found.update((task, _of_task(task)) for task in TASKS)
