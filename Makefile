@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
+unexport PYTHONDONTWRITEBYTECODE  # compiling torch and transformers anew for each stage would take half a minute in all
 
 .PHONY: repro test check deps docs figure lock benchmark clean
 

@@ -23,7 +23,7 @@ from shed.data.records import Record, read_records
 from shed.evaluation.comparison import compare, compare_by_task
 from shed.params import Params, load_params
 from shed.selection.controls import random_tokens
-from shed.selection.given import select_given
+from shed.selection.given.order import select_given
 from stages import FINAL_TUNING, KEYS, naming_keys
 from stages.shared.model import model_spec
 from stages.shared.runs import run_ledger

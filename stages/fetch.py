@@ -13,7 +13,7 @@ from shed.data.splits import digest, digests
 from shed.models.loading import manifest
 from shed.models.manifests import ModelKind
 from shed.params import Params
-from shed.selection.given_files import given_file, read_beside, read_given
+from shed.selection.given.files import given_file, read_beside, read_given
 from stages import main
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings

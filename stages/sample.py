@@ -7,7 +7,7 @@ from shed.data.faults import fault_detection
 from shed.data.records import read_records
 from shed.params import Params
 from shed.selection.candidates import totals
-from shed.selection.given import select_given
+from shed.selection.given.order import select_given
 from shed.selection.sampling import Floor, composition, select, usable, with_text
 from stages import main
 from stages.shared.selecting import given_order, read_candidates, sample_size

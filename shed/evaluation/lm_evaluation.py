@@ -96,16 +96,11 @@ def _key(task: str, n: int) -> str:
 
 
 def _run(lm: "PackedLM", tasks: Sequence[_Task], written: Mapping[str, float]) -> list[Item]:
-    from lm_eval import simple_evaluate
+    from lm_eval import evaluate as run_tasks  # its `simple_evaluate` asks programs about the machine for two seconds
     from lm_eval.tasks import TaskManager
 
-    results = simple_evaluate(
-        model=lm,
-        tasks=[task.lm_eval for task in tasks],
-        task_manager=TaskManager(include_defaults=False),
-        bootstrap_iters=0,
-        log_samples=True,
-    )
+    own = TaskManager(include_defaults=False).load([task.lm_eval for task in tasks])
+    results = run_tasks(lm, own, bootstrap_iters=0, log_samples=True)
     encoded = {request: tokens for task in tasks for request, tokens in task.encoded.items()}
     rows: list[Item] = []
     for name, samples in results["samples"].items():

@@ -24,7 +24,7 @@ from shed.models.encoding import Encoded, Span
 from shed.models.parallel import Cores
 
 Request = tuple[tuple[str, str], list[int], list[int]]
-PACK_TOKENS = 2048  # of the questions in one sequence, unless it is a single one
+PACK_TOKENS, PACK_TOKENS_OF_GPU = 256, 2048  # of the questions in one sequence, unless it is a single one
 
 
 @dataclass
@@ -92,8 +92,9 @@ class PackedLM(HFLM):  # type: ignore[misc]
             prompt = sequence.tokens[: sequence.prompt_length]
             questions.setdefault(prompt, _Question(prompt)).options.append((number, sequence))
         packs: list[list[_Question]] = []
+        most = PACK_TOKENS if self.model.device.type == "cpu" else PACK_TOKENS_OF_GPU
         for question in sorted(questions.values(), key=lambda question: -question.length):
-            room = PACK_TOKENS - question.length
+            room = most - question.length
             if packs and len(packs[-1]) < int(self.batch_size) and sum(own.length for own in packs[-1]) <= room:
                 packs[-1].append(question)
             else:

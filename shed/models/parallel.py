@@ -12,13 +12,14 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from shed.common.memory import give_back
+from shed.common.memory import give_back, resident
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 TIDY_EVERY = 4  # parts
+KEPT_BYTES = 2**29  # that parts may leave behind: to give memory back and take it again costs time
 CHUNK_TOKENS, CHUNK_TOKENS_OF_GPU = 256, 8192
 
 
@@ -34,7 +35,7 @@ class Cores:
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
         self.chunk_tokens = CHUNK_TOKENS if device.type == "cpu" else CHUNK_TOKENS_OF_GPU
         self._threads = ThreadPoolExecutor(self.count)
-        self._done = 0
+        self._done, self._tidy = 0, resident()  # parts; bytes of the process, when memory was last given back or since
 
     def each(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
         """The function's results in the order of the parts, which are begun in it: put long parts before short ones.
@@ -54,11 +55,14 @@ class Cores:
             torch.set_num_threads(threads)
 
     def _tidied(self, results: Iterable[Result]) -> Iterator[Result]:
-        """The results, with the memory that parts leave behind given back every few of them."""
+        """The results; every few of them what parts have left behind is given back, if it is much."""
         for result in results:
             self._done += 1
             if self._done % TIDY_EVERY == 0:
-                give_back()
+                self._tidy = min(self._tidy, resident())
+                if resident() >= self._tidy + KEPT_BYTES:
+                    give_back()
+                    self._tidy = resident()
             yield result
 
     def map(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:

@@ -13,7 +13,7 @@ from shed.models.costs import record_lengths
 from shed.models.encoding import Encoder
 from shed.params import Params
 from shed.selection.candidates import candidates
-from shed.selection.given import taken
+from shed.selection.given.order import taken
 from stages.shared.selecting import given_order, sample_size
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it writes nothing; see `shed.common.import_closure`

@@ -11,8 +11,8 @@ import pandas as pd
 from shed.data.records import Record
 from shed.params import Params
 from shed.selection.candidates import candidates
-from shed.selection.given import Order, order_of
-from shed.selection.given_files import given_file, read_given
+from shed.selection.given.files import given_file, read_given
+from shed.selection.given.order import Order, order_of
 from shed.selection.sampling import Size, budget
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings

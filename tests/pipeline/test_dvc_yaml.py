@@ -18,7 +18,6 @@ STAND_INS = {  # digests of what is read elsewhere, so that DVC sees a change
     "prepare": {"data/inputs.json"},
     "sample": {"data/given.json"},
 }
-FUNCTIONS = {"evaluate_base": ("run_base", "items_of"), "evaluate": ("run", "items_of")}  # one program of two stages
 
 
 def program(stage: str) -> str:
@@ -27,14 +26,11 @@ def program(stage: str) -> str:
 
 
 def nodes(stage: str) -> list[ast.AST]:
-    """The syntax of the stage's program, of its own functions where it is the program of two, and of what it shares."""
+    """The syntax of the stage's program, and of what it shares."""
     found: list[ast.AST] = []
     for path in import_closure(program(stage)):
         if path.is_relative_to(ROOT / "stages"):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            if stage in FUNCTIONS and path.stem == "evaluate":
-                tree.body = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name in FUNCTIONS[stage]]
-            found += ast.walk(tree)
+            found += ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return found
 
 
@@ -95,4 +91,4 @@ def test_the_main_job_reads_nothing_that_another_pipeline_makes() -> None:
 def test_every_stage_has_a_description_and_is_run_by_the_environments_python() -> None:
     for name, stage in STAGES.items():
         assert stage["desc"]
-        assert stage["cmd"] == ("python -m stages.evaluate --base" if name == "evaluate_base" else f"python -m stages.{name}")
+        assert stage["cmd"] == f"python -m stages.{name}"

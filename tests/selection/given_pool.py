@@ -11,8 +11,8 @@ import pytest
 from shed.common.errors import ShedError
 from shed.data.readers import ReaderSettings
 from shed.data.records import Record, read_records
-from shed.selection.given import Order, order_of
-from shed.selection.given_files import given_file, read_given
+from shed.selection.given.files import given_file, read_given
+from shed.selection.given.order import Order, order_of
 
 DEFAULT = ReaderSettings(None, None, None, (), "all", 1.0)
 GIVEN = [{"id": f"mine-{n}", "instruction": f"Add {n} and 1.", "output": f"It is {n + 1}."} for n in range(6)]

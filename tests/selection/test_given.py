@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from shed.common.errors import ShedError
 from shed.data.readers import ReaderSettings
 from shed.data.records import Record
-from shed.selection.given import select_given
-from shed.selection.given_files import read_given
+from shed.selection.given.files import read_given
+from shed.selection.given.order import select_given
 from shed.selection.sampling import Size
 
 

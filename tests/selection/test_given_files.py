@@ -11,7 +11,7 @@ from given_pool import DEFAULT, order, refused, write
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
-from shed.selection.given_files import given_file, read_given
+from shed.selection.given.files import given_file, read_given
 
 
 @pytest.mark.parametrize(

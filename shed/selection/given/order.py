@@ -1,6 +1,6 @@
 """A selection that was made elsewhere, as rows of this pool.
 
-In: what a file says (`shed.selection.given_files`) and the pool's records. Out: the records that it means, best first, with the
+In: what a file says (`shed.selection.given.files`) and the pool's records. Out: the records that it means, best first, with the
 reason for each; then the selected rows.
 """
 
@@ -15,7 +15,7 @@ from shed.common.errors import ShedError
 from shed.data.duplicates import content_key
 from shed.data.forms.values import shown
 from shed.data.records import Record
-from shed.selection.given_files import IDS, Given, name_of
+from shed.selection.given.files import IDS, Given, name_of
 from shed.selection.sampling import COUNTED, Size, nearest_count
 
 
