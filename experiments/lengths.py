@@ -1,7 +1,7 @@
 """Length is not value: four ways to select by ratings, for rows and for response tokens, on dev records that no rating used.
 
 In: what `prepare`, `lengths` and `rate` made of a pool, and its name. Out: lengths.json, with an entry for each pool.
-`python -m experiments.selection.lengths NAME` runs it, in a quarter of an hour on two cores and short rows.
+`python -m experiments.lengths NAME` runs it, in a quarter of an hour on two cores and short rows.
 
 The budget is `sample.fraction` of the pool's rows, or of its response tokens; ratings are of whole records, or of their
 response tokens. Ratings use the first `rate.dev_rows` records of dev, and models are evaluated on the others, so that neither
@@ -35,7 +35,7 @@ SCORES = pd.DataFrame({"cluster": [0], "score": [0.0], "rank": [1]})  # sampler 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.selection.lengths", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.lengths", description=__doc__.splitlines()[0])
     parser.add_argument("name", help="what the pool is called in the result")
     name = parser.parse_args().name
     found = {name: study(load_params())}
