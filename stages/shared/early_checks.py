@@ -1,6 +1,6 @@
 """What later stages would refuse, refused before any of them is paid for.
 
-In: params, the pool and what makes its tokens. Out: nothing, or an error in one line.
+In: params, pool, dev and what makes their tokens. Out: nothing, or an error in one line.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,28 @@ from stages.shared.selecting import given_order, sample_size
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it writes nothing; see `shed.common.import_closure`
 NOT_RATED = pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)})
+
+
+def check_utilities(params: Params, dev: Sequence[Record]) -> None:
+    """Refuse dev records without options where a utility over options is asked for.
+
+    Raises:
+        ShedError: the first such utility.
+    """
+    rated, scored = params.rate.dev_rows if params.rate.warm_rows else 0, params.score.dev_rows
+    asked = {
+        "rate.utility": (params.rate.utility, rated),
+        "score.utility": (params.score.utility, scored),
+        "fidelity.target_utility": (params.fidelity.target_utility, scored if params.fidelity.target_coalitions else 0),
+    }
+    for key, (kind, rows) in asked.items():
+        measured = dev[:rows]
+        without = [record for record in measured if not record.choices]
+        if without and kind not in (None, "dev_loss"):
+            raise ShedError(
+                f"{key} is {kind}, but {len(without):,} of the {len(measured):,} dev records that it is measured on have no "
+                f"options, the first is {without[0].id} ({without[0].origin}); set it to dev_loss, or give them options"
+            )
 
 
 def check_selection(params: Params, pool: Sequence[Record], encoder: Encoder, some_cut: bool) -> None:

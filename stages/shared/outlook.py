@@ -85,13 +85,14 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
     scored_on = on_dev(params.score.dev_rows, by_choice[params.score.utility])
     audited_on = on_dev(params.score.dev_rows, by_choice[fidelity.target_utility])
     evaluation = _evaluation(params, splits, lengths)
+    runs = params.verdict.seeds * RUNS_A_SEED - (1 <= final.seed <= params.verdict.seeds)  # one is the final tuning's
     passes = {
         "score": fine_tune_equivalents(params) * (tuning(proxies, regime.epochs) + scored_on),
         "fidelity": fidelity.coalitions * (tuning(proxies / 2, regime.epochs) + scored_on)
         + (fidelity.target_coalitions or 0) * fidelity.target_draws * (tuning(proxies / 2, final.epochs) + audited_on),
         "finetune": tuning(rows, final.epochs),
         "evaluate": 2 * evaluation,  # the base model, and the tuned one
-        "verdict": params.verdict.seeds * RUNS_A_SEED * (tuning(rows, final.epochs) + evaluation),
+        "verdict": runs * (tuning(rows, final.epochs) + evaluation),
     }
     if params.verdict.full:
         passes["verdict"] += params.verdict.seeds * (tuning(len(splits["pool"]), final.epochs) + evaluation)

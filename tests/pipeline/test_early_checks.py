@@ -1,5 +1,6 @@
 """What a later stage would refuse is refused before any stage is paid for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from shed.data.records import single_turn
 from shed.models.encoding import Encoder
 from shed.models.loading import load_tokenizer
 from shed.params import Params, load_params
-from stages.shared.early_checks import check_selection
+from stages.shared.early_checks import check_selection, check_utilities
 
 POOL = [single_turn(f"Add {n} and 1.", f"It is {n + 1}.", "sums", f"row {n}") for n in range(5)]
 POOL.append(single_turn("Count.", "one two three " * 100, "sums", "row 5"))
@@ -78,3 +79,32 @@ def test_a_given_selection_that_fits_is_told(
     path.write_text(f"{POOL[0].id}\n{POOL[1].id}\n")
     check_selection(params_of(project_root, sampler="given", given=str(path), rows=2), POOL, encoder, some_cut=False)
     assert "2 ids; matched with the pool: 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "key"),
+    [
+        ("rate", {"utility": "choice_loss"}, "rate.utility is choice_loss"),
+        ("score", {"utility": "accuracy"}, "score.utility is accuracy"),
+        ("fidelity", {"target_utility": "choice_loss"}, "fidelity.target_utility is choice_loss"),
+    ],
+)
+def test_a_utility_over_options_needs_dev_records_that_have_some(
+    project_root: Path, section: str, changes: dict[str, Any], key: str
+) -> None:
+    params = load_params(project_root / "params.yaml")
+    asking = params.model_copy(update={section: getattr(params, section).model_copy(update=changes)})
+    with pytest.raises(
+        ShedError, match=rf"^{key}, but 6 of the 6 dev records that it is measured on have no options, the first"
+    ):
+        check_utilities(asking, POOL)
+    with_options = [replace(record, choices=("one", "two"), answer=0) for record in POOL]
+    check_utilities(asking, with_options)
+    check_utilities(params, POOL)
+
+
+def test_what_is_turned_off_needs_no_options(project_root: Path) -> None:
+    params = load_params(project_root / "params.yaml")
+    rate = params.rate.model_copy(update={"utility": "choice_loss", "warm_rows": 0})
+    fidelity = params.fidelity.model_copy(update={"target_utility": "accuracy", "target_coalitions": None})
+    check_utilities(params.model_copy(update={"rate": rate, "fidelity": fidelity}), POOL)
