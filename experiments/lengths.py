@@ -1,7 +1,7 @@
 """Length is not value: four ways to select by ratings, for rows and for response tokens, on dev records that no rating used.
 
 In: what `prepare`, `lengths` and `rate` made of a pool, and its name. Out: lengths.json, with an entry for each pool.
-`python -m experiments.lengths NAME` runs it, in a quarter of an hour on two cores and short rows.
+`python -m experiments.lengths NAME` runs it. It makes up to 36 runs, each a tuning and an evaluation.
 
 The budget is `sample.fraction` of the pool's rows, or of its response tokens; ratings are of whole records, or of their
 response tokens. Ratings use the first `rate.dev_rows` records of dev, and models are evaluated on the others, so that neither
@@ -11,6 +11,7 @@ many response tokens, under three seeds. Runs go through the verdict's ledger of
 
 import argparse
 import json
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -27,6 +28,7 @@ from shed.selection.candidates import Per, candidates
 from shed.selection.controls import random_rows, random_tokens
 from shed.selection.sampling import Size, Unit, budget, select
 from shed.valuation.estimate import rank_correlation
+from stages import KEYS, naming_keys
 from stages.shared.model import model_spec
 from stages.shared.runs import items_of, run_ledger
 
@@ -36,7 +38,7 @@ SCORES = pd.DataFrame({"cluster": [0], "score": [0.0], "rank": [1]})  # sampler 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.lengths", description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="what the pool is called in the result")
+    parser.add_argument("name", help=f"what the pool is called in {RESULT}; an entry of this name is replaced")
     name = parser.parse_args().name
     found = {name: study(load_params())}
     write_json(RESULT, (read_json(RESULT) if RESULT.exists() else {}) | found)
@@ -50,18 +52,23 @@ def study(params: Params) -> dict[str, Any]:
         ShedError: ratings used all of dev.
     """
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")
-    others = dev[params.rate.dev_rows :] if params.rate.dev_rows else []
+    others, fraction = dev[params.rate.dev_rows :] if params.rate.dev_rows else [], params.sample.fraction
     if not others:
         raise ShedError(f"ratings used all {len(dev)} records of dev; set rate.dev_rows to fewer")
-    lengths, ratings = pd.read_parquet("data/lengths.parquet"), pd.read_parquet("data/ratings.parquet")
+    if fraction is None or not params.rate.warm_rows:
+        raise ShedError("the study needs ratings, and a share of the pool: set rate.warm_rows and sample.fraction")
+    lengths = pd.read_parquet("data/lengths.parquet")
+    ratings = pd.read_parquet("data/ratings.parquet").set_index("id").loc[lengths["id"]].reset_index()
     clusters = pd.DataFrame({"id": lengths["id"], "source": "pool", "cluster": 0, "distance": 0.0})
-    params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"limit": None})})
+    silent = params.evaluate.written.model_copy(update={"limit": 0})  # losses alone are compared
+    evaluation = params.evaluate.model_copy(update={"limit": None, "written": silent})
+    params = params.model_copy(update={"evaluate": evaluation})
     ledger = run_ledger(params, model_spec(params), {"dev": others}, [])
     by_id = {record.id: record for record in pool}
     ways: dict[str, Any] = {}
     for unit, per in product(get_args(Unit), get_args(Per)):
         table = candidates(clusters, lengths, ratings, per, params.sample.too_long)
-        size = budget(int(Size(0, unit).costs(table).sum()), params.sample.fraction or 0.1, None, unit)
+        size = budget(int(Size(0, unit).costs(table).sum()), fraction, None, unit)
         own = [by_id[id] for id in select(table, SCORES, "top", size, 0.0, 0)["id"]]
         costs = table.set_index("id")["response_tokens"]
         tokens = int(costs[[record.id for record in own]].sum())
@@ -82,6 +89,9 @@ def study(params: Params) -> dict[str, Any]:
         "rows": len(pool),
         "too_long": int(lengths["too_long"].sum()),
         "response_tokens_mean": float(tokens_of.mean()),
+        "model": params.model.name,
+        "fraction": fraction,
+        "rated_by": len(dev) - len(others),
         "dev_items": len(others),
         "seeds": len(SEEDS),
         "rating_with_length": rank_correlation(values, tokens_of),
@@ -98,4 +108,10 @@ def gain(selected: pd.DataFrame, control: pd.DataFrame) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        with naming_keys(KEYS):
+            main()
+    except ShedError as problem:
+        sys.exit(f"shed: error: {problem}")
+    except FileNotFoundError as error:
+        sys.exit(f"shed: error: {error.filename or error}: no such file; run `dvc repro` first")

@@ -25,9 +25,10 @@ from shed.params import Params, load_params
 from shed.selection.controls import random_tokens
 from shed.selection.given.order import select_given
 from stages import FINAL_TUNING, KEYS, naming_keys
+from stages.shared.candidates import read_candidates
 from stages.shared.model import model_spec
 from stages.shared.runs import run_ledger
-from stages.shared.selecting import given_order, read_candidates, sample_size
+from stages.shared.selecting import given_order, sample_size
 
 RANDOM, SPLITS = "random_rows", ("test", "dev")
 

@@ -1,4 +1,4 @@
-"""Lengths: the tokens of each pool record, and which records the context cuts."""
+"""Lengths: the tokens of each pool record, which of them the context cuts, and whether what params ask for is possible."""
 
 from shed.common.atomic_io import write_json, write_table
 from shed.data.records import read_records
@@ -7,11 +7,15 @@ from shed.models.costs import record_lengths
 from shed.params import Params
 from shed.selection.candidates import totals
 from stages import main
+from stages.shared.early_checks import check_selection, check_utilities
 from stages.shared.model import model_spec
 
 
 def run(params: Params) -> None:
-    lengths = record_lengths(check_model(model_spec(params)), read_records("data/prepared/pool.jsonl"))
+    pool = read_records("data/prepared/pool.jsonl")
+    lengths = record_lengths(check_model(model_spec(params)), pool)
+    check_utilities(params, read_records("data/prepared/dev.jsonl"))
+    check_selection(params, pool, lengths)
     write_table("data/lengths.parquet", lengths)
     write_json("metrics/lengths.json", totals(lengths))
 

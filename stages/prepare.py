@@ -28,7 +28,6 @@ from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
 from shed.params import Params
 from stages import FINAL_TUNING, KEYS, main, naming_keys
-from stages.shared.early_checks import check_selection, check_utilities
 from stages.shared.model import model_spec
 from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
@@ -89,8 +88,6 @@ def run(params: Params) -> None:
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
-    check_utilities(params, prepared.dev)
-    check_selection(params, pool, encoder, some_cut=lengths["pool"]["share_cut"] > 0)
     warnings = {split: check_cut(split, lengths[split], encoder.limit) for split in splits}
     write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
     write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))

@@ -10,7 +10,8 @@ from shed.selection.candidates import totals
 from shed.selection.given.order import select_given
 from shed.selection.sampling import Floor, composition, select, usable, with_text
 from stages import main
-from stages.shared.selecting import given_order, read_candidates, sample_size
+from stages.shared.candidates import read_candidates
+from stages.shared.selecting import given_order, sample_size
 
 
 def run(params: Params) -> None:

@@ -17,7 +17,7 @@ Per = Literal["record", "token"]
 
 
 def candidates(clusters: pd.DataFrame, lengths: pd.DataFrame, ratings: pd.DataFrame, per: Per, too_long: bool) -> pd.DataFrame:
-    """The rows that may be selected: `clusters` with `response_tokens`, `too_long` and `rating`, in its order.
+    """The rows that may be selected: `clusters` with `response_tokens`, `too_long`, `rating` and `per`, in its order.
 
     Args:
         clusters: a row for each pool record, with its `id`.
@@ -42,12 +42,12 @@ def candidates(clusters: pd.DataFrame, lengths: pd.DataFrame, ratings: pd.DataFr
 
 
 def rated(records: pd.DataFrame, ratings: pd.DataFrame, per: Per) -> pd.DataFrame:
-    """Records with their `rating`, of a whole record or of each of its response tokens.
+    """Records with their `rating`, of a whole record or of each of its response tokens, and `per`, which of them it is.
 
     Args:
         records: with `id` and, for ratings per token, `response_tokens`.
     """
-    table = records.merge(ratings, on="id", how="left", validate="one_to_one")
+    table = records.merge(ratings, on="id", how="left", validate="one_to_one").assign(per=per)
     return table if per == "record" else table.assign(rating=table["rating"] / table["response_tokens"])
 
 

@@ -57,20 +57,27 @@ def budget(there: int, fraction: float | None, amount: int | None, unit: Unit = 
     wanted, what = amount if amount is not None else round(there * (fraction or 0.0)), COUNTED[unit]
     if wanted > there:
         raise ShedError(
-            f"{wanted:,} {what} are to be kept, but the pool has {there:,}; keep fewer, or take the full pool", unit
+            f"{wanted:,} {what} are to be kept, but the pool has {there:,} that may be selected; keep fewer, or take the full "
+            "pool",
+            unit,
         )
     if wanted < 1:
         raise ShedError(f"a fraction of {fraction} of {there:,} {what} gives none; raise it", "fraction")
     return Size(wanted, unit)
 
 
-def nearest_count(costs: np.ndarray, amount: float) -> int:
-    """How many of the first rows have costs (N,) whose sum is nearest to the amount: one at least, of two as near the more."""
+def nearest_count(costs: np.ndarray, amount: float, least: int = 1) -> int:
+    """How many of the first rows have costs (N,) whose sum is nearest to the amount: of two as near, the more.
+
+    Args:
+        least: how many are taken at least, 0 or 1.
+    """
     sums = costs.cumsum()
     first = int(np.searchsorted(sums, amount))  # whose sum reaches it
     if first == len(sums):
         return first
-    return first if first and sums[first] - amount > amount - sums[first - 1] else first + 1
+    before = sums[first - 1] if first else 0
+    return first if first >= least and sums[first] - amount > amount - before else first + 1
 
 
 def select(
@@ -87,8 +94,8 @@ def select(
     A size in tokens is met as nearly as whole rows allow (`nearest_count`).
 
     Args:
-        clusters: `id`, `source`, `cluster`, `distance`, a row for each candidate; for `top` its `rating`, for a size in
-            tokens its `response_tokens`.
+        clusters: `id`, `source`, `cluster`, `distance`, a row for each candidate; for `top` its `rating` and perhaps
+            `per`, what that is of; for a size in tokens its `response_tokens`.
         scores: `cluster`, `score`, `rank`, a row for each cluster.
         sampler: `top` takes the rows with the highest ratings; `qocs` takes whole clusters from the best score down (SHED,
             equation 4), and of the last one the rows nearest its centre; `qwcs` draws a cluster for each row with probability
@@ -123,7 +130,7 @@ def select(
     kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, size, costs, floor)
     others = [int(place) for place in order if place not in kept]
     left = size.amount - int(costs[list(kept)].sum())
-    rest = others[: nearest_count(costs[others], left)] if left > 0 else []
+    rest = others[: nearest_count(costs[others], left, least=0 if kept else 1)] if left > 0 else []
     why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest])
     reasons = kept | {place: why[place] for place in rest}
     selection = pool.iloc[list(reasons)][["id", "source", "cluster", "score"]].reset_index(drop=True)
@@ -164,19 +171,23 @@ def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, size: Size, costs: np.
     """
     groups = pool[floor.by]
     each = round(size.amount * floor.share / groups.nunique(), 9)
-    in_order = pd.DataFrame({"group": groups.iloc[order].to_numpy(), "cost": costs[order]})
-    fits = (in_order.groupby("group", sort=False)["cost"].cumsum() <= each).to_numpy()
-    if set(in_order["group"][fits]) != set(groups):
+    taken: dict[Any, list[int]] = {group: [] for group in groups}
+    left, full = dict.fromkeys(taken, each), set()
+    for place, group in zip(order, groups.iloc[order], strict=True):
+        if group not in full and costs[place] <= left[group]:
+            taken[group].append(int(place))
+            left[group] -= costs[place]
+        elif taken[group]:
+            full.add(group)  # a first row that is too long gives way to the next, later ones do not
+    if not all(taken.values()):
         raise ShedError(
             f"a floor of {floor.share:g} of {size.amount:,} {COUNTED[size.unit]} is less than one row for each of "
             f"{groups.nunique()} {floor.by}s; raise the floor or the budget, or set the balance to none",
             "floor",
         )
-    count = in_order["group"][fits].value_counts()
-    return {
-        int(place): f"one of {count[groups.iloc[place]]} that the floor keeps of {floor.by} {groups.iloc[place]}"
-        for place in order[fits]
-    }
+    why = {group: f"one of {len(places)} that the floor keeps of {floor.by} {group}" for group, places in taken.items()}
+    kept = {place for places in taken.values() for place in places}
+    return {int(place): why[groups.iloc[place]] for place in order if place in kept}
 
 
 def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list[int]) -> dict[int, str]:
@@ -185,7 +196,8 @@ def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list
         return dict.fromkeys(rest, "the whole pool" if sampler == "full" else f"one of {len(rest)} random rows")
     if sampler == "top":
         place = pool["rating"].rank(ascending=False, method="first").astype(int)
-        return {row: f"rated {place.iloc[row]} of {len(pool)}, {pool['rating'].iloc[row]:.3g}" for row in rest}
+        unit = " a response token" if "per" in pool and (pool["per"] == "token").all() else ""
+        return {row: f"rated {place.iloc[row]} of {len(pool)}, {pool['rating'].iloc[row]:.3g}{unit}" for row in rest}
     sizes = pool["cluster"].value_counts()
     taken = pool.iloc[chosen]["cluster"].value_counts()
     return {

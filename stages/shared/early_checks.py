@@ -1,6 +1,6 @@
 """What later stages would refuse, refused before any of them is paid for.
 
-In: params, pool, dev and what makes their tokens. Out: nothing, or an error in one line.
+In: params, dev, the pool and its lengths. Out: nothing, or an error in one line.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,11 @@ import pandas as pd
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
-from shed.models.costs import record_lengths
-from shed.models.encoding import Encoder
 from shed.params import Params
 from shed.selection.candidates import candidates
 from shed.selection.given.order import taken
 from stages.shared.selecting import given_order, sample_size
 
-OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it writes nothing; see `shed.common.import_closure`
 NOT_RATED = pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)})
 
 
@@ -38,15 +35,16 @@ def check_utilities(params: Params, dev: Sequence[Record]) -> None:
         if without and kind not in (None, "dev_loss"):
             raise ShedError(
                 f"{key} is {kind}, but {len(without):,} of the {len(measured):,} dev records that it is measured on have no "
-                f"options, the first is {without[0].id} ({without[0].origin}); set it to dev_loss, or give them options"
+                f"options, the first is {without[0].id} ({without[0].origin}); set it to dev_loss, or give them options "
+                f"({key} in params.yaml)"
             )
 
 
-def check_selection(params: Params, pool: Sequence[Record], encoder: Encoder, some_cut: bool) -> None:
+def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFrame) -> None:
     """Refuse a pool of which a later stage could not make clusters, or the rows that are asked for.
 
     Args:
-        some_cut: does the context cut some records? If not, and the budget is in rows, tokens are not counted.
+        lengths: of all its records, as `shed.models.costs.record_lengths` makes them.
 
     Raises:
         ShedError: it has fewer records than clusters, too few rows or tokens that may be selected, or the selection that was
@@ -58,12 +56,7 @@ def check_selection(params: Params, pool: Sequence[Record], encoder: Encoder, so
         )
     if params.sampler == "full":
         return
-    ids = pd.DataFrame({"id": [record.id for record in pool]})
-    if some_cut or params.sample.budget == "tokens":
-        lengths = record_lengths(encoder, pool)
-    else:
-        lengths = ids.assign(response_tokens=1, too_long=False)
-    table = candidates(ids, lengths, NOT_RATED, "record", params.sample.too_long)
+    table = candidates(lengths[["id"]], lengths, NOT_RATED, "record", params.sample.too_long)
     size = sample_size(params, table)
     if params.sampler == "given" and params.sample.given is not None:
         taken(given_order(params, params.sample.given, pool), table, size)

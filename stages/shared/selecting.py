@@ -1,6 +1,6 @@
-"""What a selection is made of, as params and earlier stages have it.
+"""What params say of a selection: its size, and the order of one that was made elsewhere.
 
-In: params, and the tables of clusters, lengths and ratings. Out: the candidates, the size, or the order of a given selection.
+In: params, and the rows that may be selected, or the pool. Out: a `Size`, or an `Order`.
 """
 
 import sys
@@ -10,19 +10,11 @@ import pandas as pd
 
 from shed.data.records import Record
 from shed.params import Params
-from shed.selection.candidates import candidates
 from shed.selection.given.files import given_file, read_given
 from shed.selection.given.order import Order, order_of
 from shed.selection.sampling import Size, budget
 from stages.shared.paths import located
 from stages.shared.reading import reader_settings
-
-
-def read_candidates(params: Params) -> pd.DataFrame:
-    """The rows that may be selected, of the whole pool where all of it is asked for."""
-    clusters, lengths = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/lengths.parquet")
-    too_long = params.sample.too_long or params.sampler == "full"
-    return candidates(clusters, lengths, pd.read_parquet("data/ratings.parquet"), params.rate.per, too_long)
 
 
 def sample_size(params: Params, table: pd.DataFrame) -> Size:

@@ -68,6 +68,14 @@ def test_ratings_per_record_take_the_longest_and_per_token_the_shortest(project_
     assert len(runs) < 4 * 3 * 3  # controls are shared
 
 
+def test_without_a_share_of_the_pool_or_without_ratings_nothing_is_measured(project_root: Path, runs: list[list[str]]) -> None:
+    params = params_of(project_root, 3)
+    for section, changes in (("sample", {"fraction": None, "rows": 5}), ("rate", {"warm_rows": 0, "dev_rows": 3})):
+        with pytest.raises(ShedError, match=r"set rate.warm_rows and sample.fraction"):
+            lengths.study(params.model_copy(update={section: getattr(params, section).model_copy(update=changes)}))
+    assert runs == []
+
+
 def test_without_dev_records_that_no_rating_used_nothing_is_measured(project_root: Path, runs: list[list[str]]) -> None:
     with pytest.raises(ShedError, match=r"ratings used all 8 records of dev; set rate.dev_rows to fewer"):
         lengths.study(params_of(project_root, 8))

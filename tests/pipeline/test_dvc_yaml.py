@@ -14,8 +14,10 @@ from tools.dvc_deps import pipelines, renewed
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-STAND_INS = {  # digests of what is read elsewhere, so that DVC sees a change
+STAND_INS = {  # digests of what is read elsewhere, so that DVC sees a change; or what must be found possible first
     "prepare": {"data/inputs.json"},
+    "lengths": {"data/given.json"},
+    "rate": {"data/lengths.parquet"},
     "sample": {"data/given.json"},
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from shed.common.errors import ShedError
 from shed.data.records import single_turn
+from shed.models.costs import record_lengths
 from shed.models.encoding import Encoder
 from shed.models.loading import load_tokenizer
 from shed.params import Params, load_params
@@ -40,13 +41,13 @@ def params_of(project_root: Path, sampler: str = "top", C: int = 2, **sample: An
 )
 def test_a_pool_that_is_too_small(project_root: Path, encoder: Encoder, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ShedError, match=said):
-        check_selection(params_of(project_root, **changes), POOL, encoder, some_cut=True)
+        check_selection(params_of(project_root, **changes), POOL, record_lengths(encoder, POOL))
 
 
 def test_a_pool_that_is_large_enough_passes(project_root: Path, encoder: Encoder) -> None:
     for sample in ({"rows": 5}, {"rows": 6, "too_long": True}, {"fraction": 1.0}, {"budget": "tokens", "fraction": 0.5}):
-        check_selection(params_of(project_root, **sample), POOL, encoder, some_cut=True)
-    check_selection(params_of(project_root, sampler="full", fraction=0.01), POOL, encoder, some_cut=True)
+        check_selection(params_of(project_root, **sample), POOL, record_lengths(encoder, POOL))
+    check_selection(params_of(project_root, sampler="full", fraction=0.01), POOL, record_lengths(encoder, POOL))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,9 @@ def test_a_given_selection_that_does_not_fit_the_pool(
     path = tmp_path / ("peer.csv" if head else "peer.txt")
     path.write_text("\n".join([*head, *lines]) + "\n")
     with pytest.raises(ShedError, match=said):
-        check_selection(params_of(project_root, sampler="given", given=str(path), **sample), POOL, encoder, some_cut=True)
+        check_selection(
+            params_of(project_root, sampler="given", given=str(path), **sample), POOL, record_lengths(encoder, POOL)
+        )
 
 
 def test_a_given_selection_that_fits_is_told(
@@ -77,7 +80,7 @@ def test_a_given_selection_that_fits_is_told(
 ) -> None:
     path = tmp_path / "peer.txt"
     path.write_text(f"{POOL[0].id}\n{POOL[1].id}\n")
-    check_selection(params_of(project_root, sampler="given", given=str(path), rows=2), POOL, encoder, some_cut=False)
+    check_selection(params_of(project_root, sampler="given", given=str(path), rows=2), POOL, record_lengths(encoder, POOL))
     assert "2 ids; matched with the pool: 2" in capsys.readouterr().err
 
 

@@ -29,6 +29,7 @@ def test_a_rating_per_token_puts_the_short_record_first() -> None:
         table = candidates(CLUSTERS, LENGTHS, RATINGS, per, too_long=False)
         first[per] = select(table, SCORES, "top", Size(1), 1.0, 0)["id"].iloc[0]
     assert first == {"record": "long", "token": "short"}
+    assert select(table, SCORES, "top", Size(1), 1.0, 0)["reason"].tolist() == ["rated 1 of 2, 0.3 a response token"]
     np.testing.assert_allclose(table["rating"], [0.3, 0.04])
 
 

@@ -86,7 +86,7 @@ def test_a_budget_is_rows_or_a_share_and_never_more_than_the_pool() -> None:
     assert budget(2000, 0.1, None) == Size(200)
     assert budget(2000, None, 7) == Size(7)
     with pytest.raises(
-        ShedError, match="21 rows are to be kept, but the pool has 20; keep fewer, or take the full pool"
+        ShedError, match="21 rows are to be kept, but the pool has 20 that may be selected; keep fewer, or take the full pool"
     ) as error:
         budget(20, None, 21)
     assert error.value.setting == "rows"
@@ -135,6 +135,12 @@ def test_a_floor_in_tokens_gives_each_source_rows_that_fit_its_part(clusters: pd
     floored = select(long, scores, "top", Size(100, "tokens"), 1.0, 0, Floor("source", 0.8))
     kept = floored[floored["reason"].str.contains("floor")]
     assert kept["source"].value_counts().to_dict() == {"books": 10, "web": 1}  # all 10 of books have 20 of its 40 tokens
+    assert len(floored) == 13  # 50 of 100 tokens by the floor, and two of the web more, since 110 is nearer than 80
+    best = long.loc[long["source"] == "web", "rating"].idxmax()
+    longer = long.assign(response_tokens=[70 if row == best else n for row, n in long["response_tokens"].items()])
+    first = select(longer, scores, "top", Size(100, "tokens"), 1.0, 0, Floor("source", 0.8))
+    assert long["id"][best] not in set(first["id"])  # it has more than the part of its source, and the next is taken
+    assert first["source"].value_counts().to_dict()["web"] >= 1
     assert floored["reason"].iloc[0] in (
         "one of 1 that the floor keeps of source web",
         "one of 10 that the floor keeps of source books",
@@ -149,6 +155,13 @@ def test_a_floor_in_tokens_gives_each_source_rows_that_fit_its_part(clusters: pd
 )
 def test_rows_are_as_many_as_come_nearest_to_an_amount(costs: list[int], amount: float, count: int) -> None:
     assert nearest_count(np.array(costs, dtype=int), amount) == count
+
+
+def test_what_a_floor_has_left_over_buys_no_row_that_is_far_too_long(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
+    long = clusters.assign(response_tokens=[49] * 10 + [500] * 4 + [49] * 6, source=["web"] * 10 + ["rare"] * 4 + ["books"] * 6)
+    two = long[long["source"] != "rare"].reset_index(drop=True)
+    kept = select(two, scores, "top", Size(100, "tokens"), 1.0, 0, Floor("source", 1.0))
+    assert len(kept) == 2  # 98 of 100 tokens
 
 
 def test_a_budget_in_tokens_is_named_so() -> None:
