@@ -117,7 +117,7 @@ class Rate(Section):
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of the warm start: its rows, initial LoRA weights and batches")
     per: Literal["record", "token"] = Field(
-        description="what sampler top and score.by ratings go by: ratings of whole records, or of their response tokens"
+        description="what top and score.by ratings go by: ratings of whole records, or these divided by their response tokens"
     )
 
 
@@ -305,7 +305,7 @@ class Evaluate(Section):
 
 class VerdictSettings(Section):
     seeds: Annotated[int, Field(ge=0)] = Field(
-        description="under how many seeds the selection and its controls are tuned; 0: no verdict"
+        description="under how many seeds the selection and its controls are tuned, at least 3; 0: no verdict"
     )
     full: bool = Field(description="compare with the whole pool, too")
 

@@ -29,7 +29,15 @@ SMALL: dict[str, Any] = {
     "fidelity": {"coalitions": 4, "target_coalitions": 4, "target_draws": 2},
 }
 ORDER = ["prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
-ASIDE = {"rate", "fidelity", "export", "evaluate_base", "verdict", "judge"}  # only the ratings change a selection
+ASIDE = {
+    "lengths",
+    "rate",
+    "fidelity",
+    "export",
+    "evaluate_base",
+    "verdict",
+    "judge",
+}  # of these the first two change a selection
 
 
 class Project:

@@ -78,6 +78,7 @@ def test_if_nothing_changed_nothing_runs(project: Project) -> None:
         ({"score": {"metagradient": {"redraw": False}}}, "score"),
         ({"score": {"method": "removal"}}, "score"),
         ({"score": {"seed": 9}}, "score"),
+        ({"rate": {"per": "token"}}, "score"),
         ({"regime": {"lr": 0.01}}, "rate"),
         ({"rate": {"seed": 5}}, "rate"),
         ({"finetune": {"r": 4}}, "finetune"),
@@ -92,15 +93,16 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
 ) -> None:
     project.set(change)
     changed = project.changed()
+    checked = {"lengths"} if change.keys() & {"C", "sample", "sampler"} or "per" in change.get("rate", {}) else set()
     also = {  # what reads the same params; fidelity tunes as the final tuning does, and embeds dev for its baselines
         "evaluate": {"evaluate_base", "verdict"},
         "sample": {"export"} if "sampler" in change else set(),  # its card says how rows were selected
-        "score": {"fidelity"} if "seed" in change.get("score", {}) else set(),
+        "score": {"fidelity"} if "seed" in change.get("score", {}) else {"sample"} if "rate" in change else set(),
         "rate": {"score", "fidelity"} if "regime" in change else set(),
         "finetune": {"fidelity", "export", "verdict"},
         "embed": {"fidelity"},
     }
-    assert changed == {first, "report"} | also.get(first, set())  # the report shows all params
+    assert changed == {first, "report"} | checked | also.get(first, set())  # the report shows all params
     after = ORDER[ORDER.index("score" if first == "rate" else first) + (first != "rate") :]
     considered = set(re.findall(r"[Ss]tage '(\w+)'", project.dvc("repro", "--dry", "--downstream", first)))
     assert considered - ASIDE | {first} == {first, *after}
@@ -123,13 +125,13 @@ def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Pr
         return project.changed()
 
     assert add_to_docstring("shed/common/progress.py") == set()
-    assert add_to_docstring("shed/selection/sampling.py") == {"sample"}
-    assert add_to_docstring("shed/valuation/estimators/removal.py") == {"sample", "score"}
+    assert add_to_docstring("shed/selection/sampling.py") == {"lengths", "sample", "verdict"}
+    assert add_to_docstring("shed/valuation/estimators/removal.py") == {"lengths", "sample", "score", "verdict"}
 
 
 def test_an_experiment_with_another_sampler_reruns_what_depends_on_it_and_shows_the_difference(project: Project) -> None:
     output = project.dvc("exp", "run", "-S", "sampler=qwcs", "-n", "with-qwcs")
-    assert set(stages_run(output)) == {"sample", "finetune", "export", "evaluate", "verdict", "judge", "report"}
+    assert set(stages_run(output)) == {"lengths", "sample", "finetune", "export", "evaluate", "verdict", "judge", "report"}
     rows = {row["Experiment"]: row for row in table(project.dvc("exp", "show", "--csv"))}
     assert rows["with-qwcs"]["sampler"] == "qwcs"
     difference = project.dvc("metrics", "diff", "--md")
