@@ -91,6 +91,19 @@ class Verdict:
         return f"{said}; {', '.join(worse)}." if worse else f"{said}."
 
     @property
+    def meaning(self) -> str:
+        """What to do with that, for a reader who knows no statistics."""
+        gain, control = self.headline(self.first), SAID[self.first]
+        if gain.better:
+            return f"For tasks like those of test, tune on this selection rather than on {control}."
+        if gain.worse:
+            return f"For tasks like those of test, do not tune on this selection: {control} are better."
+        return (
+            f"So there is no reason to prefer this selection to {control}: on test it may be anything from {-gain.low:.2f} "
+            f"worse to {gain.high:.2f} better. More seeds or more test records would narrow that."
+        )
+
+    @property
     def first(self) -> Control:
         """The control that decides."""
         return next(iter(self.against))
@@ -103,6 +116,7 @@ class Verdict:
         """All of it, for a metrics file."""
         return {
             "sentence": self.sentence,
+            "meaning": self.meaning,
             "better": self.headline(self.first).better,
             "seeds": len(self.seeds),
             "rows": self.rows,

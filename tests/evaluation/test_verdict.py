@@ -50,6 +50,9 @@ def test_a_selection_with_a_lower_loss_than_random_rows_is_better() -> None:
     assert "is better than random rows of the same number by 0." in found.sentence
     assert "not shown to be better than random rows with as many response tokens (gain " in found.sentence
     assert "worse" not in found.sentence
+    assert (
+        found.meaning == "For tasks like those of test, tune on this selection rather than on random rows of the same number."
+    )
 
 
 def test_a_selection_with_a_higher_loss_is_worse() -> None:
@@ -57,6 +60,7 @@ def test_a_selection_with_a_higher_loss_is_worse() -> None:
     assert found.sentence.startswith("On test, the selection is worse than random rows of the same number by 0.")
     assert found.to_metrics()["better"] is False
     assert found.headline("random_rows").worse
+    assert "do not tune on this selection: random rows of the same number are better" in found.meaning
 
 
 def test_a_selection_like_random_rows_is_not_shown_to_be_better() -> None:
@@ -64,6 +68,13 @@ def test_a_selection_like_random_rows_is_not_shown_to_be_better() -> None:
     assert found.sentence.startswith("On test, the selection is not shown to be better than random rows of the same number (")
     assert found.to_metrics()["better"] is False
     assert not found.headline("random_rows").worse
+    found = Verdict(
+        [1, 2, 3], 6, 60, {"random_rows": Against(6, 60, 0.1, {"test": {"all": {"loss": Gain(0.01, -0.37, 0.39)}}})}
+    )
+    assert found.meaning == (
+        "So there is no reason to prefer this selection to random rows of the same number: on test it may be anything from "
+        "0.37 worse to 0.39 better. More seeds or more test records would narrow that."
+    )
 
 
 def test_what_is_said_word_by_word() -> None:

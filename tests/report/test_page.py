@@ -40,6 +40,7 @@ GAIN = {"gain": 0.04, "low": -0.1, "high": 0.18}
 GAINS = {"loss": GAIN, "choice_loss": GAIN, "accuracy": GAIN}
 VERDICT: dict[str, Any] = {
     "sentence": "On test, the selection is not shown to be better than random rows of the same number (gain 0.04 [-0.10, 0.18]).",
+    "meaning": "So there is no reason to prefer this selection to random rows of the same number.",
     "better": False,
     "seeds": 3,
     "rows": 10,
