@@ -99,7 +99,7 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
         "sample": {"export"} if "sampler" in change else set(),  # its card says how rows were selected
         "score": {"fidelity"} if "seed" in change.get("score", {}) else {"sample"} if "rate" in change else set(),
         "rate": {"score", "fidelity"} if "regime" in change else set(),
-        "finetune": {"fidelity", "export", "verdict"},
+        "finetune": {"evaluate", "fidelity", "export", "verdict"},
         "embed": {"fidelity"},
     }
     assert changed == {first, "report"} | checked | also.get(first, set())  # the report shows all params
@@ -170,7 +170,7 @@ def test_a_users_own_files_in_both_forms(project: Project) -> None:
     assert card["test"]["rejected_by_reason"] == {"in_dev": 1}
     assert set(project.json("metrics/tasks.json")["change"]) == {"dev_my_dev", "test_my_test"}
     assert set(project.json("metrics/change.json")) == {
-        f"{split}_loss{end}" for split in ("dev", "test") for end in ("", "_stderr")
+        f"{split}_{measure}{end}" for split in ("dev", "test") for measure in ("loss", "generation") for end in ("", "_stderr")
     }
     before = outputs(project.root)
     (project.root / "mine.jsonl").write_text('{"instruction": "only one", "output": "record"}\n')

@@ -177,13 +177,13 @@ def test_a_copy_of_the_project_has_the_runs_of_the_project(project_root: Path, m
 @pytest.mark.slow
 def test_the_true_verdict_is_paid_for_once_and_agrees_with_the_final_tuning(project: Project) -> None:
     project.set({"verdict": {"seeds": 3}})
-    assert len(project.runs()) == 2  # it was off: the untuned model, and the final tuning, which is one of the verdict's
+    before = project.runs()  # it was off; the final tuning, which is one of the verdict's, is there
     project.run("python", "-m", "stages.verdict")
     first, made = project.json("metrics/verdict.json"), project.runs()
     assert first["seeds"] == 3
     assert first["rows"] == first["random_rows"]["rows"] == 6
     assert "NaN" not in (project.root / "metrics/verdict.json").read_text(encoding="utf-8")
-    assert 1 + 3 + 3 <= len(made) <= 1 + 3 + 3 + 3
+    assert 2 + 3 <= len(made) - len(before) <= 2 + 3 + 3
     losses = [headline(summarise(pd.read_parquet(project.root / ".shed/runs" / name)))["test_loss"] for name in made]
     tuned = project.json("metrics/tuned.json")["test_loss"]  # under finetune.seed, which is 3
     assert sum(abs(loss - tuned) < 1e-6 for loss in losses) == 1
