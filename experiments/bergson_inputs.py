@@ -14,12 +14,11 @@ from typing import Any
 import yaml
 
 from shed.common.atomic_io import write_jsonl, write_text
-from shed.common.errors import ShedError
 from shed.data.records import Record, read_records
 from shed.models.encoding import Encoder
 from shed.models.loading import load_language_model, locate
 from shed.params import load_params
-from stages import KEYS, naming_keys
+from stages import command
 from stages.shared.model import model_spec
 
 PROJECTION = 16  # bergson's own for its pipelines: each gradient of a layer becomes 16 by 16 numbers
@@ -82,8 +81,4 @@ def config_of(folder: Path, model: str, revision: str | None, encoder: Encoder) 
 
 
 if __name__ == "__main__":
-    try:
-        with naming_keys(KEYS):
-            main()
-    except ShedError as problem:
-        sys.exit(f"shed: error: {problem}")
+    command(main)

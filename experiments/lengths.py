@@ -11,7 +11,6 @@ many response tokens, under three seeds. Runs go through the verdict's ledger of
 
 import argparse
 import json
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -28,16 +27,20 @@ from shed.selection.candidates import Per, candidates
 from shed.selection.controls import random_rows, random_tokens
 from shed.selection.sampling import Size, Unit, budget, select
 from shed.valuation.estimate import rank_correlation
-from stages import KEYS, naming_keys
+from stages import command
 from stages.shared.model import model_spec
 from stages.shared.runs import items_of, run_ledger
 
 RESULT, SEEDS = Path("experiments/selection/lengths.json"), (1, 2, 3)
+ABOUT = (
+    "Compare budgets in rows and in response tokens, by ratings of records and of tokens, after `dvc repro`. Up to 36 runs are "
+    "made, each a tuning and an evaluation by loss, on the dev records that no rating used: there must be some."
+)
 SCORES = pd.DataFrame({"cluster": [0], "score": [0.0], "rank": [1]})  # sampler `top` looks at none
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.lengths", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.lengths", description=ABOUT)
     parser.add_argument("name", help=f"what the pool is called in {RESULT}; an entry of this name is replaced")
     name = parser.parse_args().name
     found = {name: study(load_params())}
@@ -49,7 +52,7 @@ def study(params: Params) -> dict[str, Any]:
     """Four selections of the pool that is there.
 
     Raises:
-        ShedError: ratings used all of dev.
+        ShedError: ratings used all of dev, or there are none, or the budget is no share of the pool.
     """
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")
     others, fraction = dev[params.rate.dev_rows :] if params.rate.dev_rows else [], params.sample.fraction
@@ -108,10 +111,4 @@ def gain(selected: pd.DataFrame, control: pd.DataFrame) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    try:
-        with naming_keys(KEYS):
-            main()
-    except ShedError as problem:
-        sys.exit(f"shed: error: {problem}")
-    except FileNotFoundError as error:
-        sys.exit(f"shed: error: {error.filename or error}: no such file; run `dvc repro` first")
+    command(main)

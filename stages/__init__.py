@@ -60,11 +60,15 @@ FINAL_TUNING = {"LoRA modules": "finetune.modules", "learning rate": "finetune.l
 
 
 def main(stage: Callable[[Params], None]) -> None:
-    """Check all params, run the stage, and turn a `ShedError` or a missing input into one line and exit status 1."""
+    """Check all params and run the stage, as `command` runs a program."""
+    command(lambda: stage(load_params()))
+
+
+def command(program: Callable[[], None]) -> None:
+    """Run a program, and turn a `ShedError` or a missing input into one line and exit status 1."""
     try:
-        params = load_params()
         with naming_keys(KEYS):
-            stage(params)
+            program()
     except ShedError as error:
         sys.exit(f"shed: error: {error}")
     except FileNotFoundError as error:
