@@ -18,8 +18,9 @@ check: .venv/installed
 	ruff format --check .
 	mypy
 
-deps: .venv/installed  ## the code dependencies in every dvc.yaml, from the imports
+deps: .venv/installed  ## the code dependencies in every dvc.yaml, from the imports; the template of `shed init`
 	python -m tools.dvc_deps
+	python -m tools.project_template
 
 docs: .venv/installed  ## tables, numbers and pictures in README.md and docs/, from committed results
 	python -m tools.doc_tables
@@ -34,6 +35,7 @@ benchmark: .venv/installed  ## benchmarks/evaluation_cost.json, on the current p
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --no-compile --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 lock:  ## requirements.lock from pyproject.toml, in a venv of its own

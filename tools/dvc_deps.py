@@ -8,7 +8,6 @@ pipeline a folder stands for its modules where every stage uses all of them or n
 """
 
 import argparse
-import ast
 import os
 import re
 import sys
@@ -19,7 +18,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from shed.common.import_closure import ROOT, has_code, import_closure
+from shed.cli.making.stage_code import code_of
+from shed.common.import_closure import ROOT, has_code
 
 PACKAGES = ("shed", "stages", "experiments", "benchmarks")
 PROGRAM = re.compile(r"python -m ([\w.]+)")
@@ -51,7 +51,7 @@ def renewed(path: Path, root: Path = ROOT) -> str:
     yaml.width = 128
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))  # ruamel's round trip: plain values, no objects of a file's choice
-    used = {name: code_of(stage["cmd"], root) for name, stage in document["stages"].items()}
+    used = {name: code_of(*PROGRAM.findall(stage["cmd"]), root=root) for name, stage in document["stages"].items()}
     # a folder outside a DVC repository is hashed with its __pycache__, since no .dvcignore holds there
     folders = whole_folders(used.values(), root) if path.parent == root else set()
     for name, stage in document["stages"].items():
@@ -61,20 +61,6 @@ def renewed(path: Path, root: Path = ROOT) -> str:
     text = StringIO()
     yaml.dump(document, text)
     return text.getvalue()
-
-
-def code_of(cmd: str, root: Path = ROOT) -> set[Path]:
-    """The modules that the programs of a command import, and the files beside them that they name."""
-    modules = import_closure(*PROGRAM.findall(cmd), root=root)
-    return {*modules, *(named for module in modules for named in files_named(module))}
-
-
-def files_named(module: Path) -> set[Path]:
-    """The files that a module names, in its folder or one below, that are not code: templates, task files."""
-    strings = {node.value for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)}
-    beside = [path for pattern in ("*", "*/*") for path in module.parent.glob(pattern)]
-    texts = {path for path in beside if path.suffix in {".j2", ".txt", ".yaml"} and path.name != "dvc.yaml"}
-    return {path for path in texts if path.name in strings}
 
 
 def whole_folders(used: Iterable[set[Path]], root: Path = ROOT) -> set[Path]:

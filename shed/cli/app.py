@@ -14,8 +14,20 @@ from cyclopts import App
 from shed.common.errors import ShedError
 
 COMMANDS = {  # in the order of help: the function, and what it is for
-    "show": ("shed.cli.show:show", "The result: the verdict, what was selected, and every cluster with examples."),
+    "init": ("shed.cli.making.init:init", "Make a project of your own: the pipeline, your data, params that suit them."),
+    "upgrade": ("shed.cli.making.upgrade:upgrade", "Bring a project's pipeline up to the installed version."),
+    "plan": ("shed.cli.running.plan:plan", "What would run now, or with changes, why, and about what it costs."),
+    "run": ("shed.cli.running.run:run", "Run the pipeline, or what has changed of it, with one live picture."),
+    "show": ("shed.cli.results.show:show", "The result: the verdict, what was selected, and every cluster with examples."),
+    "why": ("shed.cli.results.why:why", "What became of a record, why, and what would have changed it."),
+    "report": ("shed.cli.results.report:report", "Where the report is; --open opens it."),
+    "export": ("shed.cli.results.export:export", "Write the selected rows in another form."),
+    "compare": ("shed.cli.sharing.compare:compare", "Two revisions or experiments: the verdict, metrics, params and rows that differ."),
+    "comment": ("shed.cli.sharing.comment:comment", "The text of a pull request's comment: what it does to the selection."),
+    "doctor": ("shed.cli.tidying.doctor:doctor", "Whether all is in order here: Python, DVC, git, what stopped runs left."),
+    "cache": ("shed.cli.tidying.cache:cache", "What lies in the caches, and what of it this project no longer uses."),
 }
+HIDDEN = {"stage": "shed.cli.making.stage:stage"}  # for dvc.yaml
 HELP = "Select the part of your instruction data to tune a language model on, and measure whether it beats random rows."
 EPILOGUE = "Each command has --help. With --debug, an error shows its traceback. Without shed, `dvc repro` runs the pipeline, too."
 DEBUG = "--debug"
@@ -44,6 +56,8 @@ def command_line() -> App:
     app.register_install_completion_command()
     for name, (function, about) in COMMANDS.items():
         app.command(function, name=name, help=about)
+    for name, function in HIDDEN.items():
+        app.command(function, name=name, show=False)
     return app
 
 

@@ -38,28 +38,34 @@ def code_digest(*modules: str, root: Path = ROOT) -> str:
     """16 hex digits that change with the code of these modules or of any that they import; see `import_closure`."""
     digest = hashlib.sha256()
     for path in import_closure(*modules, root=root):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        _drop_docstrings(tree)
-        digest.update(f"{path.relative_to(root).as_posix()}\n{ast.unparse(tree)}\n".encode())
+        digest.update(f"{path.relative_to(root).as_posix()}\n{_bare(path.read_text(encoding='utf-8'))}\n".encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _bare(text: str) -> str:
+    """A source without comments, docstrings and layout."""
+    tree = ast.parse(text)
+    _drop_docstrings(tree)
+    return ast.unparse(tree)
 
 
 def _collect(path: Path, root: Path, own: frozenset[str], found: set[Path]) -> None:
     if path in found:
         return
     found.add(path)
-    for source, names in _imports(_tree(path), root, own):
+    for source, names in _imports(path.read_text(encoding="utf-8"), root, own):
         counts = _output_names(source)
         if counts is None or (counts if names is None else counts & names):
             _collect(source, root, own, found)
 
 
-def _imports(tree: ast.Module, root: Path, own: frozenset[str]) -> Iterator[tuple[Path, set[str] | None]]:
+def _imports(text: str, root: Path, own: frozenset[str]) -> Iterator[tuple[Path, set[str] | None]]:
     """Each imported source file below the root, with the names that are taken from it, None if it is imported as a whole.
 
     The packages that it is in are imported, too; they count if they have code of their own.
     """
-    for node in ast.walk(tree):
+    for node in _import_statements(text):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules: dict[str, set[str] | None] = {node.module: {alias.name for alias in node.names}}
             modules |= {f"{node.module}.{alias.name}": None for alias in node.names}
@@ -75,6 +81,11 @@ def _imports(tree: ast.Module, root: Path, own: frozenset[str]) -> Iterator[tupl
                 source = _source(".".join(parts[:depth]), root)
                 if source is not None and (source.name != "__init__.py" or has_code(source)):
                     yield source, names if depth == len(parts) else set()
+
+
+@cache
+def _import_statements(text: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(_parsed(text)) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _source(module: str, root: Path) -> Path | None:

@@ -1,0 +1,1 @@
+"""Making a project: its folder, the pipeline in it, and the code that its stages are of."""

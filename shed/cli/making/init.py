@@ -1,0 +1,104 @@
+"""`shed init`: a project of the user's own, in git and DVC, with the installed pipeline and params that suit the data.
+
+In: a folder, and where the data is. Out: the folder, ready for `shed run` or `dvc repro`. All is checked before anything is
+written.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from shed.cli.making.folder import check_free, make_project, params_text, path_from
+from shed.cli.making.sizes import Look, look, suited
+from shed.cli.terminal import Json, show_result
+from shed.common.errors import ShedError
+from shed.data.readers import ReaderSettings
+
+AS_IT_STANDS = ReaderSettings(form=None, columns=None, list_key=None, ignore=(), train_on="all", max_row_mb=16.0)
+SPLITS = ("pool", "dev", "test")
+
+
+def init(
+    folder: Path,
+    *,
+    pool: str | None = None,
+    dev: str | None = None,
+    test: str | None = None,
+    model: str | None = None,
+    prompt: Literal["plain", "chat"] | None = None,
+    demo: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a project: a folder with the pipeline, for git and DVC.
+
+    Data may be a JSON, JSONL, CSV or Parquet file, a folder, a glob, hf://datasets/ID, or a recipe (.yaml). It
+    stays where it is.
+
+    Args:
+        folder: the project's folder; it is made if it is not there.
+        pool: the records to select from.
+        dev: records that define what is useful. Without them, some of the pool are set aside for it.
+        test: records to measure on, which play no other part. Without them, some of the pool are set aside for it.
+        model: the model to tune: a folder, an id of the Hugging Face Hub, or the small packaged one (the default).
+        prompt: how records become text: plain (Question and Answer), or chat (the model's own template).
+        demo: the packaged data instead of your own.
+    """
+    given = {"pool": pool, "dev": dev, "test": test}
+    if demo and any(given.values()):
+        raise ShedError("--demo brings its own data; leave out --pool, --dev and --test")
+    if not demo and pool is None:
+        raise ShedError("name the records to select from with --pool FILE; or try --demo, which has its own")
+    root = folder.expanduser().resolve()
+    check_free(root)
+    looks = {split: _look(split, where) for split, where in given.items() if where is not None}
+    sized = suited(looks["pool"]) if looks else {}
+    changes: dict[str, Any] = {key: value for key, (value, _) in sized.items()}
+    if not demo:
+        changes |= {f"data.{split}": path_from(root, where) if where else None for split, where in given.items()}
+        changes["data.dev_rows"] = None
+    changes |= {"model.name": path_from(root, model)} if model else {}
+    changes |= {"model.prompt": prompt} if prompt else {}
+    committed = make_project(root, params_text(changes), demo)
+    found = {
+        "folder": str(root),
+        "committed": committed,
+        "data": {split: _found(own) for split, own in looks.items()},
+        "params": {key: {"value": value, "why": why} for key, (value, why) in sized.items()},
+    }
+
+    def draw(console: Console) -> None:
+        for split, own in looks.items():
+            console.print(f"{split}: {_said(own)}")
+        for split in SPLITS[1:]:
+            if not demo and split not in looks:
+                console.print(f"{split}: some of the pool's records, which are set aside for it (data.{split}: null)")
+        for key, (value, why) in sized.items():
+            console.print(f"{key}: {json.dumps(value)}  ({why})")
+        console.print(f"The project is in {root}.{'' if committed else ' Commit it: `dvc exp run` needs a commit.'}")
+        console.print("Next, in this folder: `shed check`, `shed plan`, then `shed run` (or `dvc repro`).")
+
+    show_result(found, as_json, draw)
+
+
+def _look(split: str, where: str) -> Look:
+    """What a split holds; an error says which option it was named by."""
+    try:
+        return look(where, AS_IT_STANDS)
+    except ShedError as error:
+        raise ShedError(f"--{split}: {error}") from error
+
+
+def _found(own: Look) -> dict[str, Any]:
+    return {"rows": own.rows, "exact": own.exact, "tokens": round(own.tokens), "forms": own.forms, "unreadable": own.unreadable}
+
+
+def _said(own: Look) -> str:
+    """ "about 50,000 rows of the form alpaca, of about 180 tokens; 3 of the first 2,000 cannot be read: …" """
+    about = "" if own.exact else "about "
+    rows = "rows" if own.rows is None else f"{about}{own.rows:,} rows"
+    forms = f" of the form {', '.join(own.forms)}" if own.forms else ""
+    bad = f"; {own.unreadable:,} of those looked at cannot be read, the first: {own.reason}" if own.unreadable else ""
+    return f"{rows}{forms}, of about {own.tokens:,.0f} tokens{bad}"

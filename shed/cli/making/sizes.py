@@ -1,0 +1,106 @@
+"""Params that suit a pool's size and this machine.
+
+In: where the pool is, and how many cores or GPUs there are. Out: what it holds, and the params that follow, each
+with its reason.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from shed.common.errors import ShedError
+from shed.data.files import data_files, is_dataset
+from shed.data.readers import BadRecord, ReaderSettings, Reading
+from shed.data.recipes import is_recipe
+from shed.data.records import Record
+from shed.data.splits import read_split
+
+LOOKED_AT = 2_000  # rows
+CHARACTERS_A_TOKEN = 4  # of English text, about
+RATED_TOKENS = 175_000  # for each core: the packaged model rates as many in about a quarter of an hour on two
+MOST_CLUSTERS, ROWS_A_CLUSTER = 32, 20
+MOST_WARM, WARM_SHARE = 100, 0.2
+LEAST_SELECTED = 16  # rows: two batches of the final tuning
+FRACTION, MOST_FRACTION = 0.1, 0.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a split holds, by its first rows.
+
+    Attributes:
+        rows: how many; about, unless they are `exact`. None where nothing says.
+        tokens: of a record, about.
+        forms: the records that were read, by form.
+        unreadable: how many of the rows looked at could not be read, and the first reason.
+    """
+
+    rows: int | None
+    exact: bool
+    tokens: float
+    forms: Mapping[str, int]
+    unreadable: int
+    reason: str | None
+
+
+def look(where: str, settings: ReaderSettings) -> Look:
+    """Read the first rows of a split.
+
+    Raises:
+        ShedError: nothing is there, or what is there holds no rows.
+    """
+    reading, kept, bad = Reading(), 0, []
+    characters = 0
+    for row in islice(read_split(where, settings, reading), LOOKED_AT):
+        if isinstance(row, BadRecord):
+            bad.append(row)
+        else:
+            kept, characters = kept + 1, characters + _characters(row)
+    seen = kept + len(bad)
+    exact = seen < LOOKED_AT
+    rows = seen if exact else _about(where, characters / max(1, kept), seen)
+    tokens = characters / max(1, kept) / CHARACTERS_A_TOKEN
+    return Look(rows, exact, tokens, dict(reading.forms), len(bad), bad[0].reason if bad else None)
+
+
+def suited(pool: Look, cores: int | None = None) -> dict[str, tuple[Any, str]]:
+    """The params that depend on a pool, by their dotted names, each with why."""
+    cores = cores or os.cpu_count() or 1
+    rated = max(ROWS_A_CLUSTER * 2, round(RATED_TOKENS * cores / max(1.0, pool.tokens)))
+    if pool.rows is None or pool.rows > rated:
+        there = "a pool of unknown size" if pool.rows is None else f"{pool.rows:,} rows"
+        rows: int | None = rated
+        why = f"of {there}, about as many can be rated on {cores} cores in a quarter of an hour; null takes all"
+    else:
+        rows, why = None, "all rows can be rated in reasonable time"
+    drawn = rows or pool.rows or rated
+    clusters = max(2, min(MOST_CLUSTERS, drawn // ROWS_A_CLUSTER))
+    warm = max(1, min(MOST_WARM, round(drawn * WARM_SHARE)))
+    fraction = min(MOST_FRACTION, max(FRACTION, round(LEAST_SELECTED / drawn, 2)))
+    return {
+        "data.pool_rows": (rows, why),
+        "C": (clusters, f"clusters of about {drawn // clusters:,} rows"),
+        "rate.warm_rows": (warm, "random rows that a model is tuned on before the others are rated"),
+        "sample.fraction": (fraction, f"about {round(fraction * drawn):,} rows are selected"),
+    }
+
+
+def _characters(record: Record) -> int:
+    return sum(len(turn.text) for turn in record.messages)
+
+
+def _about(where: str, characters: float, seen: int) -> int | None:
+    """Rows by the files' bytes; None of what is not made of text files."""
+    if is_recipe(where) or is_dataset(where):
+        return None
+    try:
+        paths = data_files(where)
+    except ShedError:
+        return None
+    texts = {".json", ".jsonl", ".ndjson", ".csv", ".tsv"}
+    if any(Path(path).suffix not in texts for path in paths):
+        return None
+    return max(seen, round(sum(Path(path).stat().st_size for path in paths) / max(1.0, characters)))

@@ -1,0 +1,135 @@
+"""Making a project: the pipeline, the user's data, and params that suit them; nothing is written over."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project_calls import call, write_rows
+from ruamel.yaml import YAML
+
+from shed.params import load_params
+from tools.project_template import TEMPLATE, is_current, renewed
+
+
+@pytest.fixture(autouse=True)
+def git_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A git that knows a user, and is in no repository of ours."""
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "A User")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "user@example.org")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def stages(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(renewed()))
+def test_the_template_is_of_this_very_pipeline(name: str) -> None:
+    assert is_current(TEMPLATE / name, renewed()[name]), "stale: run make deps"
+
+
+def test_a_new_project_has_the_pipeline_the_data_and_a_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool, dev = write_rows(tmp_path / "data" / "pool.jsonl", 100), write_rows(tmp_path / "data" / "dev.jsonl", 20, 200)
+    assert (
+        call("init", "mine", "--pool", "data/pool.jsonl", "--dev", str(dev), "--test", "data/dev.jsonl", "--prompt", "chat")
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "100 rows of the form alpaca" in said
+    assert "shed check" in said
+    params = load_params(tmp_path / "mine/params.yaml")
+    assert (params.data.pool, params.data.dev) == (str(pool), str(dev))
+    assert (params.data.pool_rows, params.C, params.rate.warm_rows, params.model.prompt) == (None, 5, 20, "chat")
+    assert params.sample.fraction == 0.16  # sixteen rows, which are two batches
+    code = json.loads((tmp_path / "mine/pipeline.json").read_text(encoding="utf-8"))["stages"]
+    assert set(code) == set(stages(tmp_path / "mine"))
+    for name, stage in stages(tmp_path / "mine").items():
+        assert stage["cmd"] == f"shed stage {name}"
+        assert {"pipeline.json": [f"stages.{name}"]} in stage["params"]
+        assert not [dep for dep in stage.get("deps", ()) if str(dep).endswith(".py")]
+    assert git(tmp_path / "mine", "status", "--short") == ""
+    assert len(git(tmp_path / "mine", "log", "--oneline").splitlines()) == 1
+
+
+def test_data_inside_the_project_is_named_from_there(tmp_path: Path) -> None:
+    write_rows(tmp_path / "mine" / "rows" / "pool.jsonl", 60)
+    assert call("init", "mine", "--pool", "mine/rows/pool.jsonl") == 0
+    assert load_params(tmp_path / "mine/params.yaml").data.pool == "rows/pool.jsonl"
+
+
+def test_without_dev_and_test_some_of_the_pool_are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(tmp_path / "pool.jsonl", 60)
+    assert call("init", "mine", "--pool", "pool.jsonl", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"]["pool"] == {"rows": 60, "exact": True, "tokens": 8, "forms": {"alpaca": 60}, "unreadable": 0}
+    params = load_params(tmp_path / "mine/params.yaml")
+    assert (params.data.dev, params.data.test) == (None, None)
+
+
+def test_of_a_large_pool_as_many_rows_are_drawn_as_can_be_rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shed.cli.making.sizes.RATED_TOKENS", 4_000)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    write_rows(tmp_path / "pool.jsonl", 3_000)
+    assert call("init", "mine", "--pool", "pool.jsonl") == 0
+    params = load_params(tmp_path / "mine/params.yaml")
+    assert params.data.pool_rows is not None
+    assert 800 < params.data.pool_rows < 1_200  # 8,000 tokens, of 8 and some a row
+    assert params.C == 32
+
+
+def test_the_demo_has_the_packaged_data(tmp_path: Path) -> None:
+    assert call("init", "demo", "--demo") == 0
+    assert load_params(tmp_path / "demo/params.yaml").data.pool == "data/pool.yaml"
+    assert (tmp_path / "demo/data/pool.yaml").is_file()
+
+
+def test_in_a_repository_that_is_there_a_folder_becomes_a_project_and_nothing_is_committed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    write_rows(tmp_path / "pool.jsonl", 60)
+    assert call("init", "part", "--pool", "pool.jsonl") == 0
+    assert "Commit it" in capsys.readouterr().out
+    assert (tmp_path / "part/.dvc/config").is_file()
+    assert "part/dvc.yaml" in git(tmp_path, "status", "--short")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["init", "mine"], "--pool FILE"),
+        (["init", "mine", "--demo", "--pool", "pool.jsonl"], "--demo brings its own data"),
+        (["init", "mine", "--pool", "nowhere.jsonl"], "--pool: nowhere.jsonl: no such file"),
+        (["init", "mine", "--pool", "pool.jsonl", "--dev", "nowhere.jsonl"], "--dev: nowhere.jsonl: no such file"),
+        (["init", "pool.jsonl", "--demo"], "is a file"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(tmp_path / "pool.jsonl", 60)
+    assert call(*words) == 1
+    assert said in capsys.readouterr().out
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_project_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("init", "mine", "--demo") == 0
+    before = (tmp_path / "mine/params.yaml").read_bytes()
+    assert call("init", "mine", "--demo") == 1
+    assert "already" in capsys.readouterr().out
+    assert (tmp_path / "mine/params.yaml").read_bytes() == before
+
+
+def test_a_stage_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("stage", "nothing") == 1
+    assert "there is no stage 'nothing'" in capsys.readouterr().out
