@@ -15,6 +15,7 @@ from shed.common.errors import ShedError
 
 COMMANDS = {  # in the order of help: the function, and what it is for
     "init": ("shed.cli.making.init:init", "Make a project of your own: the pipeline, your data, params that suit them."),
+    "check": ("shed.cli.making.check:check", "Data, model and params, before anything costs time."),
     "upgrade": ("shed.cli.making.upgrade:upgrade", "Bring a project's pipeline up to the installed version."),
     "plan": ("shed.cli.running.plan:plan", "What would run now, or with changes, why, and about what it costs."),
     "run": ("shed.cli.running.run:run", "Run the pipeline, or what has changed of it, with one live picture."),
@@ -22,7 +23,7 @@ COMMANDS = {  # in the order of help: the function, and what it is for
     "why": ("shed.cli.results.why:why", "What became of a record, why, and what would have changed it."),
     "report": ("shed.cli.results.report:report", "Where the report is; --open opens it."),
     "export": ("shed.cli.results.export:export", "Write the selected rows in another form."),
-    "compare": ("shed.cli.sharing.compare:compare", "Two revisions or experiments: the verdict, metrics, params and rows that differ."),
+    "compare": ("shed.cli.sharing.compare:compare", "What differs between two revisions or experiments, the verdict first."),
     "comment": ("shed.cli.sharing.comment:comment", "The text of a pull request's comment: what it does to the selection."),
     "doctor": ("shed.cli.tidying.doctor:doctor", "Whether all is in order here: Python, DVC, git, what stopped runs left."),
     "cache": ("shed.cli.tidying.cache:cache", "What lies in the caches, and what of it this project no longer uses."),

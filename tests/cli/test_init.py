@@ -70,7 +70,7 @@ def test_without_dev_and_test_some_of_the_pool_are_set_aside(tmp_path: Path, cap
     write_rows(tmp_path / "pool.jsonl", 60)
     assert call("init", "mine", "--pool", "pool.jsonl", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["data"]["pool"] == {"rows": 60, "exact": True, "tokens": 8, "forms": {"alpaca": 60}, "unreadable": 0}
+    assert found["data"]["pool"] == {"rows": 60, "exact": True, "tokens": 7, "forms": {"alpaca": 60}, "unreadable": 0}
     params = load_params(tmp_path / "mine/params.yaml")
     assert (params.data.dev, params.data.test) == (None, None)
 
