@@ -1,9 +1,11 @@
 """The command line: from words to a command of `shed.cli`, and from its end to an exit status.
 
 In: the words after `shed`. Out: what the command prints, and a status: 0, or 1 where it failed, 2 where it was called wrongly,
-130 after Ctrl-C. A command's module is imported when it is called, so that help is there at once.
+130 after Ctrl-C, 141 where the reader of a pipe has left. A command's module is imported when it is called, so that help is
+there at once.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +18,9 @@ from shed.common.errors import ShedError
 COMMANDS = {  # in the order of help: the function, and what it is for
     "init": ("shed.cli.making.init:init", "Make a project of your own: the pipeline, your data, params that suit them."),
     "check": ("shed.cli.making.check:check", "Data, model and params, before anything costs time."),
-    "upgrade": ("shed.cli.making.upgrade:upgrade", "Bring a project's pipeline up to the installed version."),
     "plan": ("shed.cli.running.plan:plan", "What would run now, or with changes, why, and about what it costs."),
     "run": ("shed.cli.running.run:run", "Run the pipeline, or what has changed of it, with one live picture."),
-    "show": ("shed.cli.results.show:show", "The result: the verdict, what was selected, and every cluster with examples."),
+    "show": ("shed.cli.results.show:show", "The result: the verdict, what was selected, and the best clusters with examples."),
     "why": ("shed.cli.results.why:why", "What became of a record, why, and what would have changed it."),
     "report": ("shed.cli.results.report:report", "Where the report is; --open opens it."),
     "export": ("shed.cli.results.export:export", "Write the selected rows in another form."),
@@ -27,11 +28,15 @@ COMMANDS = {  # in the order of help: the function, and what it is for
     "comment": ("shed.cli.sharing.comment:comment", "The text of a pull request's comment: what it does to the selection."),
     "doctor": ("shed.cli.tidying.doctor:doctor", "Whether all is in order here: Python, DVC, git, what stopped runs left."),
     "cache": ("shed.cli.tidying.cache:cache", "What lies in the caches, and what of it this project no longer uses."),
+    "upgrade": ("shed.cli.making.upgrade:upgrade", "Bring a project's pipeline up to the installed version."),
 }
 HIDDEN = {"stage": "shed.cli.making.stage:stage"}  # for dvc.yaml
 HELP = "Select the part of your instruction data to tune a language model on, and measure whether it beats random rows."
-EPILOGUE = "Each command has --help. With --debug, an error shows its traceback. Without shed, `dvc repro` runs the pipeline, too."
+EPILOGUE = (
+    "Each command has --help; with --debug an error shows its traceback. `dvc repro` runs the pipeline without shed, too."
+)
 DEBUG = "--debug"
+PIPE_CLOSED = 141  # as a shell has it of a program that ended so
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -44,6 +49,9 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         if debug:
             raise
         sys.exit(f"shed: error: {error}")
+    except BrokenPipeError:  # who reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
     except Exception as error:
         if debug:
             raise

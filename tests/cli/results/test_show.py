@@ -1,0 +1,113 @@
+"""`shed show`: the result of a finished run, of one that stopped half-way, and of none."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from finished_project import MARKUP, make_project
+from project_calls import call
+
+from shed.cli.results.show import CONTROLS, MEASURES
+from shed.evaluation.comparison import MEASURES as ALL_MEASURES
+from shed.evaluation.verdict import Control
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_verdict_comes_first_and_every_part_has_its_numbers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("show") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("On test, the selection is better than random rows of the same number by 0.50")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "all tasks +0.50 [0.40, 0.60] +0.050 [-0.050, 0.150]" in lines
+    assert "seas +0.50 [0.40, 0.60] none" in lines
+    assert "test accuracy 0.250 0.375 +0.125 ± 0.062" in lines
+    assert "6 of 24 records were selected; longer than the context, and so left out: 1" in lines
+    assert "talk 8 33.3% 1 16.7%" in lines
+    assert "1 1 +0.4 ± 0.02 6 2 What is 21 and 21? Say it in words." in lines
+    assert "of Shapley scores 0.88 [0.50, 0.94] in the scoring regime; of ratings 0.25" in " ".join(lines)
+    assert not [line for line in said.splitlines() if line != line.rstrip()]
+
+
+def test_tables_fit_a_terminal_of_80_columns(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdict = json.loads((project / "metrics/verdict.json").read_text())
+    wide = {"gain": -0.1234, "low": -0.2345, "high": -0.0123}
+    measures = dict.fromkeys(MEASURES, wide)
+    verdict["random_rows"]["test"] = {"all": measures, "a_task_with_a_long_name_of_its_own": measures, "b": measures}
+    (project / "metrics/verdict.json").write_text(json.dumps(verdict))
+    monkeypatch.setattr("shed.cli.terminal.PIPED_WIDTH", 80)
+    assert call("show", "--examples", "2") == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_json_has_what_is_drawn(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("show", "--json", "--clusters", "2", "--examples", "0") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"]["of_another_selection"] is False
+    assert told["selection"]["sources"]["talk"]["selection"] == 1
+    assert [row["rank"] for row in told["clusters"]["rows"]] == [1, 2]
+    assert sum(row["selected"] for row in told["clusters"]["rows"]) <= told["selection"]["rows"] == 6
+    assert told["missing"] == {}
+
+
+def test_text_of_a_record_neither_marks_up_nor_moves_the_cursor(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("show", "--examples", "6") == 0
+    said = capsys.readouterr().out
+    assert "[bold red]this[/] a \\x1b[31mtrap\\u202e?" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert "\x1b" in MARKUP
+
+
+def test_a_run_that_stopped_half_way_tells_what_is_missing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "metrics/verdict.json").unlink()
+    (project / "data/scores.parquet").unlink()
+    assert call("show") == 0
+    said = capsys.readouterr().out
+    assert "Not there yet: verdict, clusters (data/scores.parquet, metrics/verdict.json)" in said
+    assert "6 of 24 records were selected" in said
+
+
+def test_a_verdict_on_another_selection_is_not_taken_for_this_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = json.loads((project / "metrics/sample.json").read_text())
+    sample["lengths"]["response_tokens"] += 1
+    (project / "metrics/sample.json").write_text(json.dumps(sample))
+    assert call("show") == 0
+    assert "This verdict is of an earlier selection" in capsys.readouterr().out
+
+
+def test_a_verdict_that_is_turned_off_and_a_fidelity_of_few_coalitions(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "metrics/verdict.json").write_text('{"sentence": "not tested, since verdict.seeds is 0.", "seeds": 0}')
+    few = {"scoring": {"shapley": {"lds": 0.5, "lds_low": None, "lds_high": None}, "rating": {"lds": None}}}
+    (project / "metrics/fidelity.json").write_text(json.dumps(few))
+    assert call("show") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("Whether the selection is better than random rows: not tested, since verdict.seeds is 0.")
+    assert (
+        "of Shapley scores 0.50 [too few coalitions for an interval] in the scoring regime; of ratings unknown in the" in said
+    )
+
+
+def test_nothing_at_all_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert call("show") == 1
+    assert "has no results yet: `shed run`" in capsys.readouterr().out
+
+
+def test_every_control_and_measure_of_a_verdict_is_shown() -> None:
+    assert list(MEASURES) == list(ALL_MEASURES)
+    assert set(CONTROLS) == set(get_args(Control))
