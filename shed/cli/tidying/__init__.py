@@ -1,0 +1,1 @@
+"""Whether a project is in order, and what lies in its caches."""

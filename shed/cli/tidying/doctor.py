@@ -1,0 +1,119 @@
+"""`shed doctor`: what is wrong here, where, and what to do; with --fix, mended where nothing can be lost."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from shed.cli.project import find_project
+from shed.cli.sharing.lock import changed_stages
+from shed.cli.sharing.texts import one_line
+from shed.cli.terminal import Json, show_result
+from shed.cli.tidying.environment import find_faults
+from shed.cli.tidying.experiments import find_leftovers
+from shed.cli.tidying.findings import Finding
+from shed.cli.tidying.unfinished import find_unfinished
+from shed.common.errors import ShedError
+from shed.params import load_params
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CHECKS: dict[str, Callable[[Path], Iterator[Finding]]] = {
+    "Python, packages, PATH and disk": find_faults,
+    "what stopped runs of DVC left": find_leftovers,
+    "files that were not finished": find_unfinished,
+    "params.yaml": lambda root: _of_params(root),
+    "dvc.lock": lambda root: _of_lock(root),
+}
+MOST = 300  # characters of a line
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A finding, and whether it was mended; `failed` says why not."""
+
+    finding: Finding
+    mended: bool = False
+    failed: str = ""
+
+
+def doctor(
+    *,
+    fix: Annotated[bool, Parameter(negative="", help="Mend what can be mended without losing anything.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong here: the environment, what stopped runs left behind, params and dvc.lock.
+
+    It ends with status 1 where something is wrong.
+    """
+    root = find_project().root
+    seen = [_mended(one) if fix else Seen(one) for check in CHECKS.values() for one in _found(check, root)]
+    found: dict[str, Any] = {
+        "looked_at": list(CHECKS),
+        "findings": [
+            {
+                "what": one.finding.what,
+                "where": one.finding.where,
+                "do": one.finding.do,
+                "can_be_mended": one.finding.mend is not None,
+                "mended": one.mended,
+                "failed": one.failed,
+            }
+            for one in seen
+        ],
+    }
+    show_result(found, as_json, lambda console: _draw(seen, console))
+    if not all(one.mended for one in seen):
+        sys.exit(1)
+
+
+def _found(check: Callable[[Path], Iterator[Finding]], root: Path) -> Iterator[Finding]:
+    try:
+        yield from check(root)
+    except ShedError as error:  # it cannot look, which is wrong, too
+        yield Finding(str(error), str(root), "mend that, and ask again")
+
+
+def _mended(finding: Finding) -> Seen:
+    if finding.mend is None:
+        return Seen(finding)
+    try:
+        finding.mend()
+    except (OSError, ShedError) as error:
+        return Seen(finding, failed=str(error))
+    return Seen(finding, mended=True)
+
+
+def _draw(seen: list[Seen], console: "Console") -> None:
+    if not seen:
+        console.print(f"All is well: {', '.join(CHECKS)}.")
+        return
+    for one in seen:
+        finding = one.finding
+        console.print(f"{'mended' if one.mended else 'wrong'}: {one_line(finding.what, MOST)}")
+        console.print(f"  where: {one_line(finding.where, MOST)}")
+        if not one.mended:
+            console.print(f"  do: {one_line(finding.do, MOST)}")
+        if one.failed:
+            console.print(f"  not mended: {one_line(one.failed, MOST)}")
+    mendable = sum(one.finding.mend is not None and not one.mended for one in seen)
+    if mendable and not any(one.mended or one.failed for one in seen):
+        console.print(f"`shed doctor --fix` mends {mendable} of {len(seen)}.")
+
+
+def _of_params(root: Path) -> Iterator[Finding]:
+    try:
+        load_params(root / "params.yaml")
+    except ShedError as error:
+        yield Finding(str(error), str(root / "params.yaml"), "change it there")
+
+
+def _of_lock(root: Path) -> Iterator[Finding]:
+    changed = changed_stages(root)
+    if changed:
+        what = f"dvc.lock is not of this code and these params; what changed: {', '.join(changed)}"
+        yield Finding(what, str(root / "dvc.lock"), "`shed run`, and commit dvc.lock and metrics")
