@@ -65,8 +65,10 @@ class Data(Section):
     pool: str = Field(
         description="records to select from: a recipe (.yaml), a file, a folder, a glob, or hf://datasets/ID@REVISION?split=…"
     )
-    dev: str = Field(description="records that define utility, in the same forms")
-    test: str = Field(description="records that evaluation alone sees, in the same forms")
+    dev: str | None = Field(description="records that define utility, in the same forms; null: a part split off the pool")
+    test: str | None = Field(
+        description="records that evaluation alone sees, in the same forms; null: a part split off the pool"
+    )
     reading: Reading
     max_rejects: Annotated[float, Field(ge=0, le=1)] = Field(
         description="share of a split's rows that may be unreadable, empty or unfit for the model before `prepare` stops"
@@ -75,8 +77,12 @@ class Data(Section):
         description="Jaccard similarity of word trigrams from which records are near-duplicates; null: only equal ones are"
     )
     pool_rows: Positive | None = Field(description="how many pool records to draw, stratified over sources; null: all")
-    dev_rows: Positive | None = Field(description="how many dev records to draw; null: all")
-    test_rows: Positive | None = Field(description="how many test records to draw; null: all")
+    dev_rows: Positive | None = Field(
+        description="how many dev records to draw; null: all, or where dev is null a tenth of the pool, at most 300"
+    )
+    test_rows: Positive | None = Field(
+        description="how many test records to draw; null: all, or where test is null a tenth of the pool, at most 300"
+    )
     faults: Faults
     seed: Seed = Field(description="seed of the draws and of the faults")
 
@@ -516,6 +522,8 @@ def check_files(params: Params) -> None:
     data = params.data
     for key, path in {"data.pool": data.pool, "data.dev": data.dev, "data.test": data.test}.items():
         try:
+            if path is None:
+                continue
             if is_recipe(path):
                 read_recipe(path)
             elif not is_dataset(path):

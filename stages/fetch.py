@@ -21,7 +21,8 @@ from stages.shared.reading import reader_settings
 
 def run(params: Params) -> None:
     data = params.data
-    splits = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    splits = {split: where for split, where in paths.items() if where is not None}  # else it is split off the pool
     for where in splits.values():
         if is_recipe(where):
             for source in read_recipe(located(where)).packaged:

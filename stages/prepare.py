@@ -19,8 +19,8 @@ from shed.data.faults import damage
 from shed.data.preparation import prepare
 from shed.data.readers import BadRecord, Reading
 from shed.data.records import Record
-from shed.data.rejects import counts_told
 from shed.data.splits import licences, read_split
+from shed.data.splitting.split_off import told as off_pool_told
 from shed.evaluation.named_tasks import task_questions
 from shed.models.checks import check_cut, check_embedder, check_model, templated
 from shed.models.costs import seconds_a_token
@@ -62,13 +62,14 @@ def run(params: Params) -> None:
     paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
     readings = {split: Reading() for split in paths}
     settings = reader_settings(data.reading)
-    pool_rows, dev_rows, test_rows = (
-        _with_keys(read_split(paths[split], settings, readings[split], located)) for split in paths
-    )
+
+    def read(split: str, path: str) -> Iterator[Record | BadRecord]:
+        return _with_keys(read_split(path, settings, readings[split], located))
+
     prepared = prepare(
-        pool_rows,
-        dev_rows,
-        test_rows,
+        read("pool", data.pool),
+        None if data.dev is None else read("dev", data.dev),
+        None if data.test is None else read("test", data.test),
         pool_rows=data.pool_rows,
         dev_rows=data.dev_rows,
         test_rows=data.test_rows,
@@ -83,8 +84,14 @@ def run(params: Params) -> None:
     for split in paths:
         kept, asked = len(getattr(prepared, split)), getattr(data, f"{split}_rows")
         fewer = f"; fewer than data.{split}_rows, {asked:,}" if asked is not None and kept < asked else ""
-        print(f"shed: {counts_told(split, kept, prepared.rejects)}{fewer}", file=sys.stderr)
+        if split not in prepared.off_pool:
+            print(f"shed: {prepared.counts_told(split)}{fewer}", file=sys.stderr)
     prepared.check(data.max_rejects)
+    for line in off_pool_told(prepared.off_pool):
+        print(f"shed: {line}", file=sys.stderr)
+    for split, own in prepared.off_pool.items():
+        if own.warning is not None:
+            print(f"shed: warning: {split}: {own.warning} (data.near_duplicates in params.yaml)", file=sys.stderr)
     pool, faults = damage(prepared.pool, data.faults.share, data.faults.kinds, data.faults.sources, data.seed)
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
@@ -94,7 +101,7 @@ def run(params: Params) -> None:
     write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
     write_table("data/prepared/faults.csv", pd.DataFrame(faults.items(), columns=["id", "fault"]))
     card = replace(prepared, pool=pool).card(
-        {split: licences(path, located) for split, path in paths.items()},
+        {split: licences(path or data.pool, located) for split, path in paths.items()},
         {split: reading.forms for split, reading in readings.items()},
     )
     for split, records in splits.items():

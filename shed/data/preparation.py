@@ -1,13 +1,13 @@
 """From raw splits to a pool, a dev set and a test set that share no record, with every row that is set aside accounted for.
 
-In: the records of three splits, and rows that could not be read. Out: a `PreparedData` with what was kept, what was set aside
-and why, and the data card.
+In: the records of three splits, dev and test if there are any, and rows that could not be read. Out: a `PreparedData` with what
+was kept, what was set aside and why, and the data card. Where there is no dev or no test, it is split off the pool.
 """
 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,8 @@ from shed.data.leakage import Elsewhere
 from shed.data.near_duplicates import NearIndex, said, sketch
 from shed.data.readers import BadRecord
 from shed.data.records import Record
-from shed.data.rejects import UNFIT, Reject, reasons_of, too_many
+from shed.data.rejects import UNFIT, Reject, counts_told, reasons_of, too_many
+from shed.data.splitting.split_off import SplitOff, sizes, split_off
 
 SPLITS = ("dev", "test", "pool")
 OWN_LICENCE = "the user's own"
@@ -28,12 +29,19 @@ NO_TASKS: Mapping[str, Iterable[str]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Three disjoint splits and the rest; `len(read) == kept + rejected` holds for each split."""
+    """Three disjoint splits and the rest: `len(read) == kept + rejected`, of the pool `== kept + split off + rejected`.
+
+    Attributes:
+        off_pool: what is split off the pool: dev, test, both or neither.
+        unsplit: why it could not be; then these splits are empty.
+    """
 
     pool: list[Record]
     dev: list[Record]
     test: list[Record]
     rejects: list[Reject]
+    off_pool: Mapping[str, SplitOff] = field(default_factory=dict)
+    unsplit: ShedError | None = None
 
     def check(self, max_rejects: float) -> None:
         """Refuse splits that cannot be used; call it when the rejects have been written for the user to look at.
@@ -43,13 +51,19 @@ class PreparedData:
                 rows that another split has and rows that were not drawn do not count.
 
         Raises:
-            ShedError: more rows of a split are unusable, or it has no usable record, the pool fewer than two.
+            ShedError: more rows of a split are unusable, or it has no usable record, the pool fewer than two, or than are
+                needed to split off the others.
         """
         for split in SPLITS:
+            if split in self.off_pool:  # the pool's rows
+                continue
             kept: list[Record] = getattr(self, split)
             rejected = [reject for reject in self.rejects if reject.split == split]
-            if sum(reject.unusable for reject in rejected) > max_rejects * (len(kept) + len(rejected)):
-                raise too_many(split, kept, rejected, max_rejects)
+            usable = kept + [record for own in self.off_pool.values() for record in own.records if split == "pool"]
+            if sum(reject.unusable for reject in rejected) > max_rejects * (len(usable) + len(rejected)):
+                raise too_many(split, usable, rejected, max_rejects)
+            if split == "pool" and self.unsplit is not None:
+                raise self.unsplit
             least = 2 if split == "pool" else 1
             if len(kept) < least:
                 raise ShedError(
@@ -68,15 +82,26 @@ class PreparedData:
         """
         return {split: self._card_of(split, licences[split], (forms or {}).get(split)) for split in ("pool", "dev", "test")}
 
+    def counts_told(self, split: str) -> str:
+        """A line with what was read, kept, split off and set aside of a split that was read."""
+        return counts_told(split, len(getattr(self, split)), self.rejects, self._moved(split))
+
+    def _moved(self, split: str) -> dict[str, int]:
+        """How many records of a split were split off for others."""
+        return {other: len(own.records) for other, own in self.off_pool.items() if split == "pool" and own.records}
+
     def _card_of(self, split: str, licences: Mapping[str, str], forms: Mapping[str, int] | None) -> dict[str, Any]:
         kept: list[Record] = getattr(self, split)
         rejected = Counter(reject.reason for reject in self.rejects if reject.split == split)
         sources = sorted({record.source for record in kept})
         words = [len(record.response.split()) for record in kept]
         prompts = [len(record.prompt.split()) for record in kept]
+        moved = self._moved(split)
         return {
-            "in": len(kept) + sum(rejected.values()),
+            "in": len(kept) + sum(moved.values()) + sum(rejected.values()),
             "kept": len(kept),
+            **({"split_off": moved} if moved else {}),
+            **({"split_off_from": "pool"} if split in self.off_pool else {}),
             "rejected": sum(rejected.values()),
             "rejected_by_reason": dict(sorted(rejected.items())),
             "kept_by_source": dict(sorted(Counter(record.source for record in kept).items())),
@@ -93,8 +118,8 @@ class PreparedData:
 
 def prepare(
     pool: Iterable[Record | BadRecord],
-    dev: Iterable[Record | BadRecord],
-    test: Iterable[Record | BadRecord],
+    dev: Iterable[Record | BadRecord] | None,
+    test: Iterable[Record | BadRecord] | None,
     *,
     pool_rows: int | None,
     dev_rows: int | None,
@@ -112,6 +137,10 @@ def prepare(
     (None: all); sources share it equally, and what a small source cannot fill goes to the others. Call `PreparedData.check` on
     the result.
 
+    Where dev or test is None, it is split off what is usable of the pool, in proportion to sources (None of its rows: a tenth,
+    at most 300): `shed.data.splitting.split_off` says how records that are alike are kept on one side. The pool's own rows
+    are then drawn from what is left.
+
     Args:
         near: the Jaccard similarity of word trigrams from which a record is a near-duplicate, above 0 and at most 1: all of it
             within the pool, its prompt where it is compared to earlier splits and to tasks. None: only equal ones are.
@@ -125,17 +154,30 @@ def prepare(
         for n, text in enumerate(texts, start=1):
             elsewhere.add_task(name, n, text)
     kept: dict[str, list[Record]] = {}
+    lacking: dict[str, int | None] = {}
+    off: dict[str, SplitOff] = {}
+    unsplit: ShedError | None = None
     for split, rows_in, rows in zip(SPLITS, (dev, test, pool), (dev_rows, test_rows, pool_rows), strict=True):
+        if rows_in is None:
+            lacking[split] = rows
+            continue
         usable = list(_usable(rows_in, split, elsewhere, near, unfit, rejects))
-        drawn = _draw(usable, rows, random.Random(f"{seed}/{split}"))
+        if split == "pool" and lacking:
+            try:
+                off, drawn = _split(usable, rows, lacking, near, seed)
+            except ShedError as error:  # told when the rejects have been written
+                off, drawn, unsplit = {name: SplitOff([], 0, 0.0) for name in lacking}, usable, error
+            kept |= {name: own.records for name, own in off.items()}
+        else:
+            drawn = _draw(usable, rows, random.Random(f"{seed}/{split}"))
         if len(drawn) < len(usable):
-            chosen = {record.id for record in drawn}
+            chosen = {record.id for records in (drawn, *(own.records for own in off.values())) for record in records}
             rejects += [Reject(record, split, "not_drawn") for record in usable if record.id not in chosen]
         if split != "pool":
             for record in drawn:
                 elsewhere.add(record, split)
         kept[split] = drawn
-    return PreparedData(**kept, rejects=rejects)
+    return PreparedData(**kept, rejects=rejects, off_pool=off, unsplit=unsplit)
 
 
 def _usable(
@@ -183,6 +225,22 @@ def _unusable(record: Record) -> str | None:
     if not all(choices):
         return "empty_choice"
     return "equal_choices" if len(set(choices)) < len(choices) else None
+
+
+def _split(
+    usable: list[Record], pool_rows: int | None, lacking: Mapping[str, int | None], near: float | None, seed: int
+) -> tuple[dict[str, SplitOff], list[Record]]:
+    """The splits that are split off, and what is drawn of the rest.
+
+    As many records as are needed in all are drawn first, so that what is split off is of the same sources as the pool.
+    """
+    wanted = sizes(len(usable), lacking)
+    needed = None if pool_rows is None else pool_rows + sum(wanted.values())
+    drawn = _draw(usable, needed, random.Random(f"{seed}/pool"))
+    off = split_off(drawn, wanted, near, seed)
+    moved = {record.id for own in off.values() for record in own.records}
+    left = [record for record in drawn if record.id not in moved]
+    return off, _draw(left, pool_rows, random.Random(f"{seed}/pool"))
 
 
 def _draw(records: list[Record], rows: int | None, rng: random.Random) -> list[Record]:

@@ -18,6 +18,7 @@ TOO_LONG, LAST_ALONE = "fits into", "train on the last turn alone"  # how `shed.
 REASONS_TOLD = 3  # in an error's one line
 MOST_TOLD = 6  # in a line of its own
 ENCODING = "save the file as UTF-8"
+NONE_MOVED: Mapping[str, int] = MappingProxyType({})
 MENDED: Mapping[str, str] = MappingProxyType(  # what mends all rows of a file that are set aside for this reason
     {"not UTF-8": ENCODING, "holds NUL bytes": ENCODING}
 )
@@ -105,16 +106,20 @@ def remedy(reason: str) -> tuple[str, str] | None:
     return "the plain prompt form can hold them", "prompt form"
 
 
-def counts_told(split: str, kept: int, rejects: Sequence[Reject]) -> str:
-    """A line with the reasons of rejects.jsonl: "pool: 91 rows read, 41 kept; set aside: 50 exact_duplicate"."""
+def counts_told(split: str, kept: int, rejects: Sequence[Reject], moved: Mapping[str, int] = NONE_MOVED) -> str:
+    """A line with the reasons of rejects.jsonl: "pool: 91 rows read, 41 kept; set aside: 50 exact_duplicate".
+
+    Args:
+        moved: how many records were split off for other splits.
+    """
     counts = Counter(reject.reason for reject in rejects if reject.split == split).most_common()
     said = [f"{count:,} {reason}" for reason, count in counts[:MOST_TOLD]]
     if len(counts) > MOST_TOLD:
         said.append(f"{sum(count for _, count in counts[MOST_TOLD:]):,} for other reasons")
-    read = kept + sum(count for _, count in counts)
-    return f"{split}: {read:,} {'row' if read == 1 else 'rows'} read, {kept:,} kept" + (
-        f"; set aside: {', '.join(said)}" if said else ""
-    )
+    read = kept + sum(moved.values()) + sum(count for _, count in counts)
+    parts = [f"{split}: {read:,} {'row' if read == 1 else 'rows'} read", f"{kept:,} kept"]
+    parts += [f"{count:,} split off for {other}" for other, count in moved.items()]
+    return ", ".join(parts) + (f"; set aside: {', '.join(said)}" if said else "")
 
 
 def reasons_of(rejects: Sequence[Reject]) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
+from cyclopts import CoercionError, CycloptsError, MissingArgumentError
 from markdown_page import PAGES, ROOT, console, name, spans
 from ruamel.yaml import YAML
 
+from shed.cli.app import command_line
 from shed.params import Params
 
 DVC = {"repro", "exp run", "exp show", "exp apply", "metrics diff", "metrics show", "plots show", "dag"}
-STARTS = ("make ", "python -m ", "dvc ", "cp ", "source ")
+STARTS = ("make ", "python -m ", "dvc ", "cp ", "source ", "shed ")
 USERS = re.compile(r"my_\w+\.jsonl")
 PLACEHOLDER = re.compile(r"[A-Z]+(?:-[\d.]+)?")  # NAME, to be filled in by the reader
 COMMANDS = [
@@ -50,6 +52,8 @@ def test_a_command_can_be_typed(page: str, block: list[str]) -> None:
             assert module_exists(words[2]), command
         elif words[0] == "dvc":
             check_dvc(words[1:], params)
+        elif words[0] == "shed":
+            check_shed(words[1:])
         else:
             pytest.fail(f"{page}: {command}: what is {words[0]}?")
 
@@ -70,6 +74,13 @@ def test_a_program_says_how_it_is_used(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"python -m {module}" in done.stdout
+
+
+def test_an_option_of_shed_that_does_not_exist_is_found() -> None:
+    with pytest.raises(CycloptsError):
+        check_shed(shlex.split("show --everything"))
+    with pytest.raises(CycloptsError):
+        check_shed(["shwo"])
 
 
 def test_a_param_that_does_not_exist_is_found() -> None:
@@ -97,6 +108,16 @@ def check_dvc(words: list[str], params: Path) -> None:
         assert set(asked) <= set(stages), f"{asked}: no such stage in {folder.name}"
     if subcommand == "exp run":
         validate(changes, params)
+
+
+def check_shed(words: list[str]) -> None:
+    """The command exists, and takes these options; prose may leave out or only name what is to be filled in."""
+    try:
+        command_line().parse_args(words, exit_on_error=False, print_error=False)
+    except MissingArgumentError:
+        assert len(words) == 1
+    except CoercionError:
+        assert any(PLACEHOLDER.fullmatch(word) for word in words)
 
 
 def validate(changes: list[str], path: Path) -> None:

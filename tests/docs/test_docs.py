@@ -35,7 +35,7 @@ FORBIDDEN = (  # phrases that an earlier English of this project had; each has a
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
 NO_MEASUREMENT = re.compile(r"Python 3\.\d+|\b3\.1[23]\b|Apache-2\.0|SmolLM2|v?0\.1\.0")  # versions and licences
 # a user's files, and what a run or a set-up makes
-MADE = re.compile(r"^(?:my_|\.shed/|\.venv|metrics/|reports/|experiments/compare/selections/|/)")
+MADE = re.compile(r"^(?:my_|pipeline\.json$|\.shed/|\.venv|metrics/|reports/|experiments/compare/selections/|/)")
 PATH = re.compile(r"^[\w.-]+(?:/[\w.*-]+)*/?$")
 SUFFIXES = (".py", ".yaml", ".json", ".jsonl", ".md", ".csv", ".svg", ".html", ".parquet", ".sqlite", ".lock")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shed.common.errors import ShedError
-from shed.params import load_params, main
+from shed.params import check_files, load_params, main
 
 
 def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
@@ -167,6 +167,18 @@ def test_records_that_are_not_there_are_one_line(
     monkeypatch.setattr("sys.argv", ["shed.params"])
     main()
     assert "how rows are selected" in capsys.readouterr().out
+
+
+def test_dev_and_test_may_be_null_and_the_pool_not(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = changed(project_root, tmp_path, "dev: data/dev.yaml\n  test: data/test.yaml", "dev: null\n  test:")
+    assert (load_params(path).data.dev, load_params(path).data.test) == (None, None)
+    monkeypatch.chdir(project_root)
+    check_files(load_params(path))
+    path.write_text(path.read_text(encoding="utf-8").replace("dev: null", "dev: my_dev.jsonl"), encoding="utf-8")
+    with pytest.raises(ShedError, match=r"^data\.dev: my_dev\.jsonl: no such file"):
+        check_files(load_params(path))
+    with pytest.raises(ShedError, match=r"data\.pool is None; it must be"):
+        load_params(changed(project_root, tmp_path, "pool: data/pool.yaml", "pool: null"))
 
 
 def test_a_selection_from_elsewhere_is_named_and_taken_as_it_is(project_root: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ SETTINGS_OF = {
     "unit": {"rows", "tokens"},
     "size.unit": {"rows", "tokens"},
     "f'records of {split}'": {f"records of {split}" for split in ("pool", "dev", "test")},
+    "f'rows of {split}'": {"rows of dev", "rows of test"},
 }
 PARAMS = {line.name for line in describe(load_params(ROOT / "params.yaml"))}
 SECTIONS = {name.rpartition(".")[0] for name in PARAMS}

@@ -273,3 +273,15 @@ def test_in_a_browser_without_a_network(tmp_path: Path, width: int) -> None:
 def test_the_committed_metrics_have_what_the_page_shows(project_root: Path) -> None:
     for path in inputs().metrics:
         assert json.loads((project_root / path).read_text(encoding="utf-8"))
+
+
+def test_what_is_split_off_the_pool_is_told_and_that_it_speaks_of_no_other_task() -> None:
+    given = inputs()
+    assert "were split off" not in render(given)
+    card = given.metrics["metrics/data.json"]
+    card["pool"] = {**card["pool"], "split_off": {"dev": 1234}}
+    assert "There was no dev" in render(given)
+    assert 'data-metric="metrics/data.json#pool/split_off/dev" data-form=",d">1,234</span>' in render(given)
+    assert "no other task" not in render(given)
+    card["pool"]["split_off"] = {"test": 5}
+    assert "test is of the pool's own distribution: what is gained there says nothing of other tasks" in render(given)

@@ -1,0 +1,1 @@
+"""Dev and test where there are none: split off the pool."""
