@@ -63,8 +63,8 @@ def command_line() -> App:
     """All commands, of which none is imported yet."""
     app = App(name="shed", help=HELP, help_epilogue=EPILOGUE, version=_version)
     app.register_install_completion_command()
-    for name, (function, about) in COMMANDS.items():
-        app.command(function, name=name, help=about)
+    for place, (name, (function, about)) in enumerate(COMMANDS.items()):
+        app.command(function, name=name, help=about, sort_key=place)
     for name, function in HIDDEN.items():
         app.command(function, name=name, show=False)
     return app

@@ -1,0 +1,76 @@
+"""The command line as a whole: help that is there at once, and ends that a shell and a reader understand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project_calls import call
+
+from shed.cli.app import COMMANDS, command_line, main
+
+HEAVY = ("torch", "pandas", "transformers", "dvc", "lm_eval", "sentence_transformers")
+
+
+def test_help_names_all_commands_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom shed.cli.app import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        f"print('imported:', *(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    *said, imported = done.stdout.splitlines()
+    assert imported == "imported:"
+    assert all(any(name in line for line in said) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(name, "--help") == 0
+    said = capsys.readouterr().out
+    assert "--json" in said
+    assert "Usage: shed" in said
+
+
+def test_a_wrong_call_is_two_and_says_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("shwo") == 2
+    assert 'Did you mean "show"?' in "".join(capsys.readouterr())
+
+
+def test_outside_a_project_an_error_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("show") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("shed: error: ")
+    assert "shed init" in line
+
+
+def test_a_fault_of_ours_is_one_line_too_and_a_traceback_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("half of nothing")
+
+    app = command_line()
+    app.command(broken, name="broken")
+    monkeypatch.setattr("shed.cli.app.command_line", lambda: app)
+    assert call("broken") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "shed: error: ZeroDivisionError: half of nothing (this should not happen; --debug shows where)"
+    ]
+    with pytest.raises(ZeroDivisionError):
+        main(["broken", "--debug"])
+
+
+def test_who_reads_may_stop_reading() -> None:
+    program = (
+        "import shed.cli.app as app\napp.command_line = lambda: lambda words: print('x' * 1_000_000, flush=True)\napp.main([])"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
