@@ -15,7 +15,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from shed.cli.making.template import CODE, DEMO, PLOTS, TEMPLATE
+from shed.cli.making.template import CODE, DEMO, PIPELINE, PLOTS, TEMPLATE
 from shed.common.import_closure import ROOT
 from tools.dvc_deps import PROGRAM, is_code
 
@@ -49,7 +49,7 @@ def renewed(root: Path = ROOT) -> dict[str, str]:
     """The text of each file of the template, as it should be, by its name there."""
     files = {"params.yaml": "params.yaml", **{name: name for name in DEMO}}
     files |= {f"{PLOTS}/{path.name}": f".dvc/plots/{path.name}" for path in sorted((root / ".dvc/plots").glob("*.json"))}
-    return {name: (root / own).read_text(encoding="utf-8") for name, own in files.items()} | {"dvc.yaml": pipeline(root)}
+    return {name: (root / own).read_text(encoding="utf-8") for name, own in files.items()} | {PIPELINE: pipeline(root)}
 
 
 def pipeline(root: Path = ROOT) -> str:

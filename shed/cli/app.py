@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if words is None else words)
     debug = DEBUG in words
     try:
-        command_line()([word for word in words if word != DEBUG])
+        command_line(words)([word for word in words if word != DEBUG])
     except ShedError as error:
         if debug:
             raise
@@ -59,12 +59,16 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def command_line() -> App:
-    """All commands, of which none is imported yet."""
+def command_line(words: Sequence[str] = ()) -> App:
+    """All commands, of which none is imported yet.
+
+    Args:
+        words: of the call; the command that they name is helped by its own docstring, which says more than its line here.
+    """
     app = App(name="shed", help=HELP, help_epilogue=EPILOGUE, version=_version)
     app.register_install_completion_command()
     for place, (name, (function, about)) in enumerate(COMMANDS.items()):
-        app.command(function, name=name, help=about, sort_key=place)
+        app.command(function, name=name, help=None if name in words[:1] else about, sort_key=place)
     for name, function in HIDDEN.items():
         app.command(function, name=name, show=False)
     return app

@@ -1,5 +1,6 @@
 """The command line as a whole: help that is there at once, and ends that a shell and a reader understand."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,9 @@ def test_each_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "--json" in said
     assert "Usage: shed" in said
+    module, _, function = COMMANDS[name][0].partition(":")
+    first, *_ = str(getattr(importlib.import_module(module), function).__doc__).splitlines()
+    assert " ".join(first.split())[:40] in " ".join(said.split())
 
 
 def test_a_wrong_call_is_two_and_says_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +58,7 @@ def test_a_fault_of_ours_is_one_line_too_and_a_traceback_where_it_is_asked_for(
 
     app = command_line()
     app.command(broken, name="broken")
-    monkeypatch.setattr("shed.cli.app.command_line", lambda: app)
+    monkeypatch.setattr("shed.cli.app.command_line", lambda words: app)
     assert call("broken") == 1
     assert capsys.readouterr().out.splitlines() == [
         "shed: error: ZeroDivisionError: half of nothing (this should not happen; --debug shows where)"
@@ -65,7 +69,7 @@ def test_a_fault_of_ours_is_one_line_too_and_a_traceback_where_it_is_asked_for(
 
 def test_who_reads_may_stop_reading() -> None:
     program = (
-        "import shed.cli.app as app\napp.command_line = lambda: lambda words: print('x' * 1_000_000, flush=True)\napp.main([])"
+        "import shed.cli.app as app\napp.command_line = lambda own: lambda words: print('x' * 1_000_000, flush=True)\napp.main([])"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

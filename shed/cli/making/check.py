@@ -30,6 +30,7 @@ from shed.params import Params, check_files
 Result = TypeVar("Result")
 SPLITS = ("pool", "dev", "test")
 SAID, WARNED = "shed: ", "warning: "
+COSTS = "on this machine"  # which `shed plan` tells better
 IN_TABLE = re.compile(r"(pool|dev|test): [\d,]+ (rows read|records of) ")  # lines that the table has, too
 
 
@@ -155,7 +156,7 @@ def _draw(console: Console, found: Findings) -> None:
         rows = "" if count is None else f"{count:,} rows, "
         console.print(f"{reject['split']}: set aside, {reject['reason']}: {rows}the first is {reject['origin']}")
     for line in found.told:
-        if not IN_TABLE.match(line):
+        if not IN_TABLE.match(line) and not line.startswith(COSTS):
             console.print(line)
     for line in found.warnings:
         console.print(f"warning: {line}", style="yellow")

@@ -17,7 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from shed.cli.making.stage_code import stage_digest
-from shed.cli.making.template import CODE, DEMO, PLOTS, QUESTIONS, TEMPLATE
+from shed.cli.making.template import CODE, DEMO, PIPELINE, PLOTS, QUESTIONS, TEMPLATE
 from shed.common.atomic_io import write_text
 from shed.common.errors import ShedError
 from shed.data.formats.hub import SCHEME
@@ -104,7 +104,7 @@ def write_pipeline(root: Path) -> None:
     """The installed version's `dvc.yaml`, plot templates and digests."""
     for path in sorted((TEMPLATE / PLOTS).glob("*.json")):
         write_text(root / ".dvc" / PLOTS / path.name, path.read_text(encoding="utf-8"))
-    text = (TEMPLATE / "dvc.yaml").read_text(encoding="utf-8")
+    text = (TEMPLATE / PIPELINE).read_text(encoding="utf-8")
     write_text(root / CODE, json.dumps(code_digests(text), indent=2) + "\n")
     write_text(root / "dvc.yaml", text)
 

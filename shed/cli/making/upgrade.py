@@ -10,7 +10,7 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from shed.cli.making.folder import code_digests, installed, params_text, write_pipeline
-from shed.cli.making.template import CODE, TEMPLATE
+from shed.cli.making.template import CODE, PIPELINE, TEMPLATE
 from shed.cli.project import find_project
 from shed.cli.terminal import Json, show_result
 from shed.common.atomic_io import read_json, write_text
@@ -26,7 +26,7 @@ def upgrade(*, as_json: Json = False) -> None:
     if not (root / CODE).is_file():
         raise ShedError(f"{root} has no {CODE}: its dvc.yaml was not written by `shed init`, so there is nothing to upgrade")
     before = read_json(root / CODE)
-    after = code_digests((TEMPLATE / "dvc.yaml").read_text(encoding="utf-8"))
+    after = code_digests((TEMPLATE / PIPELINE).read_text(encoding="utf-8"))
     changed = [name for name, own in after["stages"].items() if before["stages"].get(name) != own]
     own, default = (_flat(_read(path.read_text(encoding="utf-8"))) for path in (root / "params.yaml", TEMPLATE / "params.yaml"))
     added, gone = [key for key in default if key not in own], [key for key in own if key not in default]

@@ -6,6 +6,7 @@ In: nothing. Out: the names of these files, which package data holds.
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent
+PIPELINE = "pipeline.yaml"  # a project's dvc.yaml: under that name DVC would run it here
 CODE = "pipeline.json"  # in a project: the digests of its stages' code
 PLOTS = "plots"  # of templates for DVC's plots, which a project has in .dvc/plots
 QUESTIONS = "data/questions.jsonl"

@@ -1,0 +1,193 @@
+"""Which stages DVC would run, and why: now, or after changes of params that are not made.
+
+In: a project and changes as `dvc exp run -S` takes them. Out: params as they would be, and for each stage what has changed of
+what it depends on. Nothing of the project is touched.
+
+What has changed on disk is what `dvc status` says of the project. What changes of params do is what it says of a folder that
+has nothing but the pipeline, its lock file and the changed params.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import yaml
+
+from shed.cli.project import Project
+from shed.cli.running.stages import needs, order
+from shed.common.errors import ShedError
+from shed.params import Params, load_params
+
+Runs = Literal["yes", "maybe", "no"]
+PARAMS, PIPELINE = "params.yaml", ("dvc.yaml", "dvc.lock")
+ALWAYS = "always changed"
+PLACE = re.compile(r"\$\{([\w.]+)\}")  # in dvc.yaml, a value of params
+CHECKS = {"lengths": "model"}  # stages that check more params than these, on which alone what they write depends
+NO_SCM = "[core]\n    no_scm = true\n    analytics = false\n"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What would run.
+
+    Attributes:
+        params: as they would be.
+        why: for each stage that would run for itself what has changed; an empty list for one that only runs each time.
+        each_time: stages that run each time. What they will write is looked up (`shed.cli.running.outside`).
+        runs: for each stage, in their order: whether it runs; "maybe" where a stage before it may write something else.
+    """
+
+    params: Params
+    why: dict[str, list[str]]
+    each_time: frozenset[str]
+    runs: dict[str, Runs]
+
+
+def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[Params], Mapping[str, str]]) -> Changed:
+    """Of the pipeline in the project's folder.
+
+    Args:
+        outside: says what stages that run each time will write anew: for each path why.
+
+    Raises:
+        ShedError: DVC cannot tell, or the changed params are refused.
+    """
+    root = project.root
+    with _changed_copy(root, changes) as copy:
+        params = _checked(copy)
+        status = _status(root)
+        reasons = [_reasons(status, own_params=not changes)]
+        if changes:
+            reasons += [_reasons(_status(copy), own_params=True, files=False), _moved(root, copy)]
+    reasons.append(_readers(root, outside(params)))
+    each_time = frozenset(name for name, entries in status.items() if ALWAYS in entries)
+    why: dict[str, list[str]] = {name: [] for name in each_time}
+    for found in reasons:
+        for name, own in found.items():
+            why[name] = list(dict.fromkeys([*why.get(name, []), *own]))
+    return Changed(params, why, each_time, _reached(root, why, each_time))
+
+
+def _reached(root: Path, why: Mapping[str, list[str]], each_time: frozenset[str]) -> dict[str, Runs]:
+    needed, runs = needs(root), dict[str, Runs]()
+
+    def writes(stage: str) -> bool:
+        """Whether it may write something else than before, as far as is not looked up."""
+        return stage not in each_time and not _only_checks(stage, why[stage])
+
+    for name in order(root):
+        reached = any(runs[one] == "maybe" or (runs[one] == "yes" and writes(one)) for one in needed[name])
+        runs[name] = "yes" if name in why else "maybe" if reached else "no"
+    return runs
+
+
+def _only_checks(stage: str, why: Sequence[str]) -> bool:
+    """Whether nothing has changed on which the stage's outputs depend."""
+    if stage not in CHECKS:
+        return False
+    return all(one.startswith("param ") and one.split()[1].split(".")[0] != CHECKS[stage] for one in why)
+
+
+def _readers(root: Path, paths: Mapping[str, str]) -> dict[str, list[str]]:
+    """The stages that read these paths, with what is said of each path."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    reasons = {name: [paths[path] for path in stage.get("deps") or [] if path in paths] for name, stage in stages.items()}
+    return {name: own for name, own in reasons.items() if own}
+
+
+@contextmanager
+def _changed_copy(root: Path, changes: Sequence[str]) -> Iterator[Path]:
+    with TemporaryDirectory(prefix="shed-plan-") as folder:
+        copy = Path(folder)
+        for name in (*PIPELINE, PARAMS):
+            if (root / name).is_file():
+                shutil.copy(root / name, copy / name)
+        (copy / ".dvc").mkdir()
+        (copy / ".dvc/config").write_text(NO_SCM, encoding="utf-8")
+        if changes:
+            _apply(copy / PARAMS, changes)
+        yield copy
+
+
+def _checked(copy: Path) -> Params:
+    try:
+        return load_params(copy / PARAMS)
+    except ShedError as error:
+        raise ShedError(str(error).replace(f"{copy}{os.sep}", "")) from error
+
+
+def _apply(path: Path, changes: Sequence[str]) -> None:
+    """As `dvc exp run -S` does it."""
+    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+    from dvc.utils.hydra import apply_overrides  # type: ignore[import-untyped]
+
+    try:
+        apply_overrides(path, list(changes))
+    except DvcException as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ShedError(f"-S {' -S '.join(changes)}: {reason}; write KEY=VALUE, with a key of params.yaml") from error
+
+
+def _status(root: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise ShedError(f"dvc status fails: {lines[0].removeprefix('ERROR: ') if lines else 'it says not why'}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _reasons(status: Mapping[str, Any], *, own_params: bool, files: bool = True) -> dict[str, list[str]]:
+    """Why each stage runs; in a folder without files only params and commands count."""
+    found: dict[str, list[str]] = {}
+    for name, entries in status.items():
+        reasons: list[str] = []
+        for entry in entries:
+            if isinstance(entry, dict):
+                reasons += [one for kind, things in entry.items() for one in _of(kind, things, own_params, files)]
+            elif entry != ALWAYS and own_params:
+                reasons.append(str(entry))
+        if reasons:
+            found[name] = reasons
+    return found
+
+
+def _of(kind: str, things: Mapping[str, Any], own_params: bool, files: bool) -> Iterator[str]:
+    for path, state in things.items():
+        if path == PARAMS:
+            if own_params:
+                yield from (f"param {key} {how}" for key, how in _keys(state).items())
+        elif files:
+            yield f"{path} {state if isinstance(state, str) else 'modified'}" + (" (output)" if kind == "changed outs" else "")
+
+
+def _keys(state: Any) -> dict[str, str]:
+    return {str(key): str(how) for key, how in state.items()} if isinstance(state, dict) else {"(any)": str(state)}
+
+
+def _moved(root: Path, copy: Path) -> dict[str, list[str]]:
+    """Stages of which a file that they read has another path under the changed params."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    old, new = (yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8")) for folder in (root, copy))
+    found: dict[str, list[str]] = {}
+    for name, stage in stages.items():
+        for key in PLACE.findall(" ".join(path for path in stage.get("deps") or [] if isinstance(path, str))):
+            if _value(old, key) != _value(new, key):
+                found.setdefault(name, []).append(f"param {key} modified")
+    return found
+
+
+def _value(params: Any, key: str) -> Any:
+    for part in key.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params

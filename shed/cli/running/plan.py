@@ -1,0 +1,128 @@
+"""`shed plan`: what `shed run` would do, and about what it costs, before it is paid for.
+
+In: a project, and changes of params that are not made. Out: for each stage whether it runs, why, and its time, FTE, memory and
+disk.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import chdir
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from shed.cli.project import find_project
+from shed.cli.running.changes import Changed, what_would_run
+from shed.cli.running.run import Changes
+from shed.cli.terminal import Json, show_result
+
+REASONS = 3  # of a stage, that are shown
+FOLLOWS = "what it reads may change"
+UNITS = ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (90, 60, "min"))  # from so many seconds on, in so many
+
+
+def plan(*, changes: Changes = None, as_json: Json = False) -> None:
+    """What would run now, or with changes of params, why, and about what it costs. Nothing is changed.
+
+    Where a stage uses the model, the model is timed for some seconds.
+    """
+    os.environ.setdefault("TQDM_DISABLE", "1")  # no bars; read when tqdm is imported
+    project = find_project()
+    with chdir(project.root):
+        from shed.cli.running.outside import new_inputs
+
+        changed = what_would_run(project, changes or (), new_inputs)
+        wanted = [name for name, runs in changed.runs.items() if runs != "no"]
+        found = _stages(changed, {})
+        if {*wanted} - changed.each_time:
+            from shed.cli.running.estimate import estimate
+
+            if sys.stderr.isatty():
+                print("shed: timing the model ...", file=sys.stderr)
+            costs = estimate(changed)
+            found = _stages(changed, costs.of) | costs.about
+    show_result(found, as_json, lambda console: draw(console, found))
+
+
+def _stages(changed: Changed, costs: Mapping[str, Any]) -> dict[str, Any]:
+    stages = [
+        {"stage": name, "runs": runs, "why": changed.why.get(name, []), **(asdict(costs[name]) if name in costs else {})}
+        for name, runs in changed.runs.items()
+    ]
+    total = {end: sum(getattr(one, end) for one in costs.values()) for end in ("low", "seconds", "high")}
+    sure = sum(one.seconds for name, one in costs.items() if changed.runs[name] == "yes")
+    return {"stages": stages, "total": {**total, "sure": sure}}
+
+
+def draw(console: Console, found: Mapping[str, Any]) -> None:
+    """A table of the stages that run, and what holds for all."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    running = [one for one in found["stages"] if one["runs"] != "no"]
+    if not any(one["why"] or one["runs"] == "maybe" for one in running):
+        console.print("Nothing has changed: `shed run` looks whether anything outside has, and runs nothing else.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("stage", "time", "FTE", "memory", "disk"):
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for one in running:
+        why = ", ".join(one["why"][:REASONS]) + (f" and {more} more" if (more := len(one["why"]) - REASONS) > 0 else "")
+        if one["runs"] == "maybe":
+            why = FOLLOWS
+        cells = [one["stage"], *_cells(one), why or "looks what has changed outside"]
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    for line in told(found):
+        console.print(line, soft_wrap=not console.is_terminal)
+
+
+def told(found: Mapping[str, Any]) -> list[str]:
+    """What is said below the table."""
+    total, lines = found["total"], []
+    lines.append(f"In all about {about(total['seconds'])}, likely between {about(total['low'])} and {about(total['high'])}.")
+    if about(total["sure"]) != about(total["seconds"]):
+        lines.append(
+            f"Stages that run for sure take {about(total['sure'])} of it; the others run unless what they read stays the same."
+        )
+    if "timed" in found:
+        own = found["timed"]
+        lines.append(
+            f"A token pass takes {own['read_ms']:.2g} ms here to read and {own['tuned_ms']:.2g} ms to tune, timed "
+            f"{own['times']} times each; these differ by up to {own['spread']:.0%}, and a stage may be off by {own['off']:.0%} "
+            "besides."
+        )
+    if runs := found.get("verdict_runs"):
+        least = "" if runs["selection_known"] else "at least "
+        lines.append(f"Of the verdict's {runs['asked']} runs {least}{runs['there']} are in the ledger and cost nothing.")
+    if found.get("at_most"):
+        lines.append("Scoring is counted as what its budget allows; utilities that are in its ledger cost nothing.")
+    lines += found.get("notes", [])
+    lines.append("Memory is about what a stage takes at its peak; disk is what it writes, with DVC's copy.")
+    if gpu := found.get("timed", {}).get("gpu_memory"):
+        lines.append(f"Of the GPU's memory the timed passes took {gpu / 1e9:.1f} GB.")
+    return lines
+
+
+def _cells(one: Mapping[str, Any]) -> list[str]:
+    if "seconds" not in one:
+        return ["?", "", "", ""]
+    disk = one["disk"] / 1e6
+    return [
+        about(one["seconds"]),
+        f"{one['fte']:.3g}" if one["fte"] else "",
+        f"{one['memory'] / 1e9:.1f} GB",
+        f"{disk:.0f} MB" if disk >= 1 else "",
+    ]
+
+
+def about(seconds: float) -> str:
+    """A time that is not known well: 25 s, 12 min, 3.5 hours."""
+    for least, unit, name in UNITS:
+        if seconds >= least:
+            return f"{seconds / unit:.{int(unit > 60 and seconds < 10 * unit)}f} {name}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,259 @@
+"""`shed plan` tells what would run, why, and about what it costs; it changes nothing."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+from toy_pipeline import make_toy
+
+from shed.cli.app import main
+from shed.cli.running import changes, forecast, outside
+from shed.cli.running.known_runs import Runs, known_runs
+from shed.cli.running.plan import about
+from shed.cli.running.timing import Speed, measure
+from shed.common.atomic_io import write_json, write_jsonl, write_table
+from shed.data.records import Record
+from shed.evaluation import run_ledger
+from shed.models.specs import ModelSpec
+from shed.params import load_params
+from stages import verdict
+from stages.shared.regime import scoring_regime
+
+
+def call(*words: str) -> int | str | None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return ended.value.code
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file() and ".dvc/tmp" not in str(path)}
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Path:
+    """A project that was run."""
+    root = make_toy(tmp_path / "toy", git=True)
+    monkeypatch.chdir(root)
+    assert call("run") == 0
+    capfd.readouterr()
+    return root
+
+
+def test_what_is_told_of_changes_is_what_an_experiment_then_runs(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    project = changes.Project(toy)
+
+    def told(*wanted: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+        found = changes.what_would_run(project, wanted, lambda params: {})
+        return found.runs, found.why
+
+    before = contents(toy)
+    assert told() == ({"first": "no", "verdict": "no"}, {})
+    assert told("C=16") == ({"first": "yes", "verdict": "maybe"}, {"first": ["param C modified"]})
+    assert told("judge.seed=5") == ({"first": "no", "verdict": "no"}, {}), "no stage reads it"
+    wanted = ("sampler=qwcs", "finetune.lr=0.01")
+    assert told(*wanted) == (
+        {"first": "no", "verdict": "yes"},
+        {"verdict": ["param sampler modified", "param finetune.lr modified"]},
+    )
+    (toy / "toy.py").write_text((toy / "toy.py").read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert told() == ({"first": "yes", "verdict": "maybe"}, {"first": ["toy.py modified"]})
+    (toy / "toy.py").write_bytes(before[str(toy / "toy.py")])
+    assert contents(toy) == before, "nothing of the project is touched"
+    assert call("run", *(word for one in wanted for word in ("-S", one))) == 0
+    assert re.findall(r"Running stage '(\w+)'", capfd.readouterr().out) == ["verdict"]
+    assert told() == ({"first": "no", "verdict": "no"}, {})
+    assert told("sampler=top")[0] == {"first": "no", "verdict": "yes"}, "back to what it was is a change, too"
+
+
+def test_where_nothing_has_changed_nothing_is_timed(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert call("plan") == 0
+    assert "Nothing has changed" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("nonsense=1", "-S nonsense=1: Could not override 'nonsense'"), ("C=many", "error: params.yaml: C is 'many'")],
+)
+def test_a_change_that_cannot_be_is_refused_in_one_line(toy: Path, change: str, told: str) -> None:
+    status = str(call("plan", "-S", change))
+    assert told in status
+    assert "\n" not in status
+
+
+def test_stages_that_check_params_pass_nothing_on_by_that(project_root: Path, tmp_path: Path) -> None:
+    shutil.copy(project_root / "dvc.yaml", tmp_path / "dvc.yaml")
+
+    def runs(**why: list[str]) -> set[str]:
+        each_time = frozenset({"fetch"})
+        found = changes._reached(tmp_path, {"fetch": [], **why}, each_time)
+        return {name for name, own in found.items() if own == "maybe"}
+
+    assert runs() == set()
+    assert runs(lengths=["param sampler modified"], fetch=["param sampler modified"]) == set()
+    assert {"rate", "score", "verdict"} <= runs(lengths=["param model modified"])
+    assert {"rate", "score", "verdict"} <= runs(lengths=["data/lengths.parquet deleted (output)"])
+    assert runs(embed=["param embed modified"]) >= {"cluster", "score", "sample", "finetune", "verdict", "report"}
+
+
+def test_what_has_changed_outside_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: str) -> None:
+    root = make_toy(tmp_path / "toy")
+    monkeypatch.chdir(root)
+    shutil.copytree(tiny_model, root / "model")
+    params = load_params()
+    params = params.model_copy(update={"model": params.model.model_copy(update={"name": "model"})})
+    assert outside.new_inputs(params) == {}, "what is not there yet DVC sees itself"
+    from shed.data.splits import digests
+    from shed.models.loading import manifest
+
+    write_json("data/inputs.json", {split: digests(f"data/{split}.jsonl") for split in ("pool", "dev", "test")})
+    write_json("data/model.json", manifest("model", "language model") | {"name": "model"})
+    write_json("data/given.json", {})
+    assert outside.new_inputs(params) == {}
+    (root / "data/dev.jsonl").write_text('{"prompt": "c", "response": "d"}\n', encoding="utf-8")
+    config = root / "model/config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"initializer_range": 0.2', '"initializer_range": 0.3'))
+    assert outside.new_inputs(params) == {
+        "data/inputs.json": "rows of dev modified",
+        "data/model.json": "the language model's files modified",
+    }
+
+
+MEASURED = {  # seconds of the packaged pipeline's stages in one run on two idle cores that multiply in bfloat16
+    "rate": 170,
+    "score": 105,
+    "fidelity": 159,
+    "finetune": 41,
+    "evaluate_base": 21,
+    "evaluate": 21,
+    "verdict": 399,
+}
+PASSES = {"rate": 163_564, "score": 53_967, "fidelity": 108_429, "finetune": 23_677, "evaluate": 36_058, "verdict": 333_645}
+
+
+def test_of_the_packaged_pipeline_each_stage_comes_within_a_fifth(project_root: Path) -> None:
+    params = load_params(project_root / "params.yaml")
+    work: Any = SimpleNamespace(
+        params=params, passes=PASSES, passes_that_read=2 * 2000 * 29.6, passes_of_whole_pool=10 * PASSES["finetune"]
+    )
+    speed = Speed([0.00093], [0.00118], [0.00093], [0.00118], 0, 0, 0, 0, 0)
+    none = Runs(asked=9, there=0, final=False, shared=True, full=0)
+    times = forecast.seconds_of(work, speed, none, evaluates=True)
+    assert times == {name: pytest.approx(seconds, rel=0.2) for name, seconds in MEASURED.items()}
+    alone = forecast.seconds_of(work, speed, none, evaluates=False)["verdict"]
+    assert alone > times["verdict"], "the run of the final tuning is the verdict's to make"
+    done = Runs(asked=9, there=9, final=True, shared=False, full=0)
+    assert forecast.seconds_of(work, speed, done, evaluates=True) | {"verdict": 0, "evaluate": 0} == times | {
+        "verdict": 0,
+        "evaluate": 0,
+    }
+    assert forecast.seconds_of(work, speed, done, evaluates=True)["verdict"] == forecast.START
+
+
+def test_where_only_the_top_layers_are_scored_the_final_tuning_is_timed_by_itself(
+    tiny_model: str, records: list[Record], project_root: Path
+) -> None:
+    params = load_params(project_root / "params.yaml")
+    whole = scoring_regime(params, 1)
+    spec = ModelSpec(tiny_model, "plain", 256)
+    all_layers = measure(spec, records, records, whole)
+    assert all_layers.forward_whole is all_layers.forward
+    top = measure(spec, records, records, replace(whole, lora=replace(whole.lora, depth=1)))
+    assert (top.lora_whole, all_layers.lora) == (3 * top.lora, 3 * top.lora), "the model has three layers"
+    assert top.forward_whole != top.forward
+    assert all(seconds > 0 for seconds in (*top.forward, *top.tuned, *top.forward_whole, *top.tuned_whole))
+    assert top.memory > top.model_bytes > 0
+
+
+def test_intervals_are_as_wide_as_the_timed_passes_differ() -> None:
+    assert Speed([1.0, 1.0], [2.0, 3.0, 2.5], [], [], 0, 0, 0, 0, 0).spread == pytest.approx(0.2)
+
+
+def test_runs_that_are_in_the_ledger_cost_nothing(
+    project_root: Path, tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = load_params(project_root / "params.yaml")
+    fewer = params.sample.model_copy(update={"fraction": None, "rows": 3})
+    params = params.model_copy(update={"sample": fewer, "finetune": params.finetune.model_copy(update={"seed": 9})})
+    assert known_runs(params, pool_changes=False, selection_changes=True) == Runs(9, 0, False, False, 0), "nothing is there"
+    write_json("data/model.json", {"name": "packaged/smollm2-135m-instruct"})
+    for split in ("pool", "dev", "test"):
+        write_jsonl(f"data/prepared/{split}.jsonl", (record.to_row() for record in records))
+    lengths = {"id": [record.id for record in records], "tokens": 99, "response_tokens": range(1, 13), "too_long": False}
+    write_table("data/lengths.parquet", pd.DataFrame(lengths))
+    write_table("data/selection.parquet", pd.DataFrame({"id": [record.id for record in records[:3]]}))
+    monkeypatch.setattr(run_ledger, "finetune", lambda *about: None)
+    monkeypatch.setattr(run_ledger, "evaluate", evaluated)
+    assert known_runs(params, pool_changes=False, selection_changes=False).left == 9
+    verdict.run(params)
+    assert known_runs(params, pool_changes=False, selection_changes=False) == Runs(9, 9, False, False, 0)
+    assert known_runs(params, pool_changes=True, selection_changes=True).left == 9
+    other = known_runs(params, pool_changes=False, selection_changes=True)
+    assert (other.there, other.left) == (3, 6), "random rows, as many, are the same for each selection"
+    more = params.model_copy(update={"verdict": params.verdict.model_copy(update={"seeds": 5, "full": True})})
+    found = known_runs(more, pool_changes=False, selection_changes=False)
+    assert (found.asked, found.there, found.left, found.full) == (20, 9, 6, 5)
+    tuned = params.model_copy(update={"finetune": params.finetune.model_copy(update={"seed": 2})})
+    assert known_runs(tuned, pool_changes=False, selection_changes=False).final
+    whole = params.model_copy(update={"sampler": "full"})
+    assert known_runs(whole, pool_changes=False, selection_changes=True).asked == 0, "it has nothing to be compared with"
+
+
+def evaluated(_: Any, adapter: Path | None, splits: Mapping[str, Sequence[Record]], *about: Any) -> pd.DataFrame:
+    rows = [(f"{split}_{one.source}", one.id, 1.0, 3.0, 1.0, 1.0) for split, own in splits.items() for one in own]
+    return pd.DataFrame(rows, columns=["task", "id", "correct", "nats", "tokens", "choice_nats"])
+
+
+@pytest.fixture
+def fresh(project_root: Path, tmp_path: Path, tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The true pipeline with rows of its own and a tiny model, never run."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(project_root / "dvc.yaml", tmp_path / "dvc.yaml")
+    yaml = YAML()
+    params = yaml.load((project_root / "params.yaml").read_text(encoding="utf-8"))
+    params["C"] = 4
+    params["data"] |= {"pool": "pool.jsonl", "dev": "dev.jsonl", "test": "dev.jsonl", "pool_rows": None, "dev_rows": None}
+    params["model"]["name"] = tiny_model
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
+    write_jsonl("pool.jsonl", ({"prompt": one.prompt * n, "response": "so"} for one in records for n in range(1, 6)))
+    write_jsonl("dev.jsonl", ({"prompt": one.prompt, "response": "so"} for one in records))
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_before_the_first_run_rows_are_sampled_from_the_files_and_it_says_so(
+    fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("plan", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    stages = {one["stage"]: one for one in found["stages"]}
+    assert all(one["runs"] == "yes" for one in stages.values())
+    assert all(one["low"] < one["seconds"] < one["high"] for one in stages.values())
+    assert stages["score"]["fte"] == 11
+    assert stages["fidelity"]["fte"] > 0
+    assert stages["score"]["memory"] > 1e8
+    assert found["verdict_runs"] == {"asked": 9, "there": 0, "selection_known": False}
+    assert found["total"]["seconds"] == pytest.approx(sum(one["seconds"] for one in stages.values()))
+    assert call("plan", "-S", "verdict.seeds=0", "-S", "score.budget.fte=22") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^ ?score +\d.* 22 ", told, re.MULTILINE)
+    assert "The records are not prepared with these params yet" in told
+    assert "In all about" in told
+    assert not (fresh / "data").exists()
+
+
+def test_times_are_rounded_as_befits_them() -> None:
+    assert [about(seconds) for seconds in (1.2, 89, 91, 3700, 7300, 90_000, 180_000)] == [
+        "1 s", "89 s", "2 min", "62 min", "2.0 hours", "25 hours", "2.1 days",
+    ]  # fmt: skip
