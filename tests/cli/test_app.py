@@ -68,9 +68,7 @@ def test_a_fault_of_ours_is_one_line_too_and_a_traceback_where_it_is_asked_for(
 
 
 def test_who_reads_may_stop_reading() -> None:
-    program = (
-        "import shed.cli.app as app\napp.command_line = lambda own: lambda words: print('x' * 1_000_000, flush=True)\napp.main([])"
-    )
+    program = "import shed.cli.app as app\napp.command_line = lambda own: lambda words: print('x' * 1_000_000, flush=True)\napp.main([])"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

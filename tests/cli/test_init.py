@@ -86,6 +86,18 @@ def test_of_a_large_pool_as_many_rows_are_drawn_as_can_be_rated(tmp_path: Path, 
     assert params.C == 32
 
 
+def test_of_long_responses_budget_and_ratings_are_in_tokens(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Tell of {n}.", "output": f"Once there were {n}, and so on. " * 10} for n in range(60)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert call("init", "long", "--pool", "pool.jsonl") == 0
+    params = load_params(tmp_path / "long/params.yaml")
+    assert (params.sample.budget, params.rate.per) == ("tokens", "token")
+    write_rows(tmp_path / "short.jsonl", 60)
+    assert call("init", "short", "--pool", "short.jsonl") == 0
+    params = load_params(tmp_path / "short/params.yaml")
+    assert (params.sample.budget, params.rate.per) == ("rows", "record")
+
+
 def test_the_demo_has_the_packaged_data(tmp_path: Path) -> None:
     assert call("init", "demo", "--demo") == 0
     assert load_params(tmp_path / "demo/params.yaml").data.pool == "data/pool.yaml"

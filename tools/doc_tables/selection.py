@@ -10,7 +10,7 @@ import pandas as pd
 
 from shed.common.import_closure import ROOT
 from shed.evaluation.comparison import compare
-from tools.doc_tables.markdown import TASKS, Block, code, gain, interval, mean, p_value, table
+from tools.doc_tables.markdown import TASKS, Block, code, gain, interval, mean, number_text, p_value, table
 from tools.doc_tables.values import Row, result
 
 MEASURES = {"loss": "loss", "choice_loss": "choice loss", "accuracy": "accuracy"}
@@ -178,6 +178,30 @@ def predicted_by_task() -> str:
     return table(["measured", *TASKS.values()], rows)
 
 
+def budgets() -> str:
+    """Four selections by ratings of each pool, for rows and for response tokens, on dev records that no rating used."""
+    pools: dict[str, Row] = result("selection/lengths")
+    rows = [
+        [
+            pool if first else "",
+            way,
+            f"{own['rows']:,}",
+            f"{own['response_tokens']:,}",
+            *(over(own["gains"][control]) for control in ("random_rows", "random_tokens")),
+        ]
+        for pool, found in pools.items()
+        for first, (way, own) in zip([True, False, False, False], found["ways"].items(), strict=True)
+    ]
+    head = ["pool", "budget and ratings", "rows", "response tokens", "gain over random rows", "gain at as many tokens"]
+    return table(head, rows)
+
+
+def over(own: Row) -> str:
+    """A gain in loss with its interval, from a study."""
+    gain, low, high = (number_text(own[end], "+.3f") for end in ("gain", "low", "high"))
+    return f"{gain} [{low}, {high}]"
+
+
 BLOCKS: dict[str, Block] = {
     "gain of the default": headline,
     "contenders in short": short,
@@ -191,6 +215,7 @@ BLOCKS: dict[str, Block] = {
     "Shapley scores against mean ratings": lambda: against("qocs", "qocs_on_shapley"),
     "more items": more_items,
     "costs of methods": costs,
+    "budgets and lengths": budgets,
     "other ratings": ratings,
     "transfer": transfer,
     "selections predicted": lambda: predicted("test", "dev"),
