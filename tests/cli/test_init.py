@@ -60,6 +60,16 @@ def test_a_new_project_has_the_pipeline_the_data_and_a_commit(tmp_path: Path, ca
     assert len(git(tmp_path / "mine", "log", "--oneline").splitlines()) == 1
 
 
+def test_what_dvc_keeps_is_never_in_git_whatever_becomes_of_a_run(tmp_path: Path) -> None:
+    assert call("init", "mine", "--demo") == 0
+    outs = [out for stage in stages(tmp_path / "mine").values() for out in stage.get("outs", ())]
+    named = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in outs]
+    kept = [path for path, own in named if own.get("cache", True)]
+    assert {"data/prepared/pool.jsonl", "data/embeddings.npy", "data/adapter"} <= {*kept}
+    for path in kept:
+        assert git(tmp_path / "mine", "check-ignore", path).strip() == path
+
+
 def test_data_inside_the_project_is_named_from_there(tmp_path: Path) -> None:
     write_rows(tmp_path / "mine" / "rows" / "pool.jsonl", 60)
     assert call("init", "mine", "--pool", "mine/rows/pool.jsonl") == 0

@@ -168,7 +168,7 @@ def _draw(console: Console, found: Findings) -> None:
 
 def _table(found: Findings) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("split", "rows", "kept", "set aside", "tokens, mean", "most", "cut", "sources", "licences"):
+    for name in ("split", "rows", "kept", "split off", "set aside", "tokens, mean", "most", "cut", "sources", "licences"):
         table.add_column(name, justify="left" if name in {"split", "sources", "licences"} else "right", overflow="fold")
     for split in SPLITS:
         own = found.card[split]
@@ -176,6 +176,7 @@ def _table(found: Findings) -> Table:
             split,
             f"{own['in']:,}",
             f"{own['kept']:,}",
+            f"{sum(own.get('split_off', {}).values()):,}",
             f"{own['rejected']:,}",
             f"{own['tokens_mean']:.0f}",
             f"{own['tokens_max']:,}",

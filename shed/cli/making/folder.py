@@ -8,13 +8,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from shed.cli.making.stage_code import stage_digest
 from shed.cli.making.template import CODE, DEMO, PIPELINE, PLOTS, QUESTIONS, TEMPLATE
@@ -26,6 +27,13 @@ OWN_FILES = ("dvc.yaml", "params.yaml", CODE)  # never written over when a proje
 IGNORED = {".gitignore": ("__pycache__/", ".venv/", ".shed/", "/dvc_plots/"), ".dvcignore": ("__pycache__", ".venv", ".shed")}
 DVC_SETTINGS = "[core]\n    analytics = false\n    autostage = true\n    check_update = false\n"
 FIRST_COMMIT = "A project of shed"
+
+
+class _WithNull(RoundTripRepresenter):
+    """Writes null where ruamel would write nothing."""
+
+
+_WithNull.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
 def check_free(root: Path) -> None:
@@ -57,7 +65,7 @@ def params_text(changes: Mapping[str, Any]) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 128
-    yaml.representer.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.Representer = _WithNull
     params = yaml.load((TEMPLATE / "params.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
         *groups, last = key.split(".")
@@ -105,8 +113,20 @@ def write_pipeline(root: Path) -> None:
     for path in sorted((TEMPLATE / PLOTS).glob("*.json")):
         write_text(root / ".dvc" / PLOTS / path.name, path.read_text(encoding="utf-8"))
     text = (TEMPLATE / PIPELINE).read_text(encoding="utf-8")
+    _ignore(root / ".gitignore", kept_by_dvc(text))
     write_text(root / CODE, json.dumps(code_digests(text), indent=2) + "\n")
     write_text(root / "dvc.yaml", text)
+
+
+def kept_by_dvc(pipeline: str) -> tuple[str, ...]:
+    """The paths of stages' outputs that are DVC's to keep, as git ignores them.
+
+    DVC writes them into .gitignore only where a run ends well; of a stopped one they would go into git.
+    """
+    stages = YAML(typ="safe", pure=True).load(pipeline)["stages"].values()
+    outs = [out for stage in stages for kind in ("outs", "metrics") for out in stage.get(kind, ())]
+    named = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in outs]
+    return tuple(f"/{path}" for path, settings in named if settings.get("cache", True))
 
 
 def code_digests(pipeline: str) -> dict[str, Any]:
@@ -128,7 +148,7 @@ def _there(path: Path) -> bool:
     return path.exists() or next(Path().glob(str(path)), None) is not None
 
 
-def _ignore(path: Path, lines: tuple[str, ...]) -> None:
+def _ignore(path: Path, lines: Sequence[str]) -> None:
     """Add the lines that a file of ignored names lacks."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in lines if line not in before.splitlines()]

@@ -5,6 +5,8 @@ written.
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,9 +17,12 @@ from shed.cli.making.folder import check_free, make_project, params_text, path_f
 from shed.cli.making.sizes import Look, look, suited
 from shed.cli.terminal import Json, show_result
 from shed.common.errors import ShedError
+from shed.data.forms.found import check_columns
 from shed.data.readers import ReaderSettings
 
 AS_IT_STANDS = ReaderSettings(form=None, columns=None, list_key=None, ignore=(), train_on="all", max_row_mb=16.0)
+Columns = Annotated[Sequence[str], Parameter(name="--column", negative="")]
+Keys = Annotated[Sequence[str], Parameter(name="--ignore", negative="")]
 SPLITS = ("pool", "dev", "test")
 
 
@@ -29,6 +34,8 @@ def init(
     test: str | None = None,
     model: str | None = None,
     prompt: Literal["plain", "chat"] | None = None,
+    column: Columns = (),
+    ignore: Keys = (),
     demo: Annotated[bool, Parameter(negative="")] = False,
     as_json: Json = False,
 ) -> None:
@@ -43,6 +50,8 @@ def init(
         dev: records that define what is useful. Without them, some of the pool are set aside for it.
         test: records to measure on, which play no other part. Without them, some of the pool are set aside for it.
         model: the model to tune: a folder, an id of the Hugging Face Hub, or the small packaged one (the default).
+        column: a column of yours by our name, as prompt=my_question; once for each. It holds for all three files.
+        ignore: a key of your rows that says nothing about what is tuned; once for each, `*` for all that are not used.
         prompt: how records become text: plain (Question and Answer), or chat (the model's own template).
         demo: the packaged data instead of your own.
     """
@@ -53,12 +62,15 @@ def init(
         raise ShedError("name the records to select from with --pool FILE; or try --demo, which has its own")
     root = folder.expanduser().resolve()
     check_free(root)
-    looks = {split: _look(split, where) for split, where in given.items() if where is not None}
-    sized = suited(looks["pool"]) if looks else {}
+    settings = replace(AS_IT_STANDS, columns=_columns(column), ignore=tuple(ignore))
+    looks = {split: _look(split, where, settings) for split, where in given.items() if where is not None}
+    sized = suited(looks["pool"], split_off=sum(where is None for where in given.values())) if looks else {}
     changes: dict[str, Any] = {key: value for key, (value, _) in sized.items()}
     if not demo:
         changes |= {f"data.{split}": path_from(root, where) if where else None for split, where in given.items()}
         changes["data.dev_rows"] = None
+    changes |= {"data.reading.columns": settings.columns} if column else {}
+    changes |= {"data.reading.ignore": list(ignore)} if ignore else {}
     changes |= {"model.name": path_from(root, model)} if model else {}
     changes |= {"model.prompt": prompt} if prompt else {}
     committed = make_project(root, params_text(changes), demo)
@@ -83,12 +95,26 @@ def init(
     show_result(found, as_json, draw)
 
 
-def _look(split: str, where: str) -> Look:
+def _columns(pairs: Sequence[str]) -> dict[str, str] | None:
+    """The user's columns by our names."""
+    if not pairs:
+        return None
+    found = dict(pair.partition("=")[::2] for pair in pairs)
+    if not all(found.values()):
+        raise ShedError(f"--column {' --column '.join(pairs)}: write NAME=COLUMN, as prompt=my_question")
+    try:
+        return dict(check_columns(found) or {})
+    except ValueError as error:
+        raise ShedError(f"--column: {error}") from error
+
+
+def _look(split: str, where: str, settings: ReaderSettings) -> Look:
     """What a split holds; an error says which option it was named by."""
     try:
-        return look(where, AS_IT_STANDS)
+        return look(where, settings)
     except ShedError as error:
-        raise ShedError(f"--{split}: {error}") from error
+        hint = "; here: --column prompt=my_question --column response=my_reply" if error.setting == "columns" else ""
+        raise ShedError(f"--{split}: {error}{hint}") from error
 
 
 def _found(own: Look) -> dict[str, Any]:

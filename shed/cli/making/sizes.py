@@ -17,6 +17,7 @@ from shed.data.readers import BadRecord, ReaderSettings, Reading
 from shed.data.recipes import is_recipe
 from shed.data.records import Record
 from shed.data.splits import read_split
+from shed.data.splitting.split_off import MOST, SHARE
 
 LOOKED_AT = 2_000  # rows
 CHARACTERS_A_TOKEN = 4  # of English text, about
@@ -69,17 +70,22 @@ def look(where: str, settings: ReaderSettings) -> Look:
     return Look(rows, exact, tokens, response, dict(reading.forms), len(bad), bad[0].reason if bad else None)
 
 
-def suited(pool: Look, cores: int | None = None) -> dict[str, tuple[Any, str]]:
-    """The params that depend on a pool, by their dotted names, each with why."""
+def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str, tuple[Any, str]]:
+    """The params that depend on a pool, by their dotted names, each with why.
+
+    Args:
+        split_off: how many splits it gives a part of itself to.
+    """
     cores = cores or os.cpu_count() or 1
     rated = max(ROWS_A_CLUSTER * 2, round(RATED_TOKENS * cores / max(1.0, pool.tokens)))
-    if pool.rows is None or pool.rows > rated:
-        there = "a pool of unknown size" if pool.rows is None else f"{pool.rows:,} rows"
+    there = None if pool.rows is None else pool.rows - split_off * min(MOST, pool.rows // SHARE)
+    if there is None or there > rated:
+        of = "a pool of unknown size" if there is None else f"{'' if pool.exact else 'about '}{there:,} rows"
         rows: int | None = rated
-        why = f"of {there}, about as many can be rated on {cores} cores in a quarter of an hour; null takes all"
+        why = f"of {of}, about as many can be rated on {cores} cores in a quarter of an hour; null takes all"
     else:
         rows, why = None, "all rows can be rated in reasonable time"
-    drawn = rows or pool.rows or rated
+    drawn = rows or there or rated
     clusters = max(2, min(MOST_CLUSTERS, drawn // ROWS_A_CLUSTER))
     warm = max(1, min(MOST_WARM, round(drawn * WARM_SHARE)))
     fraction = min(MOST_FRACTION, max(FRACTION, round(LEAST_SELECTED / drawn, 2)))

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import yaml
 
-from shed.cli.project import Project
+from shed.cli.project import BUSY, RUNNING, Project
 from shed.cli.running.stages import needs, order
 from shed.common.errors import ShedError
 from shed.params import Params, load_params
@@ -30,6 +30,7 @@ from shed.params import Params, load_params
 Runs = Literal["yes", "maybe", "no"]
 PARAMS, PIPELINE = "params.yaml", ("dvc.yaml", "dvc.lock")
 ALWAYS = "always changed"
+NEVER = "has not run yet"
 PLACE = re.compile(r"\$\{([\w.]+)\}")  # in dvc.yaml, a value of params
 CHECKS = {"lengths": "model"}  # stages that check more params than these, on which alone what they write depends
 NO_SCM = "[core]\n    no_scm = true\n    analytics = false\n"
@@ -69,12 +70,21 @@ def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[
         if changes:
             reasons += [_reasons(_status(copy), own_params=True, files=False), _moved(root, copy)]
     reasons.append(_readers(root, outside(params)))
+    locked = _locked(root)
+    reasons = [{name: own if name in locked else [NEVER] for name, own in found.items()} for found in reasons]
     each_time = frozenset(name for name, entries in status.items() if ALWAYS in entries)
     why: dict[str, list[str]] = {name: [] for name in each_time}
     for found in reasons:
         for name, own in found.items():
             why[name] = list(dict.fromkeys([*why.get(name, []), *own]))
     return Changed(params, why, each_time, _reached(root, why, each_time))
+
+
+def _locked(root: Path) -> frozenset[str]:
+    """The stages that have run to their end before."""
+    lock = root / "dvc.lock"
+    found = yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.is_file() else None
+    return frozenset((found or {}).get("stages", {}))
 
 
 def _reached(root: Path, why: Mapping[str, list[str]], each_time: frozenset[str]) -> dict[str, Runs]:
@@ -102,6 +112,16 @@ def _readers(root: Path, paths: Mapping[str, str]) -> dict[str, list[str]]:
     stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     reasons = {name: [paths[path] for path in stage.get("deps") or [] if path in paths] for name, stage in stages.items()}
     return {name: own for name, own in reasons.items() if own}
+
+
+def check_changes(root: Path, changes: Sequence[str]) -> Params:
+    """The params with these changes, which are made nowhere.
+
+    Raises:
+        ShedError: they are refused.
+    """
+    with _changed_copy(root, changes) as copy:
+        return _checked(copy)
 
 
 @contextmanager
@@ -142,6 +162,8 @@ def _status(root: Path) -> dict[str, Any]:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
+        if any(BUSY in line for line in lines):
+            raise ShedError(RUNNING)
         raise ShedError(f"dvc status fails: {lines[0].removeprefix('ERROR: ') if lines else 'it says not why'}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found

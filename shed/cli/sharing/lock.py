@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from shed.cli.project import BUSY, RUNNING
 from shed.common.errors import ShedError
 
 CONFLICT = ("<<<<<<< ", ">>>>>>> ")
@@ -30,6 +31,8 @@ def changed_stages(root: Path) -> list[str]:
     try:
         status: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
+        if BUSY in done.stderr:
+            raise ShedError(RUNNING) from error
         reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
         raise ShedError(f"dvc status fails in {root}: {reason.removeprefix('ERROR: ')}") from error
     lock = root / "dvc.lock"

@@ -113,7 +113,7 @@ def _of_params(root: Path) -> Iterator[Finding]:
 
 
 def _of_lock(root: Path) -> Iterator[Finding]:
-    changed = changed_stages(root)
+    changed = changed_stages(root) if (root / "dvc.lock").is_file() else []  # else nothing has run yet
     if changed:
         what = f"dvc.lock is not of this code and these params; what changed: {', '.join(changed)}"
         yield Finding(what, str(root / "dvc.lock"), "`shed run`, and commit dvc.lock and metrics")

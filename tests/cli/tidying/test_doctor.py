@@ -92,6 +92,8 @@ def test_all_is_well(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("doctor", "--json") == 0
     assert json.loads(capsys.readouterr().out)["findings"] == []
     (project / "dvc.yaml").write_text("stages:\n  rate: {cmd: 'true', params: [C]}\n", encoding="utf-8")
+    assert call("doctor") == 0  # nothing has run yet
+    (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
     assert call("doctor") == 1
     assert "what changed: rate" in capsys.readouterr().out
 
