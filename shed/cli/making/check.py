@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 SPLITS = ("pool", "dev", "test")
 SAID, WARNED = "shed: ", "warning: "
 COSTS = "on this machine"  # which `shed plan` tells better
-IN_TABLE = re.compile(r"(pool|dev|test): [\d,]+ (rows read|records of) ")  # lines that the table has, too
+IN_TABLE = re.compile(r"(pool|dev|test): [\d,]+ (rows read|records of)\b")  # lines that the table has, too
 
 
 @dataclass
@@ -155,6 +155,9 @@ def _draw(console: Console, found: Findings) -> None:
         count = found.card.get(reject["split"], {}).get("rejected_by_reason", {}).get(reject["reason"])
         rows = "" if count is None else f"{count:,} rows, "
         console.print(f"{reject['split']}: set aside, {reject['reason']}: {rows}the first is {reject['origin']}")
+    for split, own in found.card.items():
+        if count := own["rejected_by_reason"].get("not_drawn"):
+            console.print(f"{split}: not drawn, {count:,} rows (data.{split}_rows)")
     for line in found.told:
         if not IN_TABLE.match(line) and not line.startswith(COSTS):
             console.print(line)
