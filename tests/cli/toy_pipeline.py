@@ -1,6 +1,7 @@
 """A DVC project of two small stages, with the true params, for stories of commands that run or plan a pipeline."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,8 +70,13 @@ def make_toy(root: Path, what: str = "works", *, git: bool = False) -> Path:
     return root
 
 
+def listen() -> None:
+    """Take Ctrl-C as a terminal's programs do, also where the tests themselves were started in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def command(root: Path, *words: str, **settings: object) -> "subprocess.Popen[bytes]":
     """`shed` in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
     environment |= {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    return subprocess.Popen([sys.executable, "-m", "shed", *words], cwd=root, env=environment, **settings)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen([sys.executable, "-m", "shed", *words], cwd=root, env=environment, preexec_fn=listen, **settings)  # type: ignore[call-overload, no-any-return]
