@@ -18,7 +18,7 @@ FOLDER = Path("data/export")
 
 
 def run(params: Params) -> None:
-    final, pool = params.finetune, read_records("data/prepared/pool.jsonl")
+    pool = read_records("data/prepared/pool.jsonl")
     selection = pd.read_parquet("data/selection.parquet")
     selection = selection.merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left", validate="one_to_one")
     facts = CardFacts(
@@ -27,7 +27,19 @@ def run(params: Params) -> None:
         pool_rows=len(pool),
         licences=read_json("metrics/data.json")["pool"]["licences"],
     )
-    tuning = TrainerSettings(
+    rows = export_rows(pool, selection)
+    counts = export(rows, FOLDER, params.export.forms, facts, trainer_settings(params), params.data.reading.train_on)
+    if params.export.merged:
+        spec = model_spec(params)
+        merge(spec.where, Path("data/adapter"), FOLDER / "merged", spec.revision)
+    told = {form: {"rows": own.rows, "left_out": dict(own.left_out)} for form, own in counts.items()}
+    write_json("metrics/export.json", told)
+
+
+def trainer_settings(params: Params) -> TrainerSettings:
+    """The final tuning, as the configs of other trainers have it."""
+    final = params.finetune
+    return TrainerSettings(
         model=params.model.name,
         r=final.r,
         alpha=final.alpha,
@@ -39,13 +51,6 @@ def run(params: Params) -> None:
         seed=final.seed,
         max_tokens=params.model.max_tokens,
     )
-    rows = export_rows(pool, selection)
-    counts = export(rows, FOLDER, params.export.forms, facts, tuning, params.data.reading.train_on)
-    if params.export.merged:
-        spec = model_spec(params)
-        merge(spec.where, Path("data/adapter"), FOLDER / "merged", spec.revision)
-    told = {form: {"rows": own.rows, "left_out": dict(own.left_out)} for form, own in counts.items()}
-    write_json("metrics/export.json", told)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def renewed(root: Path = ROOT) -> dict[str, str]:
 
 def pipeline(root: Path = ROOT) -> str:
     """The text of `dvc.yaml` in a user's project."""
-    yaml = YAML()
+    yaml = YAML()  # ruamel's round trip: plain values, no objects of a file's choice
     yaml.width = 128
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"))

@@ -133,12 +133,14 @@ def test_in_a_repository_that_is_there_a_folder_becomes_a_project_and_nothing_is
         (["init", "mine", "--pool", "nowhere.jsonl"], "--pool: nowhere.jsonl: no such file"),
         (["init", "mine", "--pool", "pool.jsonl", "--dev", "nowhere.jsonl"], "--dev: nowhere.jsonl: no such file"),
         (["init", "pool.jsonl", "--demo"], "is a file"),
+        (["init", "mine", "--pool", "broken.jsonl"], "none of the first 2 rows can be read, the first: not valid JSON"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
     words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_rows(tmp_path / "pool.jsonl", 60)
+    (tmp_path / "broken.jsonl").write_text("no JSON\nnone either\n", encoding="utf-8")
     assert call(*words) == 1
     assert said in capsys.readouterr().out
     assert not (tmp_path / "mine").exists()

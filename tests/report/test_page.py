@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,11 @@ def test_what_is_split_off_the_pool_is_told_and_that_it_speaks_of_no_other_task(
     assert "no other task" not in render(given)
     card["pool"]["split_off"] = {"test": 5}
     assert "test is of the pool's own distribution: what is gained there says nothing of other tasks" in render(given)
+
+
+def test_how_rows_were_selected_is_said_and_what_it_means_if_that_was_at_random() -> None:
+    at_random = render(replace(inputs(), params=[("sampler", "random", "how rows are selected")]))
+    assert "They are random rows themselves" in at_random
+    by_ratings = render(replace(inputs(), params=[("sampler", "top", "how rows are selected")]))
+    assert "by the sampler <code>top</code>" in by_ratings
+    assert "random rows themselves" not in by_ratings

@@ -62,7 +62,7 @@ def path_from(root: Path, where: str) -> str:
 
 def params_text(changes: Mapping[str, Any]) -> str:
     """The text of `params.yaml`: the defaults, with these values by their dotted names."""
-    yaml = YAML()
+    yaml = YAML()  # ruamel's round trip: plain values, no objects of a file's choice
     yaml.preserve_quotes = True
     yaml.width = 128
     yaml.Representer = _WithNull

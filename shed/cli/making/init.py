@@ -111,7 +111,10 @@ def _columns(pairs: Sequence[str]) -> dict[str, str] | None:
 def _look(split: str, where: str, settings: ReaderSettings) -> Look:
     """What a split holds; an error says which option it was named by."""
     try:
-        return look(where, settings)
+        found = look(where, settings)
+        if not found.forms:
+            raise ShedError(f"{where}: none of the first {found.unreadable:,} rows can be read, the first: {found.reason}")
+        return found
     except ShedError as error:
         hint = "; here: --column prompt=my_question --column response=my_reply" if error.setting == "columns" else ""
         raise ShedError(f"--{split}: {error}{hint}") from error

@@ -65,8 +65,8 @@ def write(project: Project, form: Form, target: Path) -> tuple[int, dict[str, in
     from shed.data.exports.card import CardFacts
     from shed.data.exports.folder import export as write_folder
     from shed.data.exports.folder import export_rows
-    from shed.data.exports.trainers import TrainerSettings
     from shed.data.records import read_records
+    from stages.export import trainer_settings
 
     selection = pd.read_parquet(project.path("data/selection.parquet"))
     pool = read_records(project.path("data/prepared/pool.jsonl"))
@@ -78,23 +78,12 @@ def write(project: Project, form: Form, target: Path) -> tuple[int, dict[str, in
             f"{len(missing):,} selected rows are not in the prepared pool, which was made anew; `shed run` selects again"
         )
     params = project.params
-    own = params.finetune
-    tuning = TrainerSettings(
-        model=params.model.name,
-        r=own.r,
-        alpha=own.alpha,
-        modules=own.modules,
-        lr=own.lr,
-        warmup_ratio=own.warmup_ratio,
-        batch_size=own.batch_size,
-        epochs=own.epochs,
-        seed=own.seed,
-        max_tokens=params.model.max_tokens,
-    )
     facts = CardFacts(name="", about="", pool_rows=len(pool), licences={})
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "export"
-        counts = write_folder(export_rows(pool, selection), made, [form], facts, tuning, params.data.reading.train_on)[form]
+        counts = write_folder(
+            export_rows(pool, selection), made, [form], facts, trainer_settings(params), params.data.reading.train_on
+        )[form]
         left_out = dict(counts.left_out)
         if not counts.rows:
             raise ShedError(
