@@ -21,7 +21,9 @@ from shed.data.splitting.split_off import MOST, SHARE
 
 LOOKED_AT = 2_000  # rows
 CHARACTERS_A_TOKEN = 4  # of English text, about
-RATED_TOKENS = 175_000  # for each core: the packaged model rates as many in about a quarter of an hour on two
+RATED_TOKENS = (
+    175_000  # for each core; on two that did other work, too, the packaged model rated a third of this in ten minutes
+)
 MOST_CLUSTERS, ROWS_A_CLUSTER = 32, 20
 MOST_WARM, WARM_SHARE = 100, 0.2
 LEAST_SELECTED = 16  # rows: two batches of the final tuning
@@ -82,7 +84,7 @@ def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str
     if there is None or there > rated:
         of = "a pool of unknown size" if there is None else f"{'' if pool.exact else 'about '}{there:,} rows"
         rows: int | None = rated
-        why = f"of {of}, about as many can be rated on {cores} cores in a quarter of an hour; null takes all"
+        why = f"of {of}, about as many can be rated on {cores} cores in half an hour; null takes all"
     else:
         rows, why = None, "all rows can be rated in reasonable time"
     drawn = rows or there or rated
