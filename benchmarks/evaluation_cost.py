@@ -30,7 +30,7 @@ from shed.engine.utility import dev_set
 from shed.models.encoding import Encoder
 from shed.models.loading import has_fast_bfloat16, load_language_model, load_tokenizer, locate
 from shed.params import load_params
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 ROUNDS = 3
 DEPTHS = (4, None)

@@ -30,9 +30,9 @@ from shed.valuation.budget import Budget
 from shed.valuation.proxy_game import Setting, open_game
 from shed.valuation.ratings import rate
 from stages.score import ESTIMATORS
-from stages.shared.model import model_spec
-from stages.shared.regime import scoring_regime
-from stages.shared.tuning import tuning_settings
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.regime import scoring_regime
+from stages.shared.settings.tuning import tuning_settings
 
 ROWS, DEV_ROWS, SELECTED = 240, 24, 24
 FIRST_ESTIMATE = 4  # evaluations

@@ -22,7 +22,7 @@ from shed.engine.gradients import KEPT_BYTES, metagradient
 from shed.engine.utility import dev_set
 from shed.models.loading import load_language_model
 from shed.params import load_params
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 RECORDS, EPOCHS, DEV_ROWS = 30, 10, 16
 LR = 0.0001  # a tenth of the default's, with which so many steps of one record each go too far

@@ -19,7 +19,7 @@ from shed.models.encoding import Encoder
 from shed.models.loading import load_language_model, locate
 from shed.params import load_params
 from stages import command
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 PROJECTION = 16  # bergson's own for its pipelines: each gradient of a layer becomes 16 by 16 numbers
 LEAST_BATCH = 2048  # tokens, bergson's own

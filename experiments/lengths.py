@@ -28,8 +28,8 @@ from shed.selection.controls import random_rows, random_tokens
 from shed.selection.sampling import Size, Unit, budget, select
 from shed.valuation.estimate import rank_correlation
 from stages import command
-from stages.shared.model import model_spec
 from stages.shared.runs import items_of, run_ledger
+from stages.shared.settings.model import model_spec
 
 RESULT, SEEDS = Path("experiments/selection/lengths.json"), (1, 2, 3)
 ABOUT = (

@@ -26,9 +26,9 @@ from shed.selection.controls import random_tokens
 from shed.selection.given.order import select_given
 from stages import FINAL_TUNING, KEYS, naming_keys
 from stages.shared.candidates import read_candidates
-from stages.shared.model import model_spec
 from stages.shared.runs import run_ledger
 from stages.shared.selecting import given_order, sample_size
+from stages.shared.settings.model import model_spec
 
 RANDOM, SPLITS = "random_rows", ("test", "dev")
 

@@ -2,19 +2,20 @@
 
 import pandas as pd
 
-from shed.common.atomic_io import read_array, write_json, write_table
-from shed.data.records import read_records
+from shed.common.arrays import map_array
+from shed.common.atomic_io import write_json, write_table
+from shed.data.records import iterate_records
 from shed.params import Params
 from shed.selection.clustering import cluster, quality
 from stages import main
 
 
 def run(params: Params) -> None:
-    pool = read_records("data/prepared/pool.jsonl")
-    embeddings = read_array("data/embeddings.npy")
+    embeddings = map_array("data/embeddings.npy")
     settings = params.cluster
     found = cluster(embeddings, params.C, settings.method, settings.proxies_per_cluster, settings.seed)
-    columns = {"id": [record.id for record in pool], "source": [record.source for record in pool]}
+    names = [(record.id, record.source) for record in iterate_records("data/prepared/pool.jsonl")]
+    columns = {"id": [id for id, _ in names], "source": [source for _, source in names]}
     table = pd.DataFrame(columns | {"cluster": found.labels, "distance": found.distances, "proxy": found.proxies})
     write_table("data/clusters.parquet", table)
     write_json("metrics/cluster.json", quality(embeddings, found, settings.seed))

@@ -1,17 +1,22 @@
 """Embed: a unit vector for each pool record."""
 
-from shed.common.atomic_io import write_array, write_json
-from shed.data.records import read_records
-from shed.models.embedding import embed
+import os
+from pathlib import Path
+
+from shed.common.atomic_io import read_json, write_json
+from shed.data.records import RecordFile
+from shed.models.embedding import embed_to
 from shed.params import Params
 from stages import main
-from stages.shared.embedder import embedder_spec
+from stages.shared.settings.embedder import embedder_spec
+
+KEPT = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "embeddings"  # DVC_ROOT: shared by experiments in copies
 
 
 def run(params: Params) -> None:
-    embedded = embed(read_records("data/prepared/pool.jsonl"), embedder_spec(params))
-    write_array("data/embeddings.npy", embedded.vectors)
-    write_json("metrics/embed.json", embedded.counts)
+    pool = RecordFile("data/prepared/pool.jsonl")
+    counts = embed_to("data/embeddings.npy", pool, embedder_spec(params), read_json("data/embedder.json"), KEPT)
+    write_json("metrics/embed.json", counts)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from shed.data.records import read_records
 from shed.evaluation.summaries import differences, headline, summarise
 from shed.params import Params
 from stages import main
-from stages.shared.model import model_spec
 from stages.shared.runs import run_ledger
+from stages.shared.settings.model import model_spec
 
 
 def run(params: Params) -> None:

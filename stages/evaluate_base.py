@@ -7,7 +7,7 @@ from shed.evaluation.lm_evaluation import evaluate
 from shed.evaluation.summaries import headline, summarise
 from shed.params import Params
 from stages import main
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 
 def run(params: Params) -> None:

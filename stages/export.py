@@ -12,7 +12,7 @@ from shed.data.records import read_records
 from shed.params import Params
 from shed.tuning.merging import merge
 from stages import main
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 FOLDER = Path("data/export")
 

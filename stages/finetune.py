@@ -9,8 +9,9 @@ from shed.data.records import read_records
 from shed.params import Params
 from shed.tuning.finetuning import finetune
 from stages import FINAL_TUNING, main, naming_keys
-from stages.shared.model import model_spec
-from stages.shared.tuning import tuning_settings
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.tracking import tracking
+from stages.shared.settings.tuning import tuning_settings
 
 
 def run(params: Params) -> None:
@@ -24,6 +25,7 @@ def run(params: Params) -> None:
             tuning_settings(params, params.finetune.seed),
             Path("data/adapter"),
             "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""),
+            tracking(params.tracking, params.model, params.finetune, "data/selection.parquet"),
         )
     write_table("metrics/plots/loss.csv", tuned.losses)
     write_json("metrics/finetune.json", tuned.metrics)

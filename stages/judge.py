@@ -9,7 +9,7 @@ from shed.evaluation.judge import Endpoint, Pair, judge, summarise
 from shed.evaluation.questions import read_questions
 from shed.params import Params
 from stages import main
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 KEPT = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "verdicts.jsonl"  # DVC_ROOT: shared by experiments in copies
 

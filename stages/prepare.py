@@ -5,7 +5,7 @@ What cannot be used later is refused here: a model that cannot be tuned, records
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,10 @@ from shed.data.faults import damage
 from shed.data.preparation import prepare
 from shed.data.readers import BadRecord, Reading
 from shed.data.records import Record
-from shed.data.splits import licences, read_split
+from shed.data.splits import Where, licences, read_split
 from shed.data.splitting.split_off import told as off_pool_told
+from shed.data.tasks.dev_tasks import check_records, shares, spread
+from shed.data.tasks.documents import without_labels
 from shed.evaluation.named_tasks import task_questions
 from shed.models.checks import check_cut, check_embedder, check_model, templated
 from shed.models.costs import seconds_a_token
@@ -28,14 +30,15 @@ from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
 from shed.params import Params
 from stages import FINAL_TUNING, KEYS, main, naming_keys
-from stages.shared.model import model_spec
 from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
-from stages.shared.reading import reader_settings
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.reading import reader_settings
 
+Through = Callable[[str, Iterator[Record | BadRecord]], Iterator[Record | BadRecord]]
 MOST_TIMED = 200  # records of which some are read to time the model
 RESULTS = [Path(f"data/prepared/{name}") for name in ("pool.jsonl", "dev.jsonl", "test.jsonl", "faults.csv")]
-RESULTS.append(Path("metrics/data.json"))
+RESULTS += [Path("data/prepared/dev_tasks.json"), Path("metrics/data.json")]
 
 
 @contextmanager
@@ -51,7 +54,12 @@ def _telling_of_earlier_results() -> Iterator[None]:
 
 
 @_telling_of_earlier_results()
-def run(params: Params) -> None:
+def run(params: Params, through: Through | None = None) -> None:
+    """Prepare the splits.
+
+    Args:
+        through: what a split's rows go through first, by its name, as those of `shed check` do; then no time is told.
+    """
     rejects = Path("data/prepared/rejects.jsonl")
     rejects.unlink(missing_ok=True)  # if this run stops before it writes its own, another run's are not taken for them
     data, spec = params.data, model_spec(params)
@@ -59,13 +67,18 @@ def run(params: Params) -> None:
     with naming_keys(FINAL_TUNING):
         check_model(spec, [LoraSettings(1, 1, params.finetune.modules)])
     check_embedder(located(params.embed.model), read_json("data/embedder.json").get("revision"))
-    paths = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    paths: dict[str, Where | None] = {"pool": data.pool, "dev": data.dev, "test": data.test}
+    tasks = data.dev if isinstance(data.dev, dict) else {}
     readings = {split: Reading() for split in paths}
     settings = reader_settings(data.reading)
 
-    def read(split: str, path: str) -> Iterator[Record | BadRecord]:
-        return _with_keys(read_split(path, settings, readings[split], located))
+    def read(split: str, where: Where) -> Iterator[Record | BadRecord]:
+        rows = _with_keys(read_split(where, settings, readings[split], located, split))
+        if spec.form == "plain":
+            rows = (without_labels(row) if isinstance(row, Record) else row for row in rows)
+        return rows if through is None else through(split, rows)
 
+    questions = task_questions(params.evaluate.tasks, located)
     prepared = prepare(
         read("pool", data.pool),
         None if data.dev is None else read("dev", data.dev),
@@ -75,7 +88,7 @@ def run(params: Params) -> None:
         test_rows=data.test_rows,
         near=data.near_duplicates,
         seed=data.seed,
-        tasks=task_questions(params.evaluate.tasks),
+        tasks=questions,
         unfit=encoder.unfit,
     )
     for line in dict.fromkeys(line for reading in readings.values() for line in reading.told()):
@@ -87,6 +100,10 @@ def run(params: Params) -> None:
         if split not in prepared.off_pool:
             print(f"shed: {prepared.counts_told(split)}{fewer}", file=sys.stderr)
     prepared.check(data.max_rejects)
+    _check_names(questions, prepared.test)
+    if tasks:
+        check_records(tasks, prepared.dev)
+        prepared = replace(prepared, dev=spread(prepared.dev))
     for line in off_pool_told(prepared.off_pool):
         print(f"shed: {line}", file=sys.stderr)
     for split, own in prepared.off_pool.items():
@@ -99,6 +116,7 @@ def run(params: Params) -> None:
     write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
     write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))
     write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
+    write_json("data/prepared/dev_tasks.json", shares(tasks))
     write_table("data/prepared/faults.csv", pd.DataFrame(faults.items(), columns=["id", "fault"]))
     card = replace(prepared, pool=pool).card(
         {split: licences(path or data.pool, located) for split, path in paths.items()},
@@ -121,13 +139,27 @@ def run(params: Params) -> None:
         if warning := warnings[split]:
             card[split]["warning"] = warning
             print(f"shed: warning: {split}: {warning} (model.max_tokens in params.yaml)", file=sys.stderr)
+    if tasks:
+        card["dev"]["weights"] = shares(tasks)
     card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
     write_json("metrics/data.json", card)
+    if through is not None:
+        return
     passes = token_passes(params, splits, {split: lengths_of(encoder, records) for split, records in splits.items()})
     some = pool[:MOST_TIMED]
     del pool, prepared, splits, records  # the model comes into memory after them
     give_back()
     print(f"shed: {told(params, passes, seconds_a_token(spec, some))}", file=sys.stderr)
+
+
+def _check_names(tasks: Iterable[str], test: Iterable[Record]) -> None:
+    """Refuse test records that would be measured under the name of a task: their items would be one group."""
+    if both := sorted(set(tasks) & {record.source for record in test}):
+        raise ShedError(
+            f"test records and a task that is measured beside them are both called {both[0]}; leave the task out, or give the "
+            "records' source another name",
+            "tasks",
+        )
 
 
 def _with_keys(rows: Iterable[Record | BadRecord]) -> Iterator[Record | BadRecord]:

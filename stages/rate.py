@@ -1,25 +1,42 @@
 """Rate: what one more of each pool record would add to a model that was tuned on random ones."""
 
+import os
+from pathlib import Path
+
 import pandas as pd
 
-from shed.common.atomic_io import write_json, write_table
-from shed.data.records import read_records
+from shed.common.atomic_io import read_json, write_json, write_table
+from shed.data.records import RecordFile, read_records
 from shed.params import Params
+from shed.valuation.rated_blocks import RatedBlocks
 from shed.valuation.ratings import rate
 from stages import main
-from stages.shared.model import model_spec
-from stages.shared.regime import scoring_regime
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.regime import scoring_regime
+
+KEPT = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "ratings"  # DVC_ROOT: shared by experiments in copies
 
 
 def run(params: Params) -> None:
-    pool, settings = read_records("data/prepared/pool.jsonl"), params.rate
+    pool, settings = RecordFile("data/prepared/pool.jsonl"), params.rate
     if not settings.warm_rows:
         write_table("data/ratings.parquet", pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)}))
         write_json("metrics/rate.json", {"rated": 0})
         return
     dev = read_records("data/prepared/dev.jsonl")[: settings.dev_rows]
-    rated = rate(pool, dev, model_spec(params), settings.utility, scoring_regime(params, settings.seed), settings.warm_rows)
-    write_table("data/ratings.parquet", pd.DataFrame({"id": [record.id for record in pool], "rating": rated.ratings}))
+    kept = RatedBlocks(KEPT, {"model": read_json("data/model.json")})
+    regime = scoring_regime(params, settings.seed)
+    rated = rate(
+        pool,
+        dev,
+        model_spec(params),
+        settings.utility,
+        regime,
+        settings.warm_rows,
+        kept,
+        read_json("data/prepared/dev_tasks.json"),
+    )
+    write_table("data/ratings.parquet", pd.DataFrame({"id": rated.ids, "rating": rated.ratings}))
     write_json("metrics/rate.json", rated.metrics)
 
 

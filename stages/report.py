@@ -1,13 +1,16 @@
-"""Report: one page of what was selected, what it did, and how far to trust it."""
+"""Report: one page of what was selected, what it did, and how far to trust it; the end of the run for the trackers."""
 
 import pandas as pd
 
-from shed.common.atomic_io import read_array, read_json, write_text
-from shed.data.records import read_records
+from shed.common.arrays import map_array
+from shed.common.atomic_io import read_json, write_text
+from shed.data.records import RecordFile
 from shed.params import Params, describe
 from shed.report.page import ReportInputs, render
 from stages import main
+from stages.shared.settings.tracking import report_results
 
+DATA = ("data/prepared/pool.jsonl", "data/prepared/dev.jsonl", "data/prepared/test.jsonl")
 METRICS = (
     "metrics/base.json",
     "metrics/change.json",
@@ -29,11 +32,11 @@ METRICS = (
 def run(params: Params) -> None:
     inputs = ReportInputs(
         metrics={path: read_json(path) for path in METRICS},
-        pool=read_records("data/prepared/pool.jsonl"),
+        pool=RecordFile("data/prepared/pool.jsonl"),
         clusters=pd.read_parquet("data/clusters.parquet"),
         scores=pd.read_parquet("data/scores.parquet"),
         selection=pd.read_parquet("data/selection.parquet"),
-        embeddings=read_array("data/embeddings.npy"),
+        embeddings=map_array("data/embeddings.npy"),
         convergence=pd.read_csv("metrics/plots/convergence.csv"),
         loss=pd.read_csv("metrics/plots/loss.csv"),
         fidelity={
@@ -43,6 +46,7 @@ def run(params: Params) -> None:
         params=list(describe(params)),
     )
     write_text("reports/index.html", render(inputs))
+    report_results(params, DATA, "data/selection.parquet", "metrics/verdict.json")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Sample: the rows to tune on, with the reason for each."""
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from shed.common.atomic_io import write_json, write_jsonl, write_table
 from shed.data.faults import fault_detection
-from shed.data.records import read_records
+from shed.data.records import iterate_records
 from shed.params import Params
 from shed.selection.candidates import totals
 from shed.selection.given.order import select_given
@@ -13,21 +14,23 @@ from stages import main
 from stages.shared.candidates import read_candidates
 from stages.shared.selecting import given_order, sample_size
 
+POOL = "data/prepared/pool.jsonl"
+
 
 def run(params: Params) -> None:
     table, scores = read_candidates(params), pd.read_parquet("data/scores.parquet")
-    pool, sample = read_records("data/prepared/pool.jsonl"), params.sample
+    sample = params.sample
     size = sample_size(params, table)
     floor = None if sample.balance == "none" or params.sampler == "full" else Floor(sample.balance, sample.floor)
     counts: dict[str, int] = {}
     if params.sampler == "given":
         assert sample.given is not None  # params are refused without
-        order = given_order(params, sample.given, pool)
+        order = given_order(params, sample.given, iterate_records(POOL))
         selection, counts = select_given(order, table, scores, size), order.counts
     else:
         selection = select(table, scores, params.sampler, size, sample.f, sample.seed, floor)
     write_table("data/selection.parquet", selection)
-    write_jsonl("data/selection.jsonl", with_text(selection, pool))
+    write_jsonl("data/selection.jsonl", with_text(selection, iterate_records(POOL)))
     faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
     selected = {"selection": selection["id"].tolist()}
     for sampler in usable(table) if faulty else ():
@@ -35,7 +38,8 @@ def run(params: Params) -> None:
     by_id = table.set_index("id")
     of_cluster = by_id["cluster"].map(scores.set_index("cluster")["score"])
     detection = fault_detection(of_cluster, by_id["rating"], by_id["source"], faulty, selected)
-    lengths = {"lengths": totals(by_id.loc[selection["id"]]), "left_out_as_too_long": len(pool) - len(table)}
+    there = pq.read_metadata("data/clusters.parquet").num_rows
+    lengths = {"lengths": totals(by_id.loc[selection["id"]]), "left_out_as_too_long": there - len(table)}
     write_json("metrics/sample.json", composition(selection, table) | counts | detection | lengths)
 
 

@@ -11,8 +11,8 @@ from shed.evaluation.verdict import Against, Control, Verdict, gains
 from shed.params import Params
 from shed.selection.controls import random_rows, random_tokens
 from stages import main
-from stages.shared.model import model_spec
 from stages.shared.runs import items_of, run_ledger
+from stages.shared.settings.model import model_spec
 
 OFF = "not tested, since verdict.seeds is 0; one run cannot show it."
 WHOLE = "not tested, since the selection is all that may be selected."
@@ -47,7 +47,7 @@ def run(params: Params) -> None:
             rows=sum(map(len, of_control)) / len(seeds),
             response_tokens=sum(tokens_of[record.id] for one in of_control for record in one) / len(seeds),
             shared=shared(of_control, selection),
-            gains=gains(own, items_of(ledger, of_control, seeds, f"verdict: {control}")),
+            gains=gains(own, items_of(ledger, of_control, seeds, f"verdict: {control}"), drawn=control != "all_rows"),
         )
         for control, of_control in rows.items()
     }

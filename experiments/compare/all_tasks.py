@@ -17,8 +17,8 @@ from shed.params import Params
 from shed.selection.contenders import ON_ALL_TASKS
 from shed.valuation.ratings import rate
 from stages import main
-from stages.shared.model import model_spec
-from stages.shared.regime import scoring_regime
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.regime import scoring_regime
 
 TABLE, METRICS = "experiments/compare/ratings_of_all_tasks.parquet", "experiments/compare/ratings_of_all_tasks.json"
 

@@ -15,7 +15,7 @@ from shed.common.errors import ShedError
 from shed.data.records import read_records
 from shed.params import Params
 from stages import main
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 
 def run(params: Params) -> None:

@@ -24,9 +24,9 @@ from shed.valuation.estimators.in_run import InRun
 from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.marginals import of_all_records
 from stages import main
-from stages.shared.embedder import embedder_spec
 from stages.shared.games import scoring_game
-from stages.shared.model import model_spec
+from stages.shared.settings.embedder import embedder_spec
+from stages.shared.settings.model import model_spec
 
 READ = {"rds", "ifd"}
 

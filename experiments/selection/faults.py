@@ -29,9 +29,9 @@ from shed.selection.model_signals import read
 from shed.selection.sampling import budget
 from shed.selection.signals import signals
 from shed.valuation.ratings import rate
-from stages.shared.embedder import embedder_spec
-from stages.shared.model import model_spec
-from stages.shared.regime import scoring_regime
+from stages.shared.settings.embedder import embedder_spec
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.regime import scoring_regime
 
 RESULT = "experiments/selection/faults.json"
 EVERY_KIND: list[Fault] = ["swapped", "wrong_option", "truncated", "duplicate"]

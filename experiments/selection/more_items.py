@@ -18,7 +18,7 @@ from shed.data.records import read_records
 from shed.evaluation.comparison import compare
 from shed.evaluation.summaries import headline, summarise
 from shed.params import load_params
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 RESULT = "experiments/selection/more_items.json"
 METHODS, SHARE, SEEDS, LIMIT = ("random", "top", "in_run"), 0.1, (1, 2, 3, 4, 5), 500

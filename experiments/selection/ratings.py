@@ -22,8 +22,8 @@ from shed.params import Params, load_params
 from shed.selection.sampling import budget
 from shed.valuation.estimate import rank_correlation
 from shed.valuation.ratings import rate
-from stages.shared.model import model_spec
-from stages.shared.regime import scoring_regime
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.regime import scoring_regime
 
 RESULT = "experiments/selection/ratings.json"
 SEEDS = (1, 2, 3)

@@ -20,8 +20,8 @@ from shed.models.specs import LoraSettings
 from shed.params import load_params
 from shed.selection.clustering import cluster
 from shed.valuation.proxy_game import ProxyGame, Setting, open_game
-from stages.shared.model import model_spec
-from stages.shared.regime import scoring_regime as regime_of_params
+from stages.shared.settings.model import model_spec
+from stages.shared.settings.regime import scoring_regime as regime_of_params
 
 LEDGER = Path(".shed/studies.sqlite")
 OF_LORA = {field.name for field in fields(LoraSettings)}

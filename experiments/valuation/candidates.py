@@ -21,7 +21,7 @@ from shed.engine.coalition_trainer import load_trainer
 from shed.engine.gradients import metagradient
 from shed.params import load_params
 from shed.valuation.estimate import rank_correlation
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 RESULT, SEEDS = "experiments/valuation/candidates.json", (1, 2)
 

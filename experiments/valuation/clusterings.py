@@ -30,7 +30,7 @@ from shed.valuation.estimate import rank_correlation
 from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.marginals import of_all_records
 from stages.shared.games import scoring_game
-from stages.shared.model import model_spec
+from stages.shared.settings.model import model_spec
 
 RESULT = "experiments/valuation/clusterings.json"
 SIZES = (8, 16, 32, 64, 128, 256)

@@ -23,7 +23,7 @@ from shed.params import load_params
 from shed.selection.baselines import baseline_scores
 from shed.selection.cluster_scores import mean_ratings
 from shed.valuation.fidelity import MeasuredCoalitions, half_coalitions, lds, mean_over_draws, measure
-from stages.shared.embedder import embedder_spec
+from stages.shared.settings.embedder import embedder_spec
 
 RESULT = "experiments/valuation/other_members.json"
 DRAWS, HALVES, AUDIT_SEED = (1, 2, 3), 12, 3

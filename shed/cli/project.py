@@ -12,8 +12,6 @@ from shed.common.atomic_io import read_json
 from shed.common.errors import ShedError
 from shed.params import Params, load_params
 
-BUSY = "is busy"  # what DVC says of a file that a run reads or writes
-RUNNING = "a run is going on in this project; wait until it has ended, or stop it"
 MARKS = ("dvc.yaml", "params.yaml")  # in the folder of every project
 
 

@@ -8,13 +8,15 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from shed.common.errors import ShedError
+
+if TYPE_CHECKING:  # most commands read no table, and these take half a second
+    import numpy as np
+    import pandas as pd
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def write_jsonl(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def write_table(path: Path | str, table: pd.DataFrame) -> None:
+def write_table(path: Path | str, table: "pd.DataFrame") -> None:
     """Write a table as Parquet, or as CSV where the name ends so (plot data, kept in git)."""
     with replacing(path) as temporary:
         if temporary.suffix == ".csv":
@@ -72,12 +74,16 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
             table.to_parquet(temporary, index=False)
 
 
-def write_array(path: Path | str, array: np.ndarray) -> None:
+def write_array(path: Path | str, array: "np.ndarray") -> None:
+    import numpy as np
+
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
-def read_array(path: Path | str) -> np.ndarray:
+def read_array(path: Path | str) -> "np.ndarray":
+    import numpy as np
+
     array: np.ndarray = np.load(path, allow_pickle=False)
     return array
 
@@ -87,8 +93,10 @@ def _rounded(value: Any) -> Any:
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return round(float(value), 6)
-    if isinstance(value, np.integer):
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # numpy's scalars are of these kinds, too
         return int(value)
+    if isinstance(value, Real):
+        return round(float(value), 6)
     return value

@@ -7,7 +7,12 @@ import difflib
 from collections.abc import Iterable
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like one; None if none is like it."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean 'prompt'? ` with a space behind, or "" if no known name is like it."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
-    return f"did you mean {close[0]!r}? " if close else ""
+    close = nearest(name, known)
+    return "" if close is None else f"did you mean {close!r}? "

@@ -22,6 +22,8 @@ def normalise(text: str) -> str:
     accent that is written apart from its letter; NFKC would also make `x²` equal to `x2`. Lower case and not case folding,
     which would make `Maße` (measures) equal to `Masse` (mass).
     """
+    if text.isascii():  # as NFC leaves it
+        return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).split())
 
 

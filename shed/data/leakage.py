@@ -3,6 +3,7 @@
 In: the records of dev and test and the tasks' texts; then a record. Out: what the record repeats, if anything.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shed.data.duplicates import prompt_key, prompt_keys, text_key
@@ -36,8 +37,10 @@ class Elsewhere:
     _like: dict[str, NearIndex] = field(default_factory=dict)
     _tasks: set[str] = field(default_factory=set)
 
-    def add(self, record: Record, split: str) -> None:
-        self._whole.setdefault(prompt_key(record), split)
+    def add(self, record: Record, split: str, also: Sequence[str] = ()) -> None:
+        """Add a record's prompts, and other texts that ask the same."""
+        for key in (prompt_key(record), *map(text_key, also)):
+            self._whole.setdefault(key, split)
         for key in prompt_keys(record):
             self._within.setdefault(key, split)
         self._add_near(split, record.id, record)
@@ -48,9 +51,12 @@ class Elsewhere:
         self._whole.setdefault(text_key(text), name)
         self._add_near(name, str(number), text)
 
-    def repeated(self, record: Record, split: str) -> Repeat | None:
-        """What a record of `split` repeats. The test set may hold a task's question: both measure, and neither selects."""
-        keys = prompt_keys(record)
+    def repeated(self, record: Record, split: str, also: Sequence[str] = ()) -> Repeat | None:
+        """What a record of `split` repeats, or `also`, other texts that ask the same.
+
+        The test set may hold a task's question: both measure, and neither selects.
+        """
+        keys = [*map(text_key, also), *prompt_keys(record)]
         for key in keys:
             if (name := self._whole.get(key)) and self._counts(name, split):
                 return Repeat(f"in_{name}")

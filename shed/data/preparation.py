@@ -21,6 +21,7 @@ from shed.data.readers import BadRecord
 from shed.data.records import Record
 from shed.data.rejects import UNFIT, Reject, counts_told, reasons_of, too_many
 from shed.data.splitting.split_off import SplitOff, sizes, split_off
+from shed.data.tasks.documents import questions_of
 
 SPLITS = ("dev", "test", "pool")
 OWN_LICENCE = "the user's own"
@@ -175,7 +176,7 @@ def prepare(
             rejects += [Reject(record, split, "not_drawn") for record in usable if record.id not in chosen]
         if split != "pool":
             for record in drawn:
-                elsewhere.add(record, split)
+                elsewhere.add(record, split, questions_of(record))
         kept[split] = drawn
     return PreparedData(**kept, rejects=rejects, off_pool=off, unsplit=unsplit)
 
@@ -204,7 +205,7 @@ def _usable(
             rejects.append(Reject(record, split, "exact_duplicate"))
         elif key in equal:
             rejects.append(Reject(record, split, "normalised_duplicate"))
-        elif found := elsewhere.repeated(record, split):
+        elif found := elsewhere.repeated(record, split, questions_of(record)):
             rejects.append(Reject(record, split, found.reason, found.of, found.similarity))
         elif like is not None and (hit := like.nearest(own := sketch(said(record)))):
             rejects.append(Reject(record, split, "near_duplicate", hit.of, hit.similarity))

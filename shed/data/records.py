@@ -5,12 +5,14 @@ In: messages with their source. Out: `Record`s, whose id is a digest of their co
 
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, overload
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -177,3 +179,37 @@ def iterate_records(path: Path | str) -> Iterator[Record]:
 def read_records(path: Path | str) -> list[Record]:
     """All of `iterate_records`."""
     return list(iterate_records(path))
+
+
+class RecordFile(Sequence[Record]):
+    """The records of such a file as a sequence, of which as many are in memory as were asked for.
+
+    Where each begins is found once, in one pass over it, and takes 8 bytes of memory a record.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        with self._path.open("rb") as file:
+            self._ends = array("q", itertools.accumulate(map(len, file)))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iterate_records(self._path)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        numbers = range(len(self))[index]
+        with self._path.open("rb") as file:
+            if isinstance(numbers, range):
+                return [self._read(file, number) for number in numbers]
+            return self._read(file, numbers)
+
+    def _read(self, file: BinaryIO, number: int) -> Record:
+        start = self._ends[number - 1] if number else 0
+        file.seek(start)
+        return from_row(json.loads(file.read(self._ends[number] - start)))

@@ -23,6 +23,30 @@ class Microbatch(NamedTuple):
     rows: np.ndarray
     records: np.ndarray
 
+    def halves(self) -> "list[Microbatch]":
+        """The first half of its records, and the second."""
+        middle = len(self.records) // 2
+        of = self.coalitions[self.rows]
+        runs = [run for run in (slice(middle), slice(middle, None)) if len(self.records[run])]
+        return [Microbatch(*np.unique(of[run], return_inverse=True), self.records[run]) for run in runs]
+
+
+def halves(batch: list[int]) -> list[list[int]]:
+    """The first half of some indices, and the second."""
+    middle = len(batch) // 2
+    return [part for part in (batch[:middle], batch[middle:]) if part]
+
+
+class DevPart(NamedTuple):
+    """Dev records that are measured together, under the LoRA weights of one row."""
+
+    row: int
+    records: list[int]
+
+    def halves(self) -> "list[DevPart]":
+        """The first half of its records, and the second."""
+        return [DevPart(self.row, part) for part in halves(self.records)]
+
 
 def length_batches(lengths: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[list[int]]:
     """Batches of similar length, each index once an epoch; ties and the order of batches are drawn anew each epoch."""

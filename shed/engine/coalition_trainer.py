@@ -13,22 +13,22 @@ rounding, which depends on how many records go through the layers at once, and w
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from shed.common.memory import free_memory
 from shed.data.records import Record
-from shed.engine.batches import Microbatch, length_batches
+from shed.engine.batches import DevPart, Microbatch, length_batches
 from shed.engine.lora_losses import LoraLosses
 from shed.engine.optimizers import EPSILON, State, advance, column
 from shed.engine.regime import Regime
-from shed.engine.utility import DevSet, UtilityKind, dev_set
+from shed.engine.utility import NO_TASKS, DevSet, UtilityKind, dev_set
 from shed.models.encoding import Encoded
 from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
@@ -36,7 +36,8 @@ from shed.models.specs import ModelSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-COALITIONS_AT_ONCE = 8  # coalitions that are tuned together, for speed
+COALITIONS_AT_ONCE = 8  # coalitions that are tuned together, at most, for speed
+STATE_VECTORS, STATE_SHARE = 8, 0.25  # vectors of LoRA size that a coalition's tuning holds; of the memory that is free
 DRAWS_APART = 1_000_003  # between the seeds of two draws, so that they meet no seed that anyone chooses
 
 
@@ -59,7 +60,7 @@ class CoalitionTrainer:
         members: the N encoded records that may be tuned on.
         candidates: the B encoded records that are never tuned on.
         lengths, candidate_lengths: tokens of the members (N,) and of the candidates (B,), which are never tuned on.
-        dev_length: tokens of all dev sequences.
+        dev_length: tokens of all dev texts; options that share a prompt have it once.
         dtype: the model's.
     """
 
@@ -78,7 +79,7 @@ class CoalitionTrainer:
         self.initial = self.losses.initial
         self.lengths = np.array([len(record.tokens) for record in members])
         self.candidate_lengths = np.array([len(record.tokens) for record in candidates], dtype=int)
-        self.dev_length = sum(len(sequence.tokens) for sequence in dev.sequences)
+        self.dev_length = self.losses.dev_length
         self.batches = length_batches(self.lengths.tolist(), regime.batch_size, regime.epochs, regime.seed)
 
     def utilities(self, weights: np.ndarray) -> np.ndarray:
@@ -108,6 +109,12 @@ class CoalitionTrainer:
         other.initial = self.losses.redrawn(seed)
         other.batches = length_batches(self.lengths.tolist(), self.regime.batch_size, self.regime.epochs, seed)
         return other
+
+    @cached_property
+    def at_once(self) -> int:
+        """How many coalitions to tune together: as many as leave memory for the model's own work, and not too many."""
+        vector = self.initial.numel() * self.initial.element_size()
+        return max(1, min(COALITIONS_AT_ONCE, int(STATE_SHARE * free_memory(self.initial.device) / (STATE_VECTORS * vector))))
 
     def start(self, coalitions: int) -> State:
         """The state before the first step."""
@@ -157,16 +164,17 @@ class CoalitionTrainer:
     def gradient(self, at: Tensor, batch: Sequence[int], weights: np.ndarray) -> Tensor:
         """(K, P) the gradient of each coalition's weighted loss on a batch; records of weight 0 cost nothing."""
 
-        def part(microbatch: Microbatch) -> Tensor:
+        def part(microbatch: Microbatch) -> tuple[np.ndarray, Tensor]:
             lora = at[microbatch.coalitions].detach().requires_grad_()
             losses = self.losses.member_losses(lora, microbatch.records, microbatch.rows)
-            return torch.autograd.grad(losses @ self.scale(batch, microbatch, weights).to(losses), lora)[0]
+            scaled = losses @ self.scale(batch, microbatch, weights).to(losses)
+            return microbatch.coalitions, torch.autograd.grad(scaled, lora)[0]
 
         total = torch.zeros_like(at)
         parts = self.microbatches(batch, weights[:, batch] != 0)
         with self.losses.backward_pass(int(self.lengths[batch].max())):
-            for microbatch, gradient in zip(parts, self.losses.cores.each(part, parts), strict=True):
-                total[microbatch.coalitions] += gradient
+            for coalitions, gradient in self.losses.cores.each(part, parts, Microbatch.halves):
+                total[coalitions] += gradient
         return total
 
     def microbatches(self, records: Sequence[int] | np.ndarray, taken: np.ndarray) -> list[Microbatch]:
@@ -194,11 +202,12 @@ class CoalitionTrainer:
         """Dev utilities (K,) of LoRA weights (K, P)."""
 
         @torch.no_grad()
-        def part(own: tuple[list[int], Tensor]) -> float:
-            return float(self.losses.dev_terms(own[1], own[0]).double().sum())
+        def part(own: DevPart) -> tuple[int, float]:
+            return own.row, float(self.losses.dev_terms(lora[own.row], own.records).double().sum())
 
-        found = self.losses.cores.map(part, product(self.losses.dev_batches, lora))
-        utilities: np.ndarray = np.reshape(found, (-1, len(lora))).sum(axis=0)
+        utilities = np.zeros(len(lora))
+        for row, utility in self.losses.cores.each(part, self.losses.dev_parts(len(lora)), DevPart.halves):
+            utilities[row] += utility
         return utilities
 
     def fine_tune_equivalents(self, weights: np.ndarray) -> float:
@@ -218,6 +227,7 @@ def load_trainer(
     utility: UtilityKind,
     regime: Regime,
     candidates: Sequence[Record] = (),
+    tasks: Mapping[str, float] = NO_TASKS,
 ) -> CoalitionTrainer:
     """Load a model and encode the records that it is tuned and measured on.
 
@@ -227,7 +237,7 @@ def load_trainer(
     language_model = load_language_model(spec)
     encoder = language_model.encoder
     own, others = (encoder.encode_all(records, end=True) for records in (members, candidates))
-    return CoalitionTrainer(language_model.model, own, dev_set(utility, dev, encoder), regime, others)
+    return CoalitionTrainer(language_model.model, own, dev_set(utility, dev, encoder, tasks), regime, others)
 
 
 def present(weights: np.ndarray, batch: Sequence[int]) -> np.ndarray:

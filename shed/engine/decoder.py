@@ -4,8 +4,8 @@ In: a causal language model of the Llama shape and encoded records. Out: its lay
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from shed.common.errors import ShedError
 from shed.common.progress import track
 from shed.engine.batches import length_batches, split
 from shed.engine.recompute import again
-from shed.models.encoding import Encoded
+from shed.engine.texts import CAUSAL, Attention, Text, attention_of
 from shed.models.lora import lora_modules
 from shed.models.specs import LoraSettings
 
@@ -23,29 +23,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 HIDDEN_BATCH, HIDDEN_TOKENS = 32, 8192  # records, and tokens with padding, that go through the lower layers at once
-
-
-@dataclass(frozen=True)
-class CachedStates:
-    """One record below the tuned layers.
-
-    Attributes:
-        tokens: (L,) the whole sequence.
-        hidden: (L, D) hidden states; None where no layer is below, since embeddings are looked up as fast as they are read.
-        targets: (R,) the tokens whose loss counts.
-        predictors: (R,) the places that predict them.
-        weights: (R,) float64, what the loss of each counts.
-    """
-
-    tokens: Tensor
-    hidden: Tensor | None
-    targets: Tensor
-    predictors: Tensor
-    weights: Tensor
+HIDDEN_BYTES = 2**30  # of hidden states that are kept of one set of records; of a larger set none are
 
 
 class DecoderLayers(nn.Module):
-    """Decoder layers, (B, L, D) to (B, L, D), at positions 0 to L - 1, with causal attention.
+    """Decoder layers, (B, L, D) to (B, L, D), with causal attention at positions 0 to L - 1, or as `Attention` says.
 
     Where the model has several kinds of attention, each has positions of its own.
 
@@ -77,63 +59,77 @@ class DecoderLayers(nn.Module):
     def _own_part(self, _: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         return inputs if self._seen is None else (inputs[0] * self._seen,)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    def forward(self, hidden: Tensor, attention: Attention = CAUSAL) -> Tensor:
+        places = torch.arange(hidden.shape[1], device=hidden.device)[None] if attention.places is None else attention.places
         kinds = getattr(self.rotary, "layer_types", None)
         positions = {kind: self.rotary(hidden, places, kind) for kind in kinds} if kinds else self.rotary(hidden, places)
         for layer in self.layers:
             own = positions[str(layer.get_submodule("self_attn").layer_type)] if kinds else positions
             run = self._again if self.recompute else _run
-            hidden = run(layer, hidden, own)
+            hidden = run(layer, hidden, {"attention_mask": attention.mask, "position_embeddings": own})
         return hidden
 
-    def _again(self, layer: nn.Module, hidden: Tensor, positions: object) -> Tensor:
+    def _again(self, layer: nn.Module, hidden: Tensor, more: dict[str, Any]) -> Tensor:
         """LoRA weights go in as arguments, since a functional call has taken them out of the layer when it runs again."""
         lora = {name: weights for name, weights in layer.named_parameters() if ".lora_" in name}
 
         def run(hidden: Tensor, *weights: Tensor) -> Tensor:
-            named, more = dict(zip(lora, weights, strict=True)), {"attention_mask": None, "position_embeddings": positions}
+            named = dict(zip(lora, weights, strict=True))
             found: Tensor = torch.func.functional_call(layer, named, (hidden,), more)
             return found
 
         return again(run, hidden, *lora.values())
 
 
-def _run(layer: nn.Module, hidden: Tensor, positions: object) -> Tensor:
-    after: Tensor = layer(hidden, attention_mask=None, position_embeddings=positions)
+def _run(layer: nn.Module, hidden: Tensor, more: dict[str, Any]) -> Tensor:
+    after: Tensor = layer(hidden, **more)
     return after
 
 
 @torch.no_grad()
-def hidden_states(
-    embed: nn.Module, below: DecoderLayers, records: Sequence[Encoded], device: torch.device
-) -> list[CachedStates]:
-    """Run the layers below the tuned ones, if there are any, once for each record, in batches of similar length."""
-    cached = [_without_hidden(record, device) for record in records]
-    if not len(below.layers):
-        return cached
-    lengths = [len(record.tokens) for record in records]
+def hidden_states(embed: nn.Module, below: DecoderLayers, texts: Sequence[Text]) -> list[Text]:
+    """The texts with what the layers below the tuned ones make of them, in batches of similar length.
+
+    As they are where no layer is below, since embeddings are looked up as fast as they are read, and where hidden states of all
+    would take more than HIDDEN_BYTES: then these layers run again each time.
+    """
+    lengths = [len(text.tokens) for text in texts]
+    if not len(below.layers) or not texts:
+        return list(texts)
+    one = embed(texts[0].tokens[:1])
+    if sum(lengths) * one.numel() * one.element_size() > HIDDEN_BYTES:
+        return list(texts)
+    found = list(texts)
     batches = split(length_batches(lengths, HIDDEN_BATCH, 1, 0), lengths, HIDDEN_TOKENS)
     for batch in track(batches, "hidden states", "batch"):
-        hidden = below(embed(nn.utils.rnn.pad_sequence([cached[i].tokens for i in batch], batch_first=True)))
+        hidden = lower_states(embed, below, [texts[i] for i in batch])
         for b, i in enumerate(batch):
-            cached[i] = replace(cached[i], hidden=hidden[b, : lengths[i]].clone())
-    return cached
+            found[i] = replace(texts[i], hidden=hidden[b, : lengths[i]].clone())
+    return found
 
 
-def _without_hidden(record: Encoded, device: torch.device) -> CachedStates:
-    tokens, places = torch.tensor(record.tokens, device=device), torch.tensor(record.places, device=device)
-    weights = torch.tensor(record.weights, dtype=torch.float64, device=device)
-    return CachedStates(tokens, None, tokens[places], places - 1, weights)
+@torch.no_grad()
+def lower_states(embed: nn.Module, below: DecoderLayers, texts: Sequence[Text]) -> Tensor:
+    """(B, L, D) what goes into the tuned layers, with padding on the right."""
+    if texts[0].hidden is not None:
+        return nn.utils.rnn.pad_sequence([text.hidden for text in texts if text.hidden is not None], batch_first=True)
+    embedded: Tensor = embed(nn.utils.rnn.pad_sequence([text.tokens for text in texts], batch_first=True))
+    found: Tensor = below(embedded, attention_of(texts, embedded.dtype)) if len(below.layers) else embedded
+    return found
 
 
-def check_window(model: "PreTrainedModel", cached: Sequence[CachedStates]) -> None:
+def window_of(model: "PreTrainedModel") -> int | None:
+    """How many tokens some layer attends to at most; None if all attend to all before them."""
+    config = model.config.get_text_config()
+    return int(config.sliding_window) if "sliding_attention" in (getattr(config, "layer_types", None) or ()) else None
+
+
+def check_window(window: int | None, longest: int) -> None:
     """Refuse records that some layer would not see as a whole."""
-    config, longest = model.config.get_text_config(), max(len(record.tokens) for record in cached)
-    if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and longest > config.sliding_window:
+    if window is not None and longest > window:
         raise ShedError(
-            f"a record has {longest} tokens, and some of the model's layers attend to the last "
-            f"{config.sliding_window}; set the context length to at most that",
+            f"a record has {longest} tokens, and some of the model's layers attend to the last {window}; set the context "
+            "length to at most that",
             "context length",
         )
 

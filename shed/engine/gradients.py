@@ -12,9 +12,8 @@ KEPT_BYTES: a longer tuning is cut into segments, which are tuned again on the w
 2504.16430).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from shed.common.progress import track
-from shed.engine.batches import Microbatch
+from shed.engine.batches import DevPart, Microbatch
 from shed.engine.coalition_trainer import CoalitionTrainer, present
 from shed.engine.optimizers import State, column
 
@@ -182,15 +181,17 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
 def dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Tensor]:
     """Utilities (K,) and their gradients (K, P) in the LoRA weights."""
 
-    def part(own: tuple[list[int], Tensor]) -> tuple[float, Tensor]:
-        lora = own[1].detach().requires_grad_()
-        terms = trainer.losses.dev_terms(lora, own[0])
-        return float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
+    def part(own: DevPart) -> tuple[int, float, Tensor]:
+        lora = at[own.row].detach().requires_grad_()
+        terms = trainer.losses.dev_terms(lora, own.records)
+        return own.row, float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
 
+    utilities, uphill = np.zeros(len(at)), torch.zeros_like(at)
     with trainer.losses.backward_pass(trainer.losses.longest_dev):
-        parts = trainer.losses.cores.map(part, product(trainer.losses.dev_batches, at))
-    utilities, gradients = zip(*parts, strict=True)
-    return np.reshape(utilities, (-1, len(at))).sum(axis=0), torch.stack(gradients).view(-1, *at.shape).sum(0)
+        for row, utility, gradient in trainer.losses.cores.each(part, trainer.losses.dev_parts(len(at)), DevPart.halves):
+            utilities[row] += utility
+            uphill[row] += gradient
+    return utilities, uphill
 
 
 def _through_advance(trainer: CoalitionTrainer, step: Step, cotangents: State) -> tuple[State, Tensor]:
@@ -205,12 +206,13 @@ def _through_advance(trainer: CoalitionTrainer, step: Step, cotangents: State) -
 
 def _add_slopes(trainer: CoalitionTrainer, at: Tensor, parts: list[Microbatch], direction: Tensor, slopes: np.ndarray) -> None:
     """Put each record's ∇ℓ_i · direction into `slopes` (K, records), by forward-mode passes."""
+
+    def part(microbatch: Microbatch) -> tuple[Microbatch, Tensor]:
+        return microbatch, _directional(trainer, at[microbatch.coalitions], microbatch, direction, level)
+
     with _forward_mode() as level:
-        found = trainer.losses.cores.map(
-            lambda microbatch: _directional(trainer, at[microbatch.coalitions], microbatch, direction, level), parts
-        )
-    for microbatch, own in zip(parts, found, strict=True):
-        slopes[microbatch.coalitions[microbatch.rows], microbatch.records] = own.double().cpu().numpy()
+        for microbatch, own in trainer.losses.cores.each(part, parts, Microbatch.halves):
+            slopes[microbatch.coalitions[microbatch.rows], microbatch.records] = own.double().cpu().numpy()
 
 
 def _slopes_and_curvature(
@@ -237,14 +239,18 @@ def _slopes_and_curvature(
     def outside(microbatch: Microbatch) -> tuple[Tensor, None]:
         return _directional(trainer, at[microbatch.coalitions], microbatch, direction, level), None
 
+    def part(own: tuple[bool, Microbatch]) -> tuple[Microbatch, Tensor, Tensor | None]:
+        return own[1], *(inside if own[0] else outside)(own[1])
+
+    def halves(own: tuple[bool, Microbatch]) -> list[tuple[bool, Microbatch]]:
+        return [(own[0], half) for half in own[1].halves()]
+
     taken = weights[:, batch] != 0
-    parts: list[tuple[Callable[[Microbatch], tuple[Tensor, Tensor | None]], Microbatch]]
-    parts = [(inside, microbatch) for microbatch in trainer.microbatches(batch, taken)]
-    parts += [(outside, microbatch) for microbatch in trainer.microbatches(batch, ~taken)]
+    parts = [(True, microbatch) for microbatch in trainer.microbatches(batch, taken)]
+    parts += [(False, microbatch) for microbatch in trainer.microbatches(batch, ~taken)]
     slopes, total = np.zeros(weights.shape), torch.zeros_like(at)
     with trainer.losses.backward_pass(int(trainer.lengths[batch].max())), _forward_mode() as level:
-        found = trainer.losses.cores.each(lambda part: part[0](part[1]), parts)
-        for (_, microbatch), (own, curvature) in zip(parts, found, strict=True):
+        for microbatch, own, curvature in trainer.losses.cores.each(part, parts, halves):
             slopes[microbatch.coalitions[microbatch.rows], microbatch.records] = own.detach().double().cpu().numpy()
             if curvature is not None:
                 total[microbatch.coalitions] += curvature

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from shed.common.errors import ShedError
-from shed.engine.batches import length_batches, split
-from shed.engine.decoder import CachedStates, DecoderLayers, add_lora, check_window, hidden_states
+from shed.engine.batches import DevPart, length_batches, split
+from shed.engine.decoder import DecoderLayers, add_lora, check_window, hidden_states, lower_states, window_of
 from shed.engine.recompute import again
+from shed.engine.texts import Text, attention_of, text_of, texts_of
 from shed.engine.utility import DevSet
 from shed.models.attention import SHORT, attention_for
 from shed.models.encoding import Encoded
@@ -54,8 +55,8 @@ class LoraLosses:
     Attributes:
         initial: (P,) the LoRA weights before tuning, at least float32; `redrawn` gives others.
         cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
-        dev_batches: the dev records, batched by length, the longest first.
-        longest_dev: tokens of the longest dev sequence.
+        longest_dev: tokens of the longest dev text.
+        dev_length: tokens of all dev texts; options that share a prompt have it once.
         recomputes: True while layers are run again for the backward pass, since sequences are long.
 
     Raises:
@@ -81,12 +82,16 @@ class LoraLosses:
         self.cores = Cores(model.device)
         self._of_thread, self.recomputes = threading.local(), False
         self._top = DecoderLayers(list(decoder.layers)[-depth:], decoder.rotary_emb)
-        below = DecoderLayers(list(decoder.layers)[:-depth], decoder.rotary_emb)
+        self._below = DecoderLayers(list(decoder.layers)[:-depth], decoder.rotary_emb)
         self._response_tokens = [record.response_weight for record in [*members, *candidates]]
-        self._members = hidden_states(decoder.embed_tokens, below, [*members, *candidates], model.device)
-        self._dev = hidden_states(decoder.embed_tokens, below, dev.sequences, model.device)
-        check_window(model, [*self._members, *self._dev])
-        self._check_shape(model, members[0], self._members[0])
+        self._window, self._device = window_of(model), model.device
+        check_window(self._window, max(len(one.tokens) for one in [*members, *candidates, *dev.sequences]))
+        own = [text_of(record, model.device) for record in [*members, *candidates]]
+        self._members = hidden_states(decoder.embed_tokens, self._below, own)
+        questions = [texts_of(options, model.device) for options in dev.records]
+        texts = iter(hidden_states(decoder.embed_tokens, self._below, [text for texts in questions for text in texts]))
+        self._dev = [[next(texts) for _ in one] for one in questions]
+        self._check_shape(model, self._members[0])
         add_lora(model, lora, seed, range(total - depth, total))
         self._top.narrow_lora()
         self._rank = lora.r
@@ -94,12 +99,12 @@ class LoraLosses:
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
         self._wide = torch.promote_types(model.dtype, torch.float32)  # small steps would be lost in a narrow dtype
         self.initial = self._flat_lora()
-        longest = [max(len(sequence.tokens) for sequence in record) for record in dev.records]
-        widest = max(len(record) for record in dev.records)
-        self.longest_dev = max(longest)
-        padded = [own * len(record) for own, record in zip(longest, dev.records, strict=True)]
+        longest = [max(len(text.tokens) for text in one) for one in self._dev]
+        widest = max(map(len, self._dev))
+        self.longest_dev, self.dev_length = max(longest), sum(len(text.tokens) + 1 for one in self._dev for text in one)
+        padded = [own * len(one) for own, one in zip(longest, self._dev, strict=True)]
         batches = split(length_batches(longest, max(1, DEV_BATCH // widest), 1, 0), padded, DEV_TOKENS)
-        self.dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
+        self._dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
 
     @contextmanager
     def backward_pass(self, longest: int) -> Iterator[None]:
@@ -113,6 +118,10 @@ class LoraLosses:
                 yield
         finally:
             self.recomputes = False
+
+    def dev_parts(self, rows: int) -> list[DevPart]:
+        """All dev records under each of so many rows of LoRA weights, in parts of similar length, the longest first."""
+        return [DevPart(row, batch) for batch in self._dev_batches for row in range(rows)]
 
     def redrawn(self, seed: int) -> Tensor:
         """(P,) other LoRA weights before tuning, by PEFT's own initialisation."""
@@ -144,31 +153,44 @@ class LoraLosses:
             weights: (K, P) LoRA weights.
             members, coalitions: (B,) int, members and for each the row of `weights` that it is under.
         """
-        return self._losses(weights, [self._members[i] for i in members], coalitions)
+        texts = [self._members[i] for i in members]
+        return self._losses(weights, texts, coalitions, self._lower(texts))
+
+    def losses_at(self, points: Tensor, records: Sequence[Encoded]) -> Tensor:
+        """(E, B) nats of each of these records, as `member_losses`, at each of the LoRA weights (E, P).
+
+        What the points share, the layers below the tuned ones, runs once.
+        """
+        check_window(self._window, max(len(record.tokens) for record in records))
+        texts, first = [text_of(record, self._device) for record in records], np.zeros(len(records), dtype=int)
+        lower = self._lower(texts)
+        return torch.stack([self._losses(point[None], texts, first, lower) for point in points])
 
     def dev_terms(self, weights: Tensor, records: Sequence[int]) -> Tensor:
         """(B,) what each of these dev records adds to the utility of LoRA weights (P,)."""
-        sequences = self._dev_set.sequences_of(records)
-        nats = self._losses(weights[None], [self._dev[i] for i in sequences], np.zeros(len(sequences), dtype=int))
+        texts = [text for i in records for text in self._dev[i]]
+        nats = self._losses(weights[None], texts, np.zeros(len(texts), dtype=int), self._lower(texts))
         return self._dev_set.terms(nats, records)
 
-    def _losses(self, weights: Tensor, records: Sequence[CachedStates], coalitions: np.ndarray) -> Tensor:
-        """Sequences are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
+    def _lower(self, texts: Sequence[Text]) -> Tensor:
+        return lower_states(self._embed, self._below, texts)
+
+    def _losses(self, weights: Tensor, texts: Sequence[Text], coalitions: np.ndarray, lower: Tensor) -> Tensor:
+        """Texts are padded on the right; under causal attention no real position sees the padding: no mask is needed."""
         stack = self._stack()
         stack.see(coalitions, len(weights), self._rank, weights)
         stack.recompute = self.recomputes and torch.is_grad_enabled()
         flat = torch.split(weights, self.matrix_sizes, dim=1)
         parts = [part.view(-1, *shape) for shape, part in zip(self._shapes.values(), flat, strict=True)]
         named = {name: _side_by_side(part, name) for name, part in zip(self._shapes, parts, strict=True)}
-        padded = nn.utils.rnn.pad_sequence([self._hidden(record) for record in records], batch_first=True)
-        hidden = torch.func.functional_call(stack, named, (padded,))
-        answers = [hidden[b, record.predictors] for b, record in enumerate(records)]
+        hidden = torch.func.functional_call(stack, named, (lower, attention_of(texts, lower.dtype)))
+        answers = [hidden[b, text.predictors] for b, text in enumerate(texts)]
         states = torch.split(torch.cat(answers), HEAD_TOKENS)
-        targets = torch.split(torch.cat([record.targets for record in records]), HEAD_TOKENS)
+        targets = torch.split(torch.cat([text.targets for text in texts]), HEAD_TOKENS)
         of_head = self._nats_again if stack.recompute else self._nats
         nats = torch.cat([of_head(*own) for own in zip(states, targets, strict=True)])
-        nats = nats * torch.cat([record.weights for record in records]).to(nats)
-        return torch.stack([part.sum() for part in torch.split(nats, [len(record.targets) for record in records])])
+        nats = nats * torch.cat([text.weights for text in texts]).to(nats)
+        return torch.stack([part.sum() for part in torch.split(nats, [count for text in texts for count in text.counts])])
 
     def _nats(self, states: Tensor, targets: Tensor) -> Tensor:
         """(T,) nats of these tokens after the last layer's states (T, D)."""
@@ -180,13 +202,6 @@ class LoraLosses:
         """The same, whose logits are computed again for the backward pass and not kept."""
         return again(partial(self._nats, targets=targets), states)
 
-    def _hidden(self, record: CachedStates) -> Tensor:
-        """(L, D) what goes into the tuned layers."""
-        if record.hidden is not None:
-            return record.hidden
-        embedded: Tensor = self._embed(record.tokens[None])[0]
-        return embedded
-
     def _stack(self) -> DecoderLayers:
         """The layers as modules of this thread alone: a functional call changes them in passing. Tensors are shared."""
         if not hasattr(self._of_thread, "stack"):
@@ -196,10 +211,10 @@ class LoraLosses:
         return own
 
     @torch.no_grad()
-    def _check_shape(self, model: "PreTrainedModel", record: Encoded, cached: CachedStates) -> None:
+    def _check_shape(self, model: "PreTrainedModel", text: Text) -> None:
         """Refuse a model whose own forward pass is more than embeddings, layers, norm and head."""
-        own = model(torch.tensor([record.tokens], device=model.device)).logits[0, -1].float()
-        ours = self._head(self._norm(self._top(self._hidden(cached)[None])))[0, -1].float()
+        own = model(text.tokens[None]).logits[0, -1].float()
+        ours = self._head(self._norm(self._top(self._lower([text]))))[0, -1].float()
         tolerance = max(LAYER_TOLERANCE, ROUNDINGS * torch.finfo(model.dtype).eps)
         if float((own - ours).abs().max()) > tolerance * float(own.abs().max()):
             raise ShedError(

@@ -4,9 +4,9 @@ In: dev records and the kind of utility. Out: a `DevSet`, the token sequences th
 follows from their losses, as a sum with a term for each record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -14,9 +14,11 @@ from torch import Tensor
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.data.tasks.weights import task_weights
 from shed.models.encoding import Encoded, Encoder
 
 UtilityKind = Literal["dev_loss", "choice_loss", "accuracy"]
+NO_TASKS: Mapping[str, float] = MappingProxyType({})
 UNITS: dict[UtilityKind, str] = {
     "dev_loss": "nats per response token",
     "choice_loss": "nats per question",
@@ -36,50 +38,47 @@ class DevSet:
         records: for each record the sequences that it is measured by: its own, or one for each option.
         answers: for each record the index of the right one among them.
         characters: for each record the lengths of its options.
+        weights: (B,) what each record counts; by default each response token the same, or each question.
     """
 
     kind: UtilityKind
     records: tuple[tuple[Encoded, ...], ...]
     answers: tuple[int, ...]
     characters: tuple[tuple[int, ...], ...]
+    weights: tuple[float, ...]
 
     @property
     def sequences(self) -> list[Encoded]:
         """All sequences, record by record."""
         return [sequence for record in self.records for sequence in record]
 
-    def sequences_of(self, records: Sequence[int]) -> list[int]:
-        """The places in `sequences` of these records' sequences, record by record."""
-        starts = [0]
-        for record in self.records:
-            starts.append(starts[-1] + len(record))
-        return [place for i in records for place in range(starts[i], starts[i + 1])]
-
     def terms(self, nats: Tensor, records: Sequence[int]) -> Tensor:
         """(B,) what each of these records adds to utility, from the nats (S,) of all their sequences."""
         parts = torch.split(nats, [len(self.records[i]) for i in records])
         return torch.stack([self._term(part, i) for part, i in zip(parts, records, strict=True)])
 
-    @cached_property
-    def _response_tokens(self) -> float:
-        return sum(own.response_weight for (own,) in self.records)
-
     def _term(self, nats: Tensor, record: int) -> Tensor:
+        weight = self.weights[record]
         if self.kind == "dev_loss":
-            return -nats[0] / self._response_tokens
+            return -nats[0] * weight
         scores = -nats / torch.tensor(self.characters[record]).to(nats)
         right = self.answers[record]
         if self.kind == "choice_loss":
-            return torch.log_softmax(scores, 0)[right] / len(self.records)
+            return torch.log_softmax(scores, 0)[right] * weight
         best = (scores[right] >= scores).all() & scores.isfinite().all()
-        return torch.where(best, 1.0, 0.0).to(nats) / len(self.records) + 0 * nats.sum()  # NaN stays NaN
+        return torch.where(best, weight, 0.0).to(nats) + 0 * nats.sum()  # NaN stays NaN
 
 
-def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder) -> DevSet:
+def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder, tasks: Mapping[str, float] = NO_TASKS) -> DevSet:
     """Encode dev records for a kind of utility.
 
+    Args:
+        tasks: the share of each task, by the records' sources: utility is the mean over tasks of each one's own; empty: of all
+            records as one.
+
     Raises:
-        ShedError: a record cannot be encoded, or `choice_loss` or `accuracy` is asked of a record without options.
+        ShedError: a record cannot be encoded, `choice_loss` or `accuracy` is asked of a record without options, or a task has
+            no record.
     """
     if kind != "dev_loss":
         without = [record for record in records if not record.choices]
@@ -97,4 +96,6 @@ def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder) -> D
             encoded.append(tuple(encoder.encode_options(record)))
         characters.append(tuple(max(1, len(choice)) for choice in record.choices))
     answers = tuple(0 if kind == "dev_loss" else int(record.answer or 0) for record in records)
-    return DevSet(kind, tuple(encoded), answers, tuple(characters))
+    sizes = [own.response_weight for (own,) in encoded] if kind == "dev_loss" else None
+    weights = task_weights(records, tasks, sizes).tolist()
+    return DevSet(kind, tuple(encoded), answers, tuple(characters), tuple(weights))

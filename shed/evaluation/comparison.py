@@ -5,7 +5,7 @@ against the whole pool.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,19 @@ NAMES: dict[Measure, str] = {
     "generation": "generation score",
 }
 FEWEST_SEEDS = 3  # with two, 12 of 100 comparisons without an effect would be called significant
-CAUTION = 0.8  # Satterthwaite's degrees of freedom are too many where variances are estimated from few seeds
 VALUES: dict[Measure, str] = {"loss": "nats", "choice_loss": "choice_nats", "accuracy": "correct", "generation": "written"}
 HIGHER_IS_BETTER = ("accuracy", "generation")
+
+
+class PairedGain(NamedTuple):
+    """Gains, higher is better, with the ends of their 95 % intervals, their two-sided p-values, and the share of the variance
+    that is between items, the rest being between seeds."""
+
+    gain: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    of_items: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,9 @@ def compare(items: pd.DataFrame, split: str, reference: str) -> pd.DataFrame:
     (the cross-entropy over its options), accuracy, generation score. A gain is the reference's loss minus the method's, or the
     method's accuracy or generation score minus the reference's, so that more is better; a run is paired with the reference's
     run of the same seed, and an item with itself. Intervals and two-sided p-values are of Student's t. The variance is that of
-    a two-way layout: between seeds, plus between items within each task, less what is in both, and not less than either; its
-    degrees of freedom are four fifths of Satterthwaite's, at least the seeds less one. p-values are corrected by Holm for the
-    number of methods at that fraction and measure. Runs of fewer than three seeds have gains alone.
+    a two-way layout: between seeds, plus between items within each task, less what is in both, and not less than either. Its
+    degrees of freedom are Satterthwaite's times (f - 1) / f, at least f, where f is the seeds less one. p-values are corrected
+    by Holm for the number of methods at that fraction and measure. Runs of fewer than three seeds have gains alone.
 
     Args:
         items: `method`, `fraction`, `seed`, `task` (split_source), `id`, `correct`, `nats`, `tokens`, `choice_nats`, `written`;
@@ -123,6 +133,15 @@ def compare_with_all(items: pd.DataFrame, split: str, reference: str) -> pd.Data
     return table.assign(method=named.str[0], fraction=named.str[1]).sort_values(["method", "fraction"], ignore_index=True)
 
 
+def share_of_items(items: pd.DataFrame, split: str, reference: str, method: str, measure: Measure) -> float:
+    """Which share of the variance of a gain, as `compare` has it, is between items; NaN where there is no interval."""
+    of_split = items[items["task"].str.startswith(f"{split}_")].sort_values(["seed", "task", "id"])
+    found, other = (_runs(of_split[of_split["method"] == name], measure) for name in (method, reference))
+    if found is None or other is None:
+        return np.nan
+    return float(paired_gain(found.values - other.values, found.size, found.task).of_items)
+
+
 def at_the_share_of_most(table: pd.DataFrame) -> pd.DataFrame:
     """Of a table of `compare`, the methods with gains at the share that most of them were run at; empty without gains."""
     if "loss_gain" not in table:
@@ -168,34 +187,60 @@ def _tasks(of: _Runs) -> list[np.ndarray]:
 
 def _gain(found: _Runs, reference: _Runs, measure: Measure) -> dict[str, float]:
     sign = 1.0 if measure in HIGHER_IS_BETTER else -1.0
-    difference = sign * (found.values - reference.values)
-    by_seed = _measure(difference, found)
-    seeds, gain = len(by_seed), float(by_seed.mean())
+    of = paired_gain(sign * (found.values - reference.values), found.size, found.task)
+    values = {"gain": of.gain, "gain_low": of.low, "gain_high": of.high, "p": of.p}
+    return {f"{measure}_{name}": float(value) for name, value in values.items()}
+
+
+def luck_of_a_draw(spread: np.ndarray, draws: int) -> np.ndarray:
+    """How far one draw of rows may lie from the mean of others by chance: half of a 95 % prediction interval.
+
+    Args:
+        spread: (...) standard deviation of a measure between the runs of a control whose rows are drawn anew for each seed.
+        draws: how many runs; three or more.
+
+    Returns:
+        (...), in units of the measure.
+    """
+    reach: np.ndarray = student.ppf(0.975, draws - 1) * spread * np.sqrt(1 + 1 / draws)
+    return reach
+
+
+def paired_gain(difference: np.ndarray, size: np.ndarray, task: np.ndarray) -> PairedGain:
+    """The mean gain, its 95 % interval and its p-value, as `compare` says; of many comparisons at once, for simulations.
+
+    Args:
+        difference: (..., S, I), what each item gains under each of S seeds.
+        size: (I,), what the sums over items are divided by: tokens, or ones.
+        task: (I,), each item's.
+
+    Returns:
+        Arrays (...); NaN but for the gain, of fewer than three seeds.
+    """
+    seeds, tasks = difference.shape[-2], [task == name for name in np.unique(task)]
+    by_seed = np.mean([difference[..., own].sum(axis=-1) / size[own].sum() for own in tasks], axis=0)  # (..., S)
+    gain = by_seed.mean(axis=-1)
     if seeds < FEWEST_SEEDS:
-        return {f"{measure}_gain": gain, **{f"{measure}_{what}": np.nan for what in ("gain_low", "gain_high", "p")}}
-    between_seeds = by_seed.var(ddof=1) / seeds
-    between_items: list[tuple[float, int]] = []  # each task's, with its degrees of freedom
-    in_both = 0.0  # what seeds do to items one by one is in either of them
-    tasks = _tasks(found)
+        return PairedGain(gain, *(np.full_like(gain, np.nan) for _ in range(4)))
+    between_seeds = by_seed.var(axis=-1, ddof=1) / seeds
+    of_items, in_both = np.zeros_like(gain), np.zeros_like(gain)  # what seeds do to items one by one is in both
+    squares = between_seeds**2 / (seeds - 1)  # of each part, by its degrees of freedom
     for own in tasks:  # a mean for each unit of size is a ratio, whose error is that of its residuals
-        values, size, count = difference[:, own], found.size[own], int(own.sum())
-        residuals = (values - values.sum(axis=1, keepdims=True) / size.sum() * size) / size.sum()  # (S, I)
+        values, share, count = difference[..., own], size[own] / size[own].sum(), int(own.sum())
+        residuals = values / size[own].sum() - values.sum(axis=-1, keepdims=True) / size[own].sum() * share  # (..., S, I)
         if count > 1:
             scale = count / (count - 1) / len(tasks) ** 2
-            between_items.append((scale * np.square(residuals.mean(axis=0)).sum(), count - 1))
-            in_both += scale * residuals.var(axis=0, ddof=1).sum() / seeds
-    of_items = sum(part for part, _ in between_items)
-    variance = max(between_seeds, of_items, between_seeds + of_items - in_both)
-    if not variance:
-        return {f"{measure}_gain{end}": gain for end in ("", "_low", "_high")} | {f"{measure}_p": float(gain == 0)}
-    parts = [(between_seeds, seeds - 1), *between_items]
-    satterthwaite = variance**2 / sum(part**2 / own for part, own in parts)
-    dof = max(seeds - 1, CAUTION * satterthwaite)
-    error = float(np.sqrt(variance))
-    reach = float(student.ppf(0.975, dof)) * error
-    return {
-        f"{measure}_gain": gain,
-        f"{measure}_gain_low": gain - reach,
-        f"{measure}_gain_high": gain + reach,
-        f"{measure}_p": 2 * float(student.sf(abs(gain) / error, dof)),
-    }
+            part = scale * np.square(residuals.mean(axis=-2)).sum(axis=-1)
+            of_items, squares = of_items + part, squares + part**2 / (count - 1)
+            in_both = in_both + scale * residuals.var(axis=-2, ddof=1).sum(axis=-1) / seeds
+    variance = np.maximum(np.maximum(between_seeds, of_items), between_seeds + of_items - in_both)
+    known = variance > 0
+    satterthwaite = np.divide(variance**2, squares, out=np.full_like(gain, seeds - 1.0), where=known)
+    few = seeds - 1  # Satterthwaite's are too many where so few make most of the variance (benchmarks/verdict_coverage.py)
+    dof = np.maximum(few, (few - 1) / few * satterthwaite)
+    error = np.sqrt(variance)
+    reach = student.ppf(0.975, dof) * error
+    from_0 = np.divide(np.abs(gain), error, out=np.where(gain == 0, 0.0, np.inf), where=known)
+    both = of_items + between_seeds
+    share_of_items = np.divide(of_items, both, out=np.full_like(gain, np.nan), where=both > 0)
+    return PairedGain(gain, gain - reach, gain + reach, 2 * student.sf(from_0, dof), share_of_items)

@@ -6,8 +6,7 @@ A task is either of multiple choice, or the model writes its answers (`output_ty
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from shed.common.errors import ShedError
+from shed.data.tasks.named import load_tasks, naming, short_name
 from shed.models.specs import Form
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int 
     manager = TaskManager()
     items: list[Item] = []
     for name in names:
-        with _naming(name):
+        with naming(name):
             results = simple_evaluate(
                 model=lm,
                 tasks=[name],
@@ -76,25 +76,21 @@ def evaluate_named(lm: "PackedLM", names: Sequence[str], form: Form, limit: int 
     return items
 
 
-def task_questions(names: Sequence[str]) -> dict[str, list[str]]:
+def task_questions(names: Sequence[str], locate: Callable[[str], str] = str) -> dict[str, list[str]]:
     """The questions of named tasks as a model is asked them, so that rows that hold them can be set aside.
+
+    Args:
+        locate: where a task file that is relative lies.
 
     Raises:
         ShedError: no task has this name, or its data cannot be loaded.
     """
-    if not names:
-        return {}
-    from lm_eval.tasks import TaskManager, get_task_dict
-
     found: dict[str, list[str]] = {}
-    manager = TaskManager()
     for name in names:
-        with _naming(name):
-            tasks = list(_single_tasks(get_task_dict([name], manager)))
-        for task in tasks:
+        for task in load_tasks(name, locate):
             documents = task.test_docs() if task.has_test_docs() else task.validation_docs()
             questions = (question for document in documents for question in _questions(task, document))
-            found.setdefault(_short(name), []).extend(questions)
+            found.setdefault(short_name(name), []).extend(questions)
     return found
 
 
@@ -102,33 +98,6 @@ def _questions(task: Any, document: Any) -> list[str]:
     """The question; where lm-eval has a number in its place, as in winogrande, the texts that the model is asked about."""
     text = task.doc_to_text(document)
     return [text] if isinstance(text, str) else [str(option) for option in task.doc_to_choice(document)]
-
-
-def _single_tasks(tasks: Mapping[Any, Any]) -> Iterator[Any]:
-    """The tasks of a group, however deep."""
-    for task in tasks.values():
-        if isinstance(task, Mapping):
-            yield from _single_tasks(task)
-        else:
-            yield task
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Say in one line what lm-eval or a hub does not have."""
-    try:
-        yield
-    except KeyError as error:
-        raise ShedError(f"lm-eval has no task {name!r}; `python -m lm_eval ls tasks` prints their names", "tasks") from error
-    except OSError as error:
-        raise ShedError(f"the data of the task {name} cannot be loaded ({error}); it comes from a hub", "tasks") from error
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise ShedError(f"the task {name} cannot be run here ({reason})", "tasks") from error
-
-
-def _short(name: str) -> str:
-    return name.rsplit("/", 1)[-1].removesuffix(".yaml")
 
 
 def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
@@ -143,7 +112,7 @@ def _item(name: str, part: str, sample: dict[str, Any], lm: "PackedLM") -> Item:
     nats = [-float(np.ravel(response)[0]) for response in sample["filtered_resps"]]
     options = [option for _, option in sample["arguments"]]
     tokens = lm.continuation_tokens(*sample["arguments"][target])
-    task = f"test_{_short(name)}"
+    task = f"test_{short_name(name)}"
     entropy = cross_entropy(nats, [option.strip() for option in options], target)
     return Item(task, f"{part}/{sample['doc_id']}", float(scored), nats[target], tokens, entropy)
 
@@ -161,7 +130,7 @@ def _written_items(name: str, part: str, samples: Sequence[dict[str, Any]], more
         )
     _tell(part, metric, used)
     none = (np.nan,) * 4
-    return [Item(f"test_{_short(name)}", f"{part}/{sample['doc_id']}", *none, float(sample[metric])) for sample in own]
+    return [Item(f"test_{short_name(name)}", f"{part}/{sample['doc_id']}", *none, float(sample[metric])) for sample in own]
 
 
 def _is_number(value: Any) -> bool:

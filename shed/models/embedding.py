@@ -1,15 +1,26 @@
 """Sentence embeddings of records.
 
 In: records and an embedder's name. Out: (N, D) float32 unit rows, in the records' order, and how many texts were long.
+
+`embed` keeps the rows in memory, `embed_to` writes them to a file, block by block. A block that was finished is kept, so that a
+run that was stopped goes on from there.
 """
 
+import hashlib
+import json
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from shed.common.arrays import join_arrays
+from shed.common.atomic_io import read_array, write_array
 from shed.common.errors import ShedError
+from shed.common.import_closure import code_digest
+from shed.common.progress import track
 from shed.data.records import Record
 from shed.models.loading import load_embedder
 from shed.models.specs import EmbeddedPart, EmbedderSpec
@@ -19,6 +30,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 TOKENISED_AT_ONCE = 1000  # texts; an encoding takes much more memory than its text
+BLOCK = 10_000  # records; what is embedded again at most when a run was stopped
 
 
 class Embedded(NamedTuple):
@@ -59,46 +71,100 @@ def embed(records: Sequence[Record], spec: EmbedderSpec) -> Embedded:
     Raises:
         ShedError: the embedder has a tokenizer that cannot say which token stands for which characters.
     """
-    embedder = load_embedder(spec.name, spec.revision)
-    texts = [text_of(record, spec.of) for record in records]
-    tokenizer = _fast_tokenizer(embedder, spec.name)
-    limit = _tokens_at_once(embedder, tokenizer)
-    lengths: list[int] = []
-    rest: list[tuple[int, str, int]] = []  # windows after a text's first one: whose, text, tokens
-    for n, encoding in enumerate(_encodings(tokenizer, texts)):
-        lengths.append(len(encoding.ids))
-        if limit is not None and len(encoding.ids) > limit:
-            rest += [(n, *window) for window in _windows(texts[n], encoding, limit)]
-    vectors = _encode(embedder, texts, spec.batch_size)  # the embedder itself stops at the first window's end
-    if rest:
-        owners, windows, weights = map(list, zip(*rest, strict=True))
-        long = sorted(set(owners))
-        vectors[long] *= limit
-        np.add.at(vectors, owners, _encode(embedder, windows, spec.batch_size) * np.array(weights, dtype=np.float32)[:, None])
-        vectors[long] /= np.maximum(np.linalg.norm(vectors[long], axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    in_windows = len({n for n, _, _ in rest})
-    return Embedded(
-        vectors,
-        {
-            "texts": len(texts),
+    embedder = _Embedder(spec)
+    vectors, tokens = embedder.embed(records, sys.stderr.isatty())
+    return Embedded(vectors, embedder.counts(tokens))
+
+
+def embed_to(
+    path: Path | str, records: Sequence[Record], spec: EmbedderSpec, manifest: Mapping[str, Any], kept: Path
+) -> dict[str, float | None]:
+    """Write what `embed` makes of a record or more to an .npy file, with memory for one block of them; the counts.
+
+    Records are sorted by length in their block. Up to `BLOCK` records have the very vectors that `embed` gives them.
+
+    Args:
+        manifest: all that identifies the embedder, as plain values.
+        kept: a folder for blocks that are finished, which is emptied of them at the end.
+
+    Raises:
+        ShedError: see `embed`.
+    """
+    asked = {"embedder": dict(manifest), "of": spec.of, "batch_size": spec.batch_size, "code": code_digest(__name__)}
+    own = kept / _digest(json.dumps(asked, sort_keys=True))
+    embedder = _Embedder(spec)
+    starts = range(0, len(records), BLOCK)
+    bar = len(starts) == 1 and sys.stderr.isatty()  # of several blocks, the bar shows blocks
+    parts, tokens = [], []
+    for start in track(starts, "embedding", "block") if len(starts) > 1 else starts:
+        block = records[start : start + BLOCK]
+        name = _digest("\n".join(record.id for record in block))
+        vectors_file, tokens_file = own / f"{name}.npy", own / f"{name}-tokens.npy"
+        if not vectors_file.exists():
+            vectors, counted = embedder.embed(block, bar)
+            write_array(tokens_file, counted)
+            write_array(vectors_file, vectors)
+        parts.append(vectors_file)
+        tokens.append(read_array(tokens_file))
+    join_arrays(path, parts)
+    shutil.rmtree(own)
+    return embedder.counts(np.concatenate(tokens))
+
+
+class _Embedder:
+    """A loaded embedder, with what splits long texts for it."""
+
+    def __init__(self, spec: EmbedderSpec) -> None:
+        self._model = load_embedder(spec.name, spec.revision)
+        self._tokenizer = _fast_tokenizer(self._model, spec.name)
+        self._limit = _tokens_at_once(self._model, self._tokenizer)
+        self._spec = spec
+
+    def embed(self, records: Sequence[Record], bar: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(N, D) float32 unit rows, and (N, 2) int64: the tokens of each text, and its windows after the first."""
+        limit = self._limit
+        texts = [text_of(record, self._spec.of) for record in records]
+        tokens = np.zeros((len(texts), 2), dtype=np.int64)
+        rest: list[tuple[int, str, int]] = []  # windows after a text's first one: whose, text, tokens
+        for n, encoding in enumerate(_encodings(self._tokenizer, texts)):
+            further = list(_windows(texts[n], encoding, limit)) if limit is not None and len(encoding) > limit else []
+            tokens[n] = len(encoding), len(further)
+            rest += [(n, *window) for window in further]
+        vectors = self._encode(texts, bar)  # the embedder itself stops at the first window's end
+        if rest:
+            owners, windows, weights = map(list, zip(*rest, strict=True))
+            long = sorted(set(owners))
+            vectors[long] *= limit
+            np.add.at(vectors, owners, self._encode(windows, bar) * np.array(weights, dtype=np.float32)[:, None])
+            vectors[long] /= np.maximum(np.linalg.norm(vectors[long], axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return vectors, tokens
+
+    def counts(self, tokens: np.ndarray) -> dict[str, float | None]:
+        """See `Embedded.counts`."""
+        lengths, further = tokens.T
+        in_windows = int((further > 0).sum())
+        return {
+            "texts": len(tokens),
             "texts_in_windows": in_windows,
-            "windows": in_windows + len(rest),
-            "tokens_mean": float(np.mean(lengths)) if lengths else 0.0,
-            "tokens_max": max(lengths, default=0),
-            "tokens_at_once": limit,
-        },
-    )
+            "windows": in_windows + int(further.sum()),
+            "tokens_mean": float(lengths.mean()) if len(tokens) else 0.0,
+            "tokens_max": int(lengths.max(initial=0)),
+            "tokens_at_once": self._limit,
+        }
+
+    def _encode(self, texts: list[str], bar: bool) -> np.ndarray:
+        rows = self._model.encode(
+            texts,
+            batch_size=self._spec.batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=bar,
+        )
+        return np.asarray(rows, dtype=np.float32)
 
 
-def _encode(embedder: "SentenceTransformer", texts: list[str], batch_size: int) -> np.ndarray:
-    rows = embedder.encode(
-        texts,
-        batch_size=batch_size,
-        normalize_embeddings=True,
-        convert_to_numpy=True,
-        show_progress_bar=sys.stderr.isatty(),
-    )
-    return np.asarray(rows, dtype=np.float32)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _fast_tokenizer(embedder: "SentenceTransformer", model: str) -> "Tokenizer":

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from shed.common.errors import ShedError
 from shed.common.memory import give_back, resident
 
 Part = TypeVar("Part")
@@ -37,22 +38,57 @@ class Cores:
         self._threads = ThreadPoolExecutor(self.count)
         self._done, self._tidy = 0, resident()  # parts; bytes of the process, when memory was last given back or since
 
-    def each(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+    def each(
+        self,
+        function: Callable[[Part], Result],
+        parts: Iterable[Part],
+        halves: Callable[[Part], Sequence[Part]] | None = None,
+    ) -> Iterator[Result]:
         """The function's results in the order of the parts, which are begun in it: put long parts before short ones.
 
         A single part has all cores. The function must not rely on torch's modes of the calling thread (`no_grad`), which
         others do not see.
+
+        Args:
+            halves: cuts a part for which the device has not enough memory; its results are then those of what it was cut into,
+                and later parts should have half as many tokens (`chunk_tokens`).
+
+        Raises:
+            ShedError: there is not enough memory, and the part is not to be cut.
         """
         parts = list(parts)
+
+        def fitting(part: Part) -> list[Result]:
+            return self._fitting(function, part, halves)
+
         if self.count == 1 or len(parts) == 1:
-            yield from self._tidied(map(function, parts))
+            for results in self._tidied(map(fitting, parts)):
+                yield from results
             return
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            yield from self._tidied(self._threads.map(function, parts))
+            for results in self._tidied(self._threads.map(fitting, parts)):
+                yield from results
         finally:
             torch.set_num_threads(threads)
+
+    def _fitting(
+        self, function: Callable[[Part], Result], part: Part, halves: Callable[[Part], Sequence[Part]] | None
+    ) -> list[Result]:
+        try:
+            return [function(part)]
+        except torch.OutOfMemoryError:
+            smaller = halves(part) if halves else []
+            if len(smaller) < 2:
+                raise ShedError(
+                    "the device has not enough memory for a single record; lower the context length, tune fewer layers or "
+                    "modules, or take a smaller model",
+                    "context length",
+                ) from None
+        torch.cuda.empty_cache()
+        self.chunk_tokens = max(1, self.chunk_tokens // 2)
+        return [result for half in smaller for result in self._fitting(function, half, halves)]
 
     def _tidied(self, results: Iterable[Result]) -> Iterator[Result]:
         """The results; every few of them what parts have left behind is given back, if it is much."""
@@ -65,9 +101,14 @@ class Cores:
                     self._tidy = resident()
             yield result
 
-    def map(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    def map(
+        self,
+        function: Callable[[Part], Result],
+        parts: Iterable[Part],
+        halves: Callable[[Part], Sequence[Part]] | None = None,
+    ) -> list[Result]:
         """All that `each` gives."""
-        return list(self.each(function, parts))
+        return list(self.each(function, parts, halves))
 
     def share(self, sequences: Sequence[int], lengths: np.ndarray, most: int | None = None) -> list[list[int]]:
         """Runs of sequences, in their order, of about as many tokens each: at most one for each core, or a multiple of that.

@@ -10,6 +10,7 @@ import numpy as np
 
 from shed.data.records import Record
 
+BLOCK_NUMBERS = 1 << 24  # of a block's rows × dev rows matrix: 64 MiB
 Baseline = Literal["bm25", "cosine", "length"]
 
 
@@ -28,9 +29,18 @@ def baseline_scores(
     """
     return {
         "bm25": bm25(records, dev),
-        "cosine": (embeddings @ dev_embeddings.T).mean(axis=1).astype(np.float64),
+        "cosine": mean_cosine(embeddings, dev_embeddings),
         "length": np.array([float(len(record.response)) for record in records]),
     }
+
+
+def mean_cosine(embeddings: np.ndarray, dev_embeddings: np.ndarray) -> np.ndarray:
+    """(N,) float64, the mean cosine of each row to the dev rows; both are unit rows."""
+    scores = np.empty(len(embeddings))
+    each = max(1, BLOCK_NUMBERS // max(1, len(dev_embeddings)))
+    for start in range(0, len(embeddings), each):
+        scores[start : start + each] = (embeddings[start : start + each] @ dev_embeddings.T).mean(axis=1)
+    return scores
 
 
 def bm25(records: Sequence[Record], queries: Sequence[Record]) -> np.ndarray:
@@ -43,8 +53,11 @@ def bm25(records: Sequence[Record], queries: Sequence[Record]) -> np.ndarray:
     vocabulary = index.vocab_dict
     asked = tokenize([_text(query) for query in queries], return_ids=False, show_progress=False)
     known = [[token for token in tokens if token in vocabulary] for tokens in asked]
-    scores = [index.get_scores(tokens) for tokens in known if tokens]
-    return np.stack(scores).mean(axis=0).astype(np.float64) if scores else np.zeros(len(records))
+    asking = [tokens for tokens in known if tokens]
+    total = np.zeros(len(records), dtype=np.float32)
+    for tokens in asking:
+        total += index.get_scores(tokens)
+    return (total / np.float32(max(1, len(asking)))).astype(np.float64)
 
 
 def importance(records: Sequence[Record], dev: Sequence[Record], buckets: int = 10_000) -> np.ndarray:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 BATCH_TOKENS = 2048
+BLOCK_NUMBERS = 1 << 23  # of a block's rows × dev rows matrix: 64 MiB
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,15 @@ def _alone(whole: Encoded, start: Sequence[int]) -> Encoded:
 
 def nearest_rank(states: np.ndarray, dev_states: np.ndarray) -> np.ndarray:
     """(N,) scores of rows taken in turn by each dev row's nearest: a row's best rank over dev, negative; cosine breaks ties."""
-    cosines = (states @ dev_states.T).astype(np.float64)
-    ranks = (-cosines).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
-    scores: np.ndarray = cosines.max(axis=1) / 4 - ranks.min(axis=1)
-    return scores
+    rows, each = len(states), max(1, BLOCK_NUMBERS // max(1, len(states)))
+    likest, best = np.full(rows, -np.inf), np.full(rows, rows)
+    for start in range(0, len(dev_states), each):
+        cosines = (states @ dev_states[start : start + each].T).astype(np.float64)
+        np.maximum(likest, cosines.max(axis=1), out=likest)
+        for column in cosines.T:
+            order = (-column).argsort(kind="stable")
+            best[order] = np.minimum(best[order], np.arange(rows))
+    return np.asarray(likest / 4 - best)
 
 
 @torch.no_grad()

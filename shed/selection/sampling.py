@@ -4,7 +4,7 @@ In: a row for each candidate with its cluster, distance and rating, a score for 
 tokens. Out: the selected rows with the reason for each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never, get_args
 
@@ -142,9 +142,10 @@ def usable(clusters: pd.DataFrame) -> list[Sampler]:
     return [one for one in get_args(Sampler) if one != "full" and (one != "top" or clusters["rating"].notna().all())]
 
 
-def with_text(selection: pd.DataFrame, pool: Sequence[Record]) -> list[dict[str, Any]]:
+def with_text(selection: pd.DataFrame, pool: Iterable[Record]) -> list[dict[str, Any]]:
     """The selected records whole, with where they came from, their cluster, its score and the reason, in order."""
-    by_id = {record.id: record for record in pool}
+    selected = set(selection["id"])
+    by_id = {record.id: record for record in pool if record.id in selected}
     columns = zip(selection["id"], selection["cluster"], selection["score"], selection["reason"], strict=True)
     return [
         {**by_id[id].to_row(), "cluster": int(cluster), "score": float(score), "reason": reason}
@@ -195,11 +196,15 @@ def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list
     if sampler in ("full", "random"):
         return dict.fromkeys(rest, "the whole pool" if sampler == "full" else f"one of {len(rest)} random rows")
     if sampler == "top":
-        place = pool["rating"].rank(ascending=False, method="first").astype(int)
+        place = pool["rating"].rank(ascending=False, method="first").astype(int).to_numpy()[rest]
         unit = " a response token" if "per" in pool and (pool["per"] == "token").all() else ""
-        return {row: f"rated {place.iloc[row]} of {len(pool)}, {pool['rating'].iloc[row]:.3g}{unit}" for row in rest}
-    sizes = pool["cluster"].value_counts()
-    taken = pool.iloc[chosen]["cluster"].value_counts()
+        ratings = pool["rating"].to_numpy()[rest]
+        return {
+            row: f"rated {rank} of {len(pool)}, {rating:.3g}{unit}"
+            for row, rank, rating in zip(rest, place, ratings, strict=True)
+        }
+    sizes = pool["cluster"].value_counts().to_dict()
+    taken = pool.iloc[chosen]["cluster"].value_counts().to_dict()
     return {
         place: f"cluster ranked {rank}, taken whole"
         if taken[cluster] == sizes[cluster]
@@ -216,12 +221,23 @@ def _qwcs(pool: pd.DataFrame, scores: pd.DataFrame, rows: int, f: float, rng: np
     """
     by_cluster = scores.set_index("cluster").sort_index()
     weights = np.exp(f * (by_cluster["score"] - by_cluster["score"].max())).to_numpy()
-    left = [list(rng.permutation(np.flatnonzero(pool["cluster"] == cluster))) for cluster in by_cluster.index]
-    drawn_rows = {}
-    for _ in range(rows):
-        open_weights = np.where([bool(members) for members in left], np.maximum(weights, np.finfo(float).tiny), 0.0)
+    weights = np.maximum(weights, np.finfo(float).tiny)
+    ranks = by_cluster["rank"].tolist()
+    places = pool.groupby("cluster").indices
+    left = [rng.permutation(places.get(cluster, np.empty(0, dtype=int))).tolist() for cluster in by_cluster.index]
+    drawn_rows: dict[int, str] = {}
+    while len(drawn_rows) < rows:  # probabilities stay as they are until a cluster is used up
+        open_weights = np.where([bool(members) for members in left], weights, 0.0)
         probabilities = open_weights / open_weights.sum()
-        drawn = int(rng.choice(len(left), p=probabilities))
-        reason = f"cluster ranked {by_cluster['rank'].iloc[drawn]}, drawn with probability {probabilities[drawn]:.3g}"
-        drawn_rows[int(left[drawn].pop())] = reason
+        up_to = probabilities.cumsum()
+        up_to /= up_to[-1]
+        why = [
+            f"cluster ranked {rank}, drawn with probability {probability:.3g}"
+            for rank, probability in zip(ranks, probabilities, strict=True)
+        ]
+        used_up = False
+        while not used_up and len(drawn_rows) < rows:
+            drawn = int(up_to.searchsorted(rng.random(), side="right"))
+            drawn_rows[left[drawn].pop()] = why[drawn]
+            used_up = not left[drawn]
     return drawn_rows

@@ -11,7 +11,7 @@ import numpy as np
 from shed.data.records import Record
 from shed.models.embedding import embed
 from shed.models.specs import EmbedderSpec
-from shed.selection.baselines import bm25, importance
+from shed.selection.baselines import bm25, importance, mean_cosine
 from shed.selection.coverage import k_centre
 from shed.selection.model_signals import ModelSignals, nearest_rank
 
@@ -46,7 +46,7 @@ def signals(
         "longest": lambda: np.array([float(len(record.response)) for record in pool]),
         "bm25": lambda: bm25(pool, dev),
         "importance": lambda: importance(pool, dev),
-        "cosine": lambda: (embeddings @ embed(dev, embedder).vectors.T).mean(axis=1).astype(np.float64),
+        "cosine": lambda: mean_cosine(embeddings, embed(dev, embedder).vectors),
         "k_centre": lambda: k_centre(embeddings, seed),
         "rds": lambda: nearest_rank(*(reading.states for reading in readings())),
         "ifd": ifd,

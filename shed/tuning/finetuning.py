@@ -20,15 +20,17 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 from shed.common.atomic_io import replacing
 from shed.common.errors import DivergenceError
 from shed.data.records import Record
+from shed.engine.batches import halves
 from shed.models.attention import SHORT, attention_for
 from shed.models.encoding import Encoded, cut_counts
 from shed.models.loading import load_language_model
 from shed.models.lora import decoder_of, lora_modules
 from shed.models.parallel import Cores
 from shed.models.specs import LoraSettings, ModelSpec
+from shed.tuning.tracking import OFF, Tracking, reporting
 
 IGNORED = -100  # the label that no loss is computed of
-PART_TOKENS = 512  # that go through the model at once on each core
+PART_TOKENS = 512  # that go through the model at once on each core of a processor
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,19 @@ class TuningResult:
     metrics: dict[str, float | int]
 
 
-def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettings, adapter: Path, about: str) -> TuningResult:
+def finetune(
+    records: Sequence[Record],
+    model: ModelSpec,
+    settings: TuningSettings,
+    adapter: Path,
+    about: str,
+    tracking: Tracking = OFF,
+) -> TuningResult:
     """Tune and save the adapter; `about` says in the model card how its rows were selected.
 
     Raises:
-        ShedError: a record cannot be tuned on, no module has the given names, or the loss is NaN or infinite.
+        ShedError: a record cannot be tuned on, no module has the given names, the loss is NaN or infinite, the device has not
+            enough memory for a single record, or a tracker refuses.
     """
     loaded, lora = load_language_model(model), settings.lora
     encoded = loaded.encoder.encode_all(records, end=True)
@@ -72,10 +82,10 @@ def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettin
     if longest > SHORT:  # each layer's inputs are kept for the backward pass, and the rest is computed again
         tuned.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
     steps = -(-len(encoded) // settings.batch_size) * settings.epochs
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory() as scratch, reporting(tracking) as callbacks:
         trainer = _ResponseTrainer(
             model=tuned,
-            args=TrainingArguments(
+            args=_on_one_device(
                 output_dir=scratch,
                 per_device_train_batch_size=settings.batch_size,
                 num_train_epochs=settings.epochs,
@@ -87,14 +97,14 @@ def finetune(records: Sequence[Record], model: ModelSpec, settings: TuningSettin
                 logging_steps=1,
                 logging_nan_inf_filter=False,
                 save_strategy="no",
-                report_to="none",
                 disable_tqdm=not sys.stderr.isatty(),
                 remove_unused_columns=False,
                 dataloader_pin_memory=False,
-                bf16=torch.cuda.is_available(),
+                **tracking.trainer_arguments,
             ),
             train_dataset=[_example(one) for one in encoded],
             data_collator=_padded,
+            callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
@@ -135,22 +145,33 @@ class _QuietBar(ProgressCallback):  # type: ignore[misc]
         pass
 
 
+def _on_one_device(**settings: Any) -> TrainingArguments:
+    """Arguments by which the Trainer uses the first GPU alone: on all that it sees it would take as many times the batch."""
+    arguments = TrainingArguments(**settings)
+    if arguments.device.type == "cuda":
+        arguments._n_gpu = 1
+    return arguments
+
+
 class _ResponseTrainer(Trainer):  # type: ignore[misc]
-    """The vocabulary head, as large as a quarter of a small model, runs on response positions alone; each core has a part."""
+    """The vocabulary head, as large as a quarter of a small model, runs on response positions alone; a batch goes through the
+    model in parts, one on each core, or as many as fit the memory of a GPU.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._cores = Cores(self.args.device)
+        if self.args.device.type == "cpu":
+            self._cores.chunk_tokens = PART_TOKENS
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Nobody reads this count, and to make it the Trainer goes through all parameters at each step."""
         return 0
 
     def training_step(self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None) -> torch.Tensor:
-        if self.args.device.type != "cpu":
-            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
+        inputs = self._prepare_inputs(inputs)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        lengths, weights = inputs["attention_mask"].sum(1).numpy(), inputs["weights"]
+        lengths, weights = inputs["attention_mask"].sum(1).cpu().numpy(), inputs["weights"]
 
         def part(rows: list[int]) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
             own = {name: values[rows, : lengths[rows].max()] for name, values in inputs.items()}
@@ -159,9 +180,9 @@ class _ResponseTrainer(Trainer):  # type: ignore[misc]
 
         if not model.training:
             model.train()
-        rows = self._cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths, PART_TOKENS)
+        rows = self._cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths, self._cores.chunk_tokens)
         with attention_for(self.args.device, int(lengths.max())):
-            losses, gradients = zip(*self._cores.map(part, rows), strict=True)
+            losses, gradients = zip(*self._cores.map(part, rows, halves), strict=True)
         for parameter, *parts in zip(trained, *gradients, strict=True):
             parameter.grad = torch.stack(parts).sum(0)
         return torch.stack(losses).sum()

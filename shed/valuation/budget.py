@@ -130,11 +130,16 @@ def spend(estimator: Estimator, game: PricedGame, budget: Budget, on_divergence:
 
 
 def least(estimator: Estimator, game: PricedGame) -> str:
-    """What an estimator's first estimate takes, in words: it is rehearsed, with utilities that are made up."""
+    """What an estimator's first estimate takes, in words."""
+    evaluations, fte = first_cost(estimator, game)
+    return f"{evaluations} evaluations, and {math.ceil(10 * fte) / 10:.1f} FTE"
+
+
+def first_cost(estimator: Estimator, game: PricedGame) -> tuple[int, float]:
+    """Evaluations and FTE of an estimator's first estimate: it is rehearsed, with utilities that are made up."""
     rehearsal = _Rehearsal(game)
     next(iter(estimator.rounds(rehearsal)))
-    fte = math.ceil(10 * (game.setup_fte + sum(rehearsal.asked.values()))) / 10
-    return f"{len(rehearsal.asked)} evaluations, and {fte:.1f} FTE"
+    return len(rehearsal.asked), game.setup_fte + sum(rehearsal.asked.values())
 
 
 class _Rehearsal:

@@ -5,9 +5,9 @@ evaluation is kept.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,14 @@ class Setting:
         manifest: what identifies its weights.
         utility: what is measured on dev.
         regime: the training that utilities are measured in.
+        tasks: the share of each dev task, by its records' source; empty: dev is one task.
     """
 
     model: ModelSpec
     manifest: dict[str, Any]
     utility: UtilityKind
     regime: Regime
+    tasks: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def open_game(
     candidates = [record for record, chosen in zip(pool, aside, strict=True) if chosen]
     order = np.argsort([record.id for record in proxies], kind="stable")
     proxies, owner = [proxies[i] for i in order], owner[order]
-    trainer = load_trainer(setting.model, proxies, dev, setting.utility, setting.regime, candidates)
+    trainer = load_trainer(setting.model, proxies, dev, setting.utility, setting.regime, candidates, setting.tasks)
     description = {
         "proxies": [record.id for record in proxies],
         "dev": [record.id for record in dev],
@@ -100,6 +102,7 @@ def open_game(
         "code": code_digest(CODE),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         **asdict(setting),
+        **({"sources": [record.source for record in dev]} if setting.tasks else {}),
     }
     others = hashlib.sha256("\n".join(record.id for record in candidates).encode()).hexdigest()[:16]
     game = TuningGame(trainer, owner, [record.id for record in proxies])

@@ -1,6 +1,7 @@
 """Ratings: what one more of each pool record would add to a model that already knows the form of an answer.
 
-In: a pool, a dev set, a model and a regime. Out: a rating for each pool record, in units of dev utility.
+In: a pool, a dev set, a model and a regime. Out: a rating for each pool record, in units of dev utility. The pool is rated in
+blocks, of which memory holds one.
 
 To an untuned model nearly any record is of use: it shows what an answer looks like, and a wrong answer shows that, too. So the
 model is first tuned on some random rows of the pool, the warm start, and then asked what it still lacks: the direction, in LoRA
@@ -10,26 +11,40 @@ forward passes for each record. The idea is LESS's (arXiv 2402.04333, section 3:
 of gradients with dev's).
 """
 
+import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from shed.common.errors import DivergenceError, ShedError
+from shed.common.import_closure import code_digest
 from shed.common.progress import track
 from shed.data.records import Record
-from shed.engine.batches import Microbatch
-from shed.engine.coalition_trainer import CoalitionTrainer, load_trainer
+from shed.engine.batches import halves
+from shed.engine.coalition_trainer import CoalitionTrainer
 from shed.engine.gradients import dev_gradient
 from shed.engine.regime import Regime
-from shed.engine.utility import UNITS, UtilityKind
-from shed.models.encoding import cut_counts
+from shed.engine.utility import NO_TASKS, UNITS, UtilityKind, dev_set
+from shed.models.encoding import Encoded
+from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
+from shed.valuation.rated_blocks import RatedBlocks
 
+BLOCK = 2048  # records that are encoded and rated together, and kept
 STEP = 0.3  # from the warm start to either end, as a share of the regime's lr, which is about how far a step of AdamW goes
+COUNTS: dict[str, Callable[[Encoded], int]] = {
+    "tokens": lambda one: len(one.tokens),
+    "cut": lambda one: one.cut,
+    "turns_cut": lambda one: one.turns_cut,
+    "response_cut": lambda one: one.response_cut,
+}  # what is counted of each record
 
 
 @dataclass(frozen=True)
@@ -37,12 +52,30 @@ class Ratings:
     """Ratings of a pool.
 
     Attributes:
-        ratings: (N,) float64, in the pool's order, in units of dev utility.
+        ids: of the records, in the pool's order.
+        ratings: (N,) float64, in units of dev utility.
         metrics: cost and totals, flat.
     """
 
+    ids: list[str]
     ratings: np.ndarray
     metrics: dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A model that was tuned on random records, and both ends of a short way along which dev utility rises.
+
+    Attributes:
+        ends: (2, P) LoRA weights.
+        slope: the difference of a record's nats between the ends, times this, is its rating.
+        v_none, v_warm: dev utility before and after the tuning.
+    """
+
+    ends: Tensor
+    slope: float
+    v_none: float
+    v_warm: float
 
 
 def rate(
@@ -52,13 +85,18 @@ def rate(
     utility: UtilityKind | None,
     regime: Regime,
     warm_rows: int,
+    kept: RatedBlocks | None = None,
+    tasks: Mapping[str, float] = NO_TASKS,
 ) -> Ratings:
     """Rate every pool record by what a step on it would add to dev utility, after a warm start.
 
     Args:
+        pool: in memory, or a `RecordFile`.
         utility: what is measured on dev; None: `choice_loss` where all dev records have options, else `dev_loss`.
         regime: of the warm start, which is AdamW's whatever its optimiser; its seed also draws the rows of the warm start.
         warm_rows: how many random pool rows the warm start is tuned on; all, if the pool has fewer. They are rated, too.
+        tasks: the share of each dev task, by its records' source; empty: dev is one task.
+        kept: where the warm start and finished blocks are kept until all are rated; None: nowhere.
 
     Raises:
         ShedError: a record cannot be tuned on or measured, the model is of another shape, the warm start is of less than two
@@ -69,24 +107,44 @@ def rate(
     if warm_rows < 1:
         raise ShedError("without rows for the warm start nothing can be rated; set their number", "warm rows")
     warm = np.random.default_rng(regime.seed).permutation(len(pool))[:warm_rows]
-    trainer = load_trainer(model, [pool[i] for i in warm], dev, kind, replace(regime, optimizer="adamw"), pool)
-    if len(trainer.batches) < 2:
-        raise ShedError(
-            "the warm start of the ratings is a single step; raise the number of its rows or the epochs", "warm rows"
-        )
-    v_none = float(trainer.measure(trainer.initial[None])[0])
-    (v_warm,), uphill = dev_gradient(trainer, trainer.adamw_tuning.weights)
-    direction = uphill / trainer.adamw_tuning.roots
-    spread = float(direction.square().mean().sqrt())
-    if not (np.isfinite(v_warm) and np.isfinite(spread) and spread > 0):
-        raise DivergenceError("the warm start of the ratings diverged: the loss on dev is not finite or has no gradient")
-    length = STEP * regime.lr / spread
-    before, after = (losses(trainer, trainer.adamw_tuning.weights + side * length * direction) for side in (-1, 1))
-    tokens = np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])
-    ratings = (before - after) / (2 * length) * regime.lr / tokens
+    loaded = load_language_model(model)
+    encoder = loaded.encoder
+    members = encoder.encode_all((pool[i] for i in warm), end=True)
+    trainer = CoalitionTrainer(loaded.model, members, dev_set(kind, dev, encoder, tasks), replace(regime, optimizer="adamw"))
+    kept = kept and kept.also(
+        code=code_digest("shed.valuation.ratings"),
+        versions={name: version(name) for name in ("torch", "transformers", "peft")},
+        reads=[model.form, model.max_tokens],
+        regime=asdict(regime),
+        utility=kind,
+        warm=[pool[i].id for i in warm],
+        dev=[[one.id, one.choices, one.answer, one.source] for one in dev],
+        tasks=dict(tasks),
+    )
+    start = _warm_start(trainer, kept)
+    blocks, bar = [], iter(track(range(len(pool)), "rating", "record"))
+    for at in range(0, len(pool), BLOCK):
+        records = pool[at : at + BLOCK]
+        rows = kept.block(records) if kept else None
+        if rows is None:
+            encoded = encoder.encode_all(records, end=True)
+            before, after = losses(trainer, start.ends, encoded, bar)
+            rows = pd.DataFrame({"id": [record.id for record in records], "rating": (before - after) * start.slope})
+            rows = rows.join(pd.DataFrame({name: [read(one) for one in encoded] for name, read in COUNTS.items()}))
+            if kept:
+                kept.keep_block(records, rows)
+        else:
+            deque(itertools.islice(bar, len(records)), maxlen=0)
+        blocks.append(rows)
+    deque(bar, maxlen=0)  # ends its line
+    rated = pd.concat(blocks, ignore_index=True)
+    ratings = rated["rating"].to_numpy()
     if not np.isfinite(ratings).all():
         raise DivergenceError(f"{(~np.isfinite(ratings)).sum()} of {len(pool)} ratings are NaN")
+    if kept:
+        kept.forget()
     return Ratings(
+        rated["id"].tolist(),
         ratings,
         {
             "utility": kind,
@@ -94,39 +152,73 @@ def rate(
             "rated": len(pool),
             "warm_rows": len(warm),
             "dev_rows": len(dev),
-            "v_none": v_none,
-            "v_warm": float(v_warm),
+            "v_none": start.v_none,
+            "v_warm": start.v_warm,
             "rating_mean": float(ratings.mean()),
             "rating_std": float(ratings.std()),
             "harmful": int((ratings < 0).sum()),
-            "token_passes": token_passes(trainer),
-            **cut_counts(trainer.candidates),
+            "token_passes": token_passes(trainer, int(rated["tokens"].sum())),
+            "prompts_cut": int(((rated["cut"] > 0) | (rated["turns_cut"] > 0)).sum()),
+            "prompt_tokens_cut": int(rated["cut"].sum()),
+            "turns_cut": int(rated["turns_cut"].sum()),
+            "responses_cut": int((rated["response_cut"] > 0).sum()),
+            "response_tokens_cut": int(rated["response_cut"].sum()),
             "seconds": time.perf_counter() - began,
         },
     )
 
 
-def token_passes(trainer: CoalitionTrainer) -> int:
-    """What rating costs, in the terms of an FTE, which has as many as `shed.valuation.proxy_game.ProxyGame.token_passes`.
+def _warm_start(trainer: CoalitionTrainer, kept: RatedBlocks | None) -> WarmStart:
+    """The warm start, as it was kept or made now."""
+    if kept is not None:
+        points, numbers = kept.array("ends"), kept.array("numbers")
+        if points is not None and numbers is not None:
+            return WarmStart(torch.from_numpy(points).to(trainer.initial.device), *numbers.tolist())
+    if len(trainer.batches) < 2:
+        raise ShedError(
+            "the warm start of the ratings is a single step; raise the number of its rows or the epochs", "warm rows"
+        )
+    v_none = float(trainer.measure(trainer.initial[None])[0])
+    tuned = trainer.adamw_tuning
+    (v_warm,), uphill = dev_gradient(trainer, tuned.weights)
+    direction = uphill / tuned.roots
+    spread = float(direction.square().mean().sqrt())
+    if not (np.isfinite(v_warm) and np.isfinite(spread) and spread > 0):
+        raise DivergenceError("the warm start of the ratings diverged: the loss on dev is not finite or has no gradient")
+    length = STEP * trainer.regime.lr / spread
+    tokens = np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])
+    ends = torch.cat([tuned.weights - length * direction, tuned.weights + length * direction])
+    start = WarmStart(ends, float(trainer.regime.lr / (2 * length * tokens)), v_none, float(v_warm))
+    if kept is not None:
+        kept.keep_array("ends", ends.cpu().numpy())
+        kept.keep_array("numbers", np.array([start.slope, start.v_none, start.v_warm]))
+    return start
+
+
+def token_passes(trainer: CoalitionTrainer, rated: int) -> int:
+    """What rating so many tokens costs, in the terms of an FTE, which has as many as
+    `shed.valuation.proxy_game.ProxyGame.token_passes`.
 
     The warm start has a forward and a backward pass for each token, dev three passes, and every rated record two.
     """
     warm = 2 * trainer.regime.epochs * trainer.lengths.sum()
-    return int(warm + 3 * trainer.dev_length + 2 * trainer.candidate_lengths.sum())
+    return int(warm + 3 * trainer.dev_length + 2 * rated)
 
 
-def losses(trainer: CoalitionTrainer, at: Tensor) -> np.ndarray:
-    """(B,) nats of each candidate's response, at LoRA weights (1, P)."""
-    first, count = len(trainer.lengths), len(trainer.candidate_lengths)
-    nats = np.empty(first + count)
-    parts = trainer.microbatches(np.arange(first, first + count), np.ones((1, count), dtype=bool))
+def losses(
+    trainer: CoalitionTrainer, points: Tensor, records: Sequence[Encoded], bar: Iterator[object] | None = None
+) -> np.ndarray:
+    """(E, B) nats of each record's response, at each of some LoRA weights (E, P); the bar moves on by each record."""
+    cores, lengths = trainer.losses.cores, np.array([len(record.tokens) for record in records])
+    nats = np.empty((len(points), len(records)))
 
     @torch.no_grad()
-    def part(microbatch: Microbatch) -> Tensor:
-        return trainer.losses.member_losses(at, microbatch.records, microbatch.rows)
+    def part(batch: list[int]) -> tuple[list[int], Tensor]:
+        return batch, trainer.losses.losses_at(points, [records[i] for i in batch])
 
-    for microbatch, own in zip(
-        parts, track(trainer.losses.cores.each(part, parts), "rating", "batch", len(parts)), strict=True
-    ):
-        nats[microbatch.records] = own.double().cpu().numpy()
-    return nats[first:]
+    parts = cores.share(np.argsort(-lengths, kind="stable").tolist(), lengths, cores.chunk_tokens)
+    for batch, own in cores.each(part, parts, halves):
+        nats[:, batch] = own.double().cpu().numpy()
+        if bar is not None:
+            deque(itertools.islice(bar, len(batch)), maxlen=0)
+    return nats

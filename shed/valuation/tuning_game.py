@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shed.engine.coalition_trainer import COALITIONS_AT_ONCE, CoalitionTrainer
+from shed.engine.coalition_trainer import CoalitionTrainer
 from shed.engine.gradients import RUNS_AT_ONCE, in_run, in_run_fte, metagradient, metagradient_fte
 from shed.valuation.game import Evaluation, Run
 
@@ -48,7 +48,7 @@ class TuningGame:
 
     def at_once(self, run: Run | None = None) -> int:
         """How many coalitions to evaluate together."""
-        return COALITIONS_AT_ONCE if run is None else RUNS_AT_ONCE
+        return self._trainer.at_once if run is None else min(RUNS_AT_ONCE, self._trainer.at_once)
 
     def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
         """Tune on coalitions (m, players) bool, or by weights, together, and measure; with marginals if `run` is given.

@@ -3,7 +3,7 @@
 In: params, dev, the pool and its lengths. Out: nothing, or an error in one line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -37,6 +37,27 @@ def check_utilities(params: Params, dev: Sequence[Record]) -> None:
                 f"{key} is {kind}, but {len(without):,} of the {len(measured):,} dev records that it is measured on have no "
                 f"options, the first is {without[0].id} ({without[0].origin}); set it to dev_loss, or give them options "
                 f"({key} in params.yaml)"
+            )
+
+
+def check_dev_tasks(params: Params, dev: Sequence[Record], shares: Mapping[str, float]) -> None:
+    """Refuse to measure utility on so few dev records that a task which counts has none of them.
+
+    Args:
+        shares: of the dev tasks by their names; empty where there is one alone.
+
+    Raises:
+        ShedError: the first such number, and the first task that has none.
+    """
+    asked = {"score.dev_rows": params.score.dev_rows} | (
+        {"rate.dev_rows": params.rate.dev_rows} if params.rate.warm_rows else {}
+    )
+    for key, rows in asked.items():
+        there = {record.source for record in dev[:rows]}
+        if lacking := [name for name, share in shares.items() if share and name not in there]:
+            raise ShedError(
+                f"{key} is {rows}, but the dev task {lacking[0]} has none of the first {rows} dev records; each task needs at "
+                f"least one: set it higher, or to null ({key} in params.yaml)"
             )
 
 

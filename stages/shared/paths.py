@@ -1,4 +1,4 @@
-"""Where the user's data and models are, seen from the project's folder or from a copy of it.
+"""Where the user's data and models, seen from the project's folder or from a copy of it.
 
 In: a path of params. Out: a path that is there.
 """

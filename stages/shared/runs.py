@@ -14,7 +14,7 @@ from shed.evaluation.run_ledger import RunLedger, RunSettings
 from shed.models.specs import ModelSpec
 from shed.params import Params
 from stages import FINAL_TUNING, naming_keys
-from stages.shared.tuning import tuning_settings
+from stages.shared.settings.tuning import tuning_settings
 
 RUNS = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "runs"  # DVC_ROOT: shared by experiments in copies
 

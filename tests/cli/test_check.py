@@ -2,12 +2,16 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from project_calls import call, write_rows
 from ruamel.yaml import YAML
+
+from shed.cli.making.survey import sampled
+from shed.data.records import single_turn
 
 
 @pytest.fixture
@@ -61,9 +65,21 @@ def test_what_is_set_aside_is_told_with_its_place(project: Path, capsys: pytest.
     assert "0 errors" in said
 
 
+def test_few_records_are_warned_of_by_the_width_of_an_interval(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(project / "dev.jsonl", 97, 5_000)
+    assert call("check", "--json") == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith(
+        "test: gains are measured on 60 records alone; the 95 % interval of a mean over so few is ± 0.25 "
+    )
+    assert "± 13 percentage points" in warning
+
+
 @pytest.mark.parametrize(
     ("section", "values", "said"),
     [
+        ("score", {"budget": {"evaluations": None, "fte": 5.0, "minutes": None}}, "takes at least 6.0; raise the budget"),
+        ("score", {"budget": {"evaluations": 3, "fte": None, "minutes": None}}, "of 3 evaluations does not cover"),
         ("", {"C": 100}, "C is 100"),
         ("data", {"pool": "nowhere.jsonl"}, "data.pool: nowhere.jsonl: no such file"),
         ("regime", {"modules": ["qq_proj"]}, "regime.modules"),
@@ -93,4 +109,75 @@ def test_too_many_unreadable_rows_are_an_error_that_names_them(project: Path, ca
     assert call("check") == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "the first is pool.jsonl, line 61" in said
+    assert "each is in rejects.jsonl, once `shed run prepare` has written it to data/prepared" in said
     assert "1 error" in said
+
+
+@pytest.mark.parametrize("path", ["nowhere.jsonl", "nowhere/*.jsonl"])
+def test_a_path_in_a_recipe_is_named_as_the_user_wrote_it(path: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "mine.yaml").write_text(f"sources:\n  - {{name: mine, path: '{path}'}}\n", encoding="utf-8")
+    change(project, "data", pool="mine.yaml")
+    assert call("check", "--json") == 1
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert error.startswith(f"mine.yaml, source 'mine': {path}: ")
+    assert "/tmp" not in error.replace(str(project), "")
+
+
+def many_rows(project: Path, unreadable: int) -> None:
+    """A hundred rows, three of them once more with another spacing, and some that are no rows."""
+    write_rows(project / "pool.jsonl", 100)
+    rows = (project / "pool.jsonl").read_text(encoding="utf-8").splitlines()
+    other = [row.replace("What comes", "what  comes") for row in rows[:3]]
+    (project / "pool.jsonl").write_text("\n".join([*rows, *other, *["no JSON"] * unreadable]) + "\n", encoding="utf-8")
+
+
+def test_of_many_rows_all_are_read_and_a_sample_is_looked_at(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shed.cli.making.check.HELD", 50)
+    many_rows(project, unreadable=3)
+    assert call("check", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    card = found["card"]["pool"]
+    assert card["in"] == 106
+    assert card["rejected_by_reason"] == {"duplicate": 3, "not valid JSON": 3}
+    assert card["looked_at"]["rows"] == 51
+    assert (card["kept"], card["kept_at_most"]) == (100, True)
+    assert {"split": "pool", "reason": "duplicate", "origin": "pool.jsonl, line 101"} in found["rejects"]
+    assert "pool: all 106 rows were read; " in "\n".join(found["told"])
+    assert "50 kept" not in "\n".join(found["told"])  # it is the sample's
+
+
+def test_too_many_unreadable_rows_among_many_are_counted_among_all(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shed.cli.making.check.HELD", 50)
+    many_rows(project, unreadable=10)
+    assert call("check") == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "error: the pool: 10 of 113 rows cannot be read" in said
+    assert "not valid JSON (10 rows, the first is pool.jsonl, line 104); mend them, or allow more" in said
+    assert "random sample" not in said
+
+
+def test_a_sample_is_not_refused_for_a_selection_that_all_rows_can_fill(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shed.cli.making.check.HELD", 30)
+    change(project, "", C=5)
+    change(project, "sample", fraction=None, rows=50)
+    assert call("check", "--json") == 0, capsys.readouterr().out
+    change(project, "sample", fraction=None, rows=70)
+    assert call("check", "--json") == 1
+    capsys.readouterr()
+
+
+def test_a_sample_holds_each_row_with_the_same_chance() -> None:
+    counts = Counter[str]()
+    for seed in range(300):
+        records = (single_turn(f"question {n}", "answer", "mine", f"line {n}") for n in range(20))
+        held = [row.origin for row in sampled(records, 5, seed, {}, "pool", 0.0)]
+        assert held == sorted(held, key=lambda origin: int(origin.split()[1]))
+        counts.update(held)
+    assert sum(counts.values()) == 300 * 5
+    assert all(45 < counts[f"line {n}"] < 110 for n in range(20))  # 75 expected, with a standard deviation of 7.5

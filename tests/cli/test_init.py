@@ -157,3 +157,41 @@ def test_a_project_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_stage_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("stage", "nothing") == 1
     assert "there is no stage 'nothing'" in capsys.readouterr().out
+
+
+def test_a_trial_is_small_whatever_the_pool_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool = write_rows(tmp_path / "pool.jsonl", 3_000)
+    assert call("init", "small", "--pool", str(pool), "--trial") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "its numbers say little" in said
+    params = load_params(tmp_path / "small/params.yaml")
+    assert params.data.pool_rows == 400
+    assert (params.data.dev_rows, params.data.test_rows, params.score.dev_rows) == (40, 40, 20)
+    assert (params.C, params.verdict.seeds, params.fidelity.target_coalitions) == (8, 3, None)
+    assert call("init", "smaller", "--pool", str(write_rows(tmp_path / "few.jsonl", 60)), "--trial") == 0
+    params = load_params(tmp_path / "smaller/params.yaml")
+    assert (params.data.dev_rows, params.C) == (None, 2)  # a tenth of 60 rows is less than 40
+    assert call("init", "shown", "--demo", "--trial") == 0
+    assert load_params(tmp_path / "shown/params.yaml").data.dev_rows == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("packaged/smollm2-135m", "did you mean 'packaged/smollm2-135m-instruct'?"),
+        ("packaged/all-minilm-l6-v2", "no packaged language model"),
+        ("./nowhere", "no such folder"),
+        ("/nowhere/at-all", "no such folder"),
+        ("a model of mine", "no such folder"),
+        ("empty", "this folder holds no model"),
+        ("pool.jsonl", "is a file"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_before_anything_is_written(
+    name: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    pool = write_rows(tmp_path / "pool.jsonl", 60)
+    assert call("init", "mine", "--pool", str(pool), "--model", name) == 1
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert not (tmp_path / "mine").exists()

@@ -25,7 +25,7 @@ from shed.evaluation import run_ledger
 from shed.models.specs import ModelSpec
 from shed.params import load_params
 from stages import verdict
-from stages.shared.regime import scoring_regime
+from stages.shared.settings.regime import scoring_regime
 
 
 def call(*words: str) -> int | str | None:
@@ -81,7 +81,14 @@ def test_where_nothing_has_changed_nothing_is_timed(toy: Path, capfd: pytest.Cap
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [("nonsense=1", "-S nonsense=1: Could not override 'nonsense'"), ("C=many", "error: params.yaml: C is 'many'")],
+    [
+        ("nonsense=1", "-S nonsense=1: params.yaml has no key 'nonsense'"),
+        ("samplr=top", "did you mean 'sampler'?"),
+        ("frction=0.2", "did you mean 'sample.fraction'?"),
+        ("sampler", "-S sampler: no value; write KEY=VALUE"),
+        ("C=[", "-S C=[: no viable alternative"),
+        ("C=many", "error: params.yaml: C is 'many'"),
+    ],
 )
 def test_a_change_that_cannot_be_is_refused_in_one_line(toy: Path, change: str, told: str) -> None:
     status = str(call("plan", "-S", change))
@@ -243,7 +250,7 @@ def test_before_the_first_run_rows_are_sampled_from_the_files_and_it_says_so(
     assert stages["score"]["fte"] == 11
     assert stages["fidelity"]["fte"] > 0
     assert stages["score"]["memory"] > 1e8
-    assert found["verdict_runs"] == {"asked": 9, "there": 0, "selection_known": False}
+    assert found["verdict_runs"] == {"asked": 9, "there": 0, "selection_known": False, "final_is_one": True}
     assert found["total"]["seconds"] == pytest.approx(sum(one["seconds"] for one in stages.values()))
     assert call("plan", "-S", "verdict.seeds=0", "-S", "score.budget.fte=22") == 0
     told = capsys.readouterr().out

@@ -39,6 +39,33 @@ def test_an_upgrade_tells_what_changed_and_keeps_the_users_values(project: Path,
     assert json.loads((project / "pipeline.json").read_text(encoding="utf-8"))["stages"]["rate"] != "0" * 16
 
 
+def test_an_upgrade_keeps_values_that_are_groups_of_the_users_own_keys(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in {
+        "  dev: data/dev.yaml\n": "  dev:\n    maths: {from: 'lm_eval:gsm8k', weight: 2}\n    chat: {from: chat.jsonl, weight: 1}\n",
+        "columns: null": "columns: {prompt: frage, response: antwort}",
+        "tracking:\n  report_to: []\n  project: shed\n": "",  # as before there were trackers
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    assert call("upgrade", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["params_added"], told["params_gone"]) == (["rate.per", "tracking.report_to", "tracking.project"], ["speed"])
+    params = load_params(path)
+    assert params.data.reading.columns == {"prompt": "frage", "response": "antwort"}
+    assert isinstance(params.data.dev, dict)
+    assert {name: (task.path, task.weight) for name, task in params.data.dev.items()} == {
+        "maths": ("lm_eval:gsm8k", 2),
+        "chat": ("chat.jsonl", 1),
+    }
+    assert params.tracking.report_to == []
+
+
 def test_a_second_upgrade_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("upgrade") == 0
     before = {path.name: path.read_bytes() for path in project.glob("*.*") if path.is_file()}

@@ -45,7 +45,8 @@ def encoded(tiny_model: str, records: list[Record]) -> list[Encoded]:
 
 
 def own_loss(dev: list[Encoded]) -> DevSet:
-    return DevSet("dev_loss", tuple((record,) for record in dev), (0,) * len(dev), ((1,),) * len(dev))
+    weight = 1 / sum(record.response_weight for record in dev)
+    return DevSet("dev_loss", tuple((record,) for record in dev), (0,) * len(dev), ((1,),) * len(dev), (weight,) * len(dev))
 
 
 def trainer(tiny_model: str, encoded: list[Encoded], regime: Regime = REGIME) -> CoalitionTrainer:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from shed.data.records import Record
@@ -18,6 +18,7 @@ from shed.engine.decoder import DecoderLayers, hidden_states
 from shed.engine.gradients import dev_gradient, in_run, metagradient
 from shed.engine.recompute import again
 from shed.engine.regime import Regime
+from shed.engine.texts import Text, text_of
 from shed.engine.utility import dev_set
 from shed.models import attention
 from shed.models.encoding import Encoder
@@ -159,32 +160,44 @@ def test_recomputation_ends_with_the_block_that_asked_for_it(
     assert count.calls == 3
 
 
+def lower_layers(tiny_model: str, records: list[Record]) -> tuple[nn.Module, DecoderLayers, list[Text]]:
+    model, encoder = load_model(tiny_model), Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
+    texts = [text_of(one, model.device) for one in encoder.encode_all(records, end=True)]
+    return model.model.embed_tokens, DecoderLayers(list(model.model.layers)[:2], model.model.rotary_emb), texts
+
+
 def test_hidden_states_are_kept_where_layers_lie_below_and_in_parts(
     tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, encoder = load_model(tiny_model), Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
-    encoded, inner = encoder.encode_all(records, end=True), model.model
-    below = DecoderLayers(list(inner.layers)[:2], inner.rotary_emb)
+    embed, below, texts = lower_layers(tiny_model, records)
     passes: list[int] = []
     below.register_forward_hook(lambda module, inputs, out: passes.append(out.shape[0] * out.shape[1]))
-    at_once = hidden_states(inner.embed_tokens, below, encoded, model.device)
+    at_once = hidden_states(embed, below, texts)
     assert len(passes) == 1
     monkeypatch.setattr(decoder, "HIDDEN_TOKENS", 200)
-    in_parts = hidden_states(inner.embed_tokens, below, encoded, model.device)
+    in_parts = hidden_states(embed, below, texts)
     assert len(passes) > 2
     assert max(passes[1:]) <= 200
-    for record, one, other in zip(encoded, at_once, in_parts, strict=True):
+    for text, one, other in zip(texts, at_once, in_parts, strict=True):
         assert one.hidden is not None
-        assert one.hidden.shape == (len(record.tokens), 32)
+        assert one.hidden.shape == (len(text.tokens), 32)
         assert other.hidden is not None
         torch.testing.assert_close(one.hidden, other.hidden)
-        assert one.targets.tolist() == [record.tokens[place + 1] for place in one.predictors.tolist()]
+
+
+def test_hidden_states_of_more_than_fits_are_not_kept_and_no_number_changes(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = trainer(tiny_model, records, 1).utilities(WEIGHTS)
+    embed, below, texts = lower_layers(tiny_model, records)
+    monkeypatch.setattr(decoder, "HIDDEN_BYTES", sum(len(text.tokens) for text in texts) * 32 * 4 - 1)
+    assert [text.hidden for text in hidden_states(embed, below, texts)] == [None] * len(records)
+    monkeypatch.setattr(decoder, "HIDDEN_BYTES", 0)
+    np.testing.assert_allclose(trainer(tiny_model, records, 1).utilities(WEIGHTS), kept, rtol=1e-5)
+    assert abs(kept[0] - kept[1]) > 1e-3
 
 
 def test_nothing_is_kept_where_all_layers_are_tuned(tiny_model: str, records: list[Record]) -> None:
-    model, encoder = load_model(tiny_model), Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
-    encoded = encoder.encode_all(records, end=True)
-    cached = hidden_states(model.model.embed_tokens, DecoderLayers([], model.model.rotary_emb), encoded, model.device)
-    assert [one.hidden for one in cached] == [None] * len(records)
-    assert [tuple(one.tokens.tolist()) for one in cached] == [record.tokens for record in encoded]
-    assert [one.weights.tolist() for one in cached] == [record.weights for record in encoded]
+    embed, below, texts = lower_layers(tiny_model, records)
+    below.layers = nn.ModuleList()
+    assert [text.hidden for text in hidden_states(embed, below, texts)] == [None] * len(records)

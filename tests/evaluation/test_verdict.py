@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from shed.common.atomic_io import write_json
+from shed.evaluation.comparison import Measure
 from shed.evaluation.verdict import Against, Control, Gain, Verdict, gains
 
 
@@ -37,7 +38,9 @@ def tasks(a: float = 0.0, b: float = 0.0, **more: float) -> dict[str, float]:
 
 def verdict(selection: pd.DataFrame, **controls: pd.DataFrame) -> Verdict:
     names: list[Control] = ["random_rows", "random_tokens", "all_rows"]
-    against = {one: Against(6, 60, 0.1, gains(selection, controls[one])) for one in names if one in controls}
+    against = {
+        one: Against(6, 60, 0.1, gains(selection, controls[one], drawn=one != "all_rows")) for one in names if one in controls
+    }
     return Verdict(range(1, 4), 6, 60, against)
 
 
@@ -73,12 +76,44 @@ def test_a_selection_like_random_rows_is_not_shown_to_be_better() -> None:
     )
     assert found.meaning == (
         "So there is no reason to prefer this selection to random rows of the same number: on test it may be anything from "
-        "0.37 worse to 0.39 better. More seeds or more test records would narrow that."
+        "0.37 worse to 0.39 better. More seeds or more test records would narrow that, but not make it better if the true gain is "
+        "about 0."
     )
 
 
+def test_what_a_lucky_draw_may_have_is_not_called_better() -> None:
+    """Draws of random rows differ by 0.1 under the three seeds; the selection is steadily 0.2 better than their mean."""
+    draws = items(tasks(), noise=0.01, seed=1)
+    draws["nats"] += draws["seed"].map({1: -0.1, 2: 0.0, 3: 0.1})
+    selection = items(tasks(-0.2, -0.2), noise=0.01).assign(
+        nats=lambda own: own["nats"] + own["seed"].map({1: -0.05, 3: 0.05}).fillna(0)
+    )
+    found, whole = verdict(selection, random_rows=draws), verdict(selection, all_rows=draws)
+    gain = found.headline("random_rows")
+    assert gain.luck == pytest.approx(4.303 * 0.1 * (4 / 3) ** 0.5, abs=0.03)  # Student's t with 2 degrees of freedom
+    assert gain.low > 0
+    assert not gain.better
+    assert "not shown to be better than random rows of the same number (gain 0.20 [0.0" in found.claim
+    assert found.claim.endswith("nats a response token, which a draw may have by luck).")
+    assert "a single draw of them may by chance be 0.49 from" in found.meaning
+    assert found.to_metrics()["better"] is False
+    assert whole.headline("all_rows").better  # which is no draw
+    assert "better than the whole pool by 0.20" in whole.claim
+
+
+def test_what_would_narrow_an_interval_is_what_makes_it_wide() -> None:
+    def meaning(noise: float, of_seeds: tuple[float, float, float]) -> str:
+        own = items(tasks(), noise=noise).assign(
+            nats=lambda rows: rows["nats"] + rows["seed"].map(dict(enumerate(of_seeds, 1)))
+        )
+        return verdict(own, random_rows=items(tasks(), noise=noise, seed=1)).meaning
+
+    assert "More seeds would narrow that most, but" in meaning(0.01, (-0.5, 0.0, 0.5))
+    assert "More test records would narrow that most, but" in meaning(1.0, (0.0, 0.0, 0.0))
+
+
 def test_what_is_said_word_by_word() -> None:
-    by_task = {
+    by_task: dict[str, dict[Measure, Gain]] = {
         "a": {"loss": Gain(0.5, 0.4, 0.6)},
         "b": {"loss": Gain(-0.126, -0.2, -0.05)},
         "c": {"loss": Gain(-0.1, -0.3, 0.1)},
@@ -94,12 +129,22 @@ def test_what_is_said_word_by_word() -> None:
         "and worse than the whole pool by 0.50 nats a response token [0.30, 0.70]; "
         "on b it is worse by 0.13 nats a response token [0.05, 0.20]."
     )
+    assert found.claim == (
+        "On test, the selection is better than random rows of the same number by 0.25 nats a response token [0.10, 0.40]."
+    )
+    assert found.also == (
+        "It is not shown to be better than random rows with as many response tokens "
+        "(gain 0.02 [-0.10, 0.14] nats a response token). "
+        "It is worse than the whole pool by 0.50 nats a response token [0.30, 0.70]. "
+        "On b it is worse by 0.13 nats a response token [0.05, 0.20]."
+    )
 
 
 def test_a_task_on_which_it_is_worse_is_named_though_the_mean_is_better() -> None:
     found = verdict(items(tasks(-1.0, 0.4)), random_rows=items(tasks(), seed=1))
-    assert "is better than random rows" in found.sentence
+    assert "is better than random rows" in found.claim
     assert "; on b it is worse by 0.4" in found.sentence
+    assert found.also.startswith("On b it is worse by 0.4")
     assert "on a it" not in found.sentence
 
 
@@ -176,5 +221,6 @@ def test_a_metrics_file_holds_all_of_it_and_no_nan(tmp_path: Path) -> None:
 
 def test_runs_that_are_the_same_gain_nothing_and_are_not_better() -> None:
     same = items(tasks())
-    assert verdict(same, random_rows=same).headline("random_rows") == Gain(0.0, 0.0, 0.0)
+    found = verdict(same, random_rows=same).headline("random_rows")
+    assert (found.gain, found.low, found.high) == (0.0, 0.0, 0.0)
     assert "not shown to be better" in verdict(same, random_rows=same).sentence

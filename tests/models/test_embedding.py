@@ -1,15 +1,19 @@
 """Vectors that tell records apart, of texts of any length."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from shed.common.arrays import map_array
+from shed.common.atomic_io import write_array
 from shed.common.errors import ShedError
 from shed.data.records import Message, Record, single_turn
-from shed.models.embedding import embed, text_of
+from shed.models import embedding
+from shed.models.embedding import embed, embed_to, text_of
 from shed.models.loading import load_embedder
-from shed.models.specs import EmbedderSpec
+from shed.models.specs import EmbeddedPart, EmbedderSpec
 
 WINDOW = 16  # tokens, of which two are the embedder's own
 
@@ -120,7 +124,7 @@ def test_records_behind_one_long_system_prompt_are_told_apart(tiny_embedder: str
     cut = alone(tiny_embedder, [record.prompt for record in records])
     np.testing.assert_allclose(cut @ cut.T, 1, atol=1e-5)  # what an embedder alone makes of them: one vector
     pairs = np.triu_indices(6, 1)
-    both, last = (embed(records, EmbedderSpec(tiny_embedder, 4, of)).vectors for of in ("both", "last_turn"))  # type: ignore[arg-type]
+    both, last = (embed(records, EmbedderSpec(tiny_embedder, 4, of)).vectors for of in ("both", "last_turn"))
     assert (both @ both.T)[pairs].max() < 1 - 5e-5
     assert (last @ last.T)[pairs].max() < (both @ both.T)[pairs].min()
 
@@ -154,3 +158,79 @@ def test_an_embedder_whose_tokenizer_does_not_say_where_tokens_stand_is_refused(
     with pytest.raises(ShedError, match="has no fast tokenizer") as error:
         embed([single_turn("say", "it", "s", "o")], EmbedderSpec(tiny_embedder, 4, "both"))
     assert error.value.setting == "embedder"
+
+
+@pytest.fixture
+def pool() -> list[Record]:
+    """Ten records, of which some are longer than a window."""
+    return [single_turn(words(n, 1 + n % 5), words(n, 1 + 3 * n), "s", str(n)) for n in range(10)]
+
+
+class Stopped(Exception):
+    """The run was killed."""
+
+
+def count_texts(monkeypatch: pytest.MonkeyPatch, most: int | None = None) -> list[str]:
+    """The texts of records that are embedded from now on; the run is killed before there are more than `most`."""
+    seen: list[str] = []
+
+    def counted(record: Record, of: EmbeddedPart) -> str:
+        if len(seen) == most:
+            raise Stopped
+        seen.append(record.origin)
+        return text_of(record, of)
+
+    monkeypatch.setattr(embedding, "text_of", counted)
+    return seen
+
+
+def test_a_file_of_one_block_is_what_embed_gives_to_the_byte(tiny_embedder: str, pool: list[Record], tmp_path: Path) -> None:
+    spec = EmbedderSpec(tiny_embedder, 4, "both")
+    vectors, counts = embed(pool, spec)
+    write_array(tmp_path / "whole.npy", vectors)
+    assert embed_to(tmp_path / "blocks.npy", pool, spec, {}, tmp_path / "kept") == counts
+    assert (tmp_path / "blocks.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_run_that_was_killed_goes_on_at_the_block_where_it_was(
+    tiny_embedder: str, pool: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "BLOCK", 3)
+    spec, kept, path = EmbedderSpec(tiny_embedder, 4, "both"), tmp_path / "kept", tmp_path / "vectors.npy"
+    count_texts(monkeypatch, most=7)
+    with pytest.raises(Stopped):
+        embed_to(path, pool, spec, {"name": "tiny"}, kept)
+    assert not path.exists()
+    seen = count_texts(monkeypatch)
+    counts = embed_to(path, pool, spec, {"name": "tiny"}, kept)
+    assert seen == [str(n) for n in range(6, 10)]
+    whole = embed(pool, spec)
+    assert counts == whole.counts
+    np.testing.assert_allclose(map_array(path), whole.vectors, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("order", "of", "revision", "anew"),
+    [
+        (range(10), "both", "2", 10),
+        (range(10), "response", "1", 10),
+        ((*range(1, 10), 0), "both", "1", 10),
+        ((*range(5), *range(9, 4, -1)), "both", "1", 5),
+    ],
+    ids=["another embedder", "another part", "other blocks", "one block of two"],
+)
+def test_only_blocks_of_the_same_embedder_part_and_records_are_taken(
+    tiny_embedder: str, pool: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    order: Sequence[int], of: EmbeddedPart, revision: str, anew: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(embedding, "BLOCK", 5)
+    count_texts(monkeypatch, most=7)
+    path, kept = tmp_path / "vectors.npy", tmp_path / "kept"
+    with pytest.raises(Stopped):
+        embed_to(path, pool, EmbedderSpec(tiny_embedder, 4, "both"), {"revision": "1"}, kept)
+    records, spec = [pool[n] for n in order], EmbedderSpec(tiny_embedder, 4, of)
+    seen = count_texts(monkeypatch)
+    embed_to(path, records, spec, {"revision": revision}, kept)
+    assert len(seen) == anew
+    np.testing.assert_allclose(map_array(path), embed(records, spec).vectors, atol=1e-6)

@@ -12,7 +12,7 @@ from shed.models.costs import record_lengths
 from shed.models.encoding import Encoder
 from shed.models.loading import load_tokenizer
 from shed.params import Params, load_params
-from stages.shared.early_checks import check_selection, check_utilities
+from stages.shared.early_checks import check_dev_tasks, check_selection, check_utilities
 
 POOL = [single_turn(f"Add {n} and 1.", f"It is {n + 1}.", "sums", f"row {n}") for n in range(5)]
 POOL.append(single_turn("Count.", "one two three " * 100, "sums", "row 5"))
@@ -111,3 +111,22 @@ def test_what_is_turned_off_needs_no_options(project_root: Path) -> None:
     rate = params.rate.model_copy(update={"utility": "choice_loss", "warm_rows": 0})
     fidelity = params.fidelity.model_copy(update={"target_utility": "accuracy", "target_coalitions": None})
     check_utilities(params.model_copy(update={"rate": rate, "fidelity": fidelity}), POOL)
+
+
+@pytest.mark.parametrize("section", ["rate", "score"])
+def test_each_dev_task_that_counts_is_measured(project_root: Path, section: str) -> None:
+    params = load_params(project_root / "params.yaml")
+    dev = [single_turn(f"q{n}", "a", "rare" if n == 20 else "common", f"row {n}") for n in range(60)]
+
+    def with_rows(rows: int | None) -> Params:
+        own = getattr(params, section).model_copy(update={"dev_rows": rows})
+        return params.model_copy(update={section: own})
+
+    for rows in (21, None):
+        check_dev_tasks(with_rows(rows), dev, {"common": 0.5, "rare": 0.5})
+    with pytest.raises(
+        ShedError, match=rf"^{section}\.dev_rows is 20, but the dev task rare has none of the first 20 dev records"
+    ):
+        check_dev_tasks(with_rows(20), dev, {"common": 0.5, "rare": 0.5})
+    for one in ({"common": 1.0, "rare": 0.0}, {}):
+        check_dev_tasks(with_rows(20), dev, one)

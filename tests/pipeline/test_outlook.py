@@ -9,8 +9,8 @@ from small_project import Project
 from shed.data.records import Record, read_records
 from shed.models.checks import check_model
 from shed.params import load_params
-from stages.shared.model import model_spec
 from stages.shared.outlook import STEP, Lengths, lengths_of, token_passes, told
+from stages.shared.settings.model import model_spec
 
 SPLITS = ("pool", "dev", "test")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shed.common.errors import ShedError
-from shed.params import check_files, load_params, main
+from shed.params import check_files, describe, load_params, main
 
 
 def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
@@ -54,6 +54,32 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("redraw: true", "redrawn: true", "unknown key 'score.metagradient.redrawn' with value True; did you mean 'redraw'?"),
         ("in_run: null", "in_run: {n: 1}", "score.in_run is {'n': 1}; it must be null"),
         ("sampler: top\n", "", "key 'sampler' is missing"),
+        ("dev: data/dev.yaml", "dev: [a]", "data.dev is ['a']; it must be a path, lm_eval:TASK, names that have `from`"),
+        ("dev: data/dev.yaml", "dev: {}", "data.dev is empty; name at least 1"),
+        ("dev: data/dev.yaml", "dev: {a: x.jsonl}", "data.dev.a is 'x.jsonl'; it must have the keys from, weight"),
+        ("dev: data/dev.yaml", "dev: {a: {from: x}}", "key 'data.dev.a.weight' is missing"),
+        (
+            "dev: data/dev.yaml",
+            "dev: {a: {from: x, weight: -1}}",
+            "data.dev.a.weight is -1; it must be greater than or equal to 0",
+        ),
+        (
+            "dev: data/dev.yaml",
+            "dev: {a: {from: x, weigth: 1}}",
+            "unknown key 'data.dev.a.weigth' with value 1; did you mean 'weight'? allowed here: from, weight",
+        ),
+        (
+            "dev: data/dev.yaml",
+            "dev: {a: {from: x, weight: 0}, b: {from: y, weight: 0.0}}",
+            "data.dev: the weights of a, b are all 0, so that nothing defines utility; set one above 0",
+        ),
+        (
+            "dev: data/dev.yaml",
+            "dev: {a: {from: x, weight: 1}, a: {from: y, weight: 1}}",
+            'the key "a" stands twice in one group; give each a name of its own',
+        ),
+        ("dev: data/dev.yaml", 'dev: {"a\\nb": {from: x, weight: 1}}', "data.dev.'a\\nb': must be a line of text"),
+        ("report_to: []", "report_to: [wandbb]", "tracking.report_to.0 is 'wandbb'; it must be 'dvclive', 'mlflow', 'trackio'"),
         ("  seeds: 3", "  seeds: 1", "verdict.seeds is 1; an interval needs at least 3; 0 turns the verdict off"),
         ("  seeds: 3", "  seeds: 2", "verdict.seeds is 2; an interval needs at least 3; 0 turns the verdict off"),
         ("  seeds: 3", "  seeds: -1", "verdict.seeds is -1; it must be greater than or equal to 0"),
@@ -211,3 +237,19 @@ def test_a_selection_that_is_not_there_is_one_line(
     (tmp_path / "peer.csv").touch()
     main()
     assert "file of ids, rows or scores" in capsys.readouterr().out
+
+
+def test_dev_may_be_a_task_of_lm_eval_or_several_tasks_with_weights(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project_root)
+    several = "dev: {chat: {from: data/dev.yaml, weight: 1}, maths: {from: 'lm_eval:gsm8k', weight: 0.5}}"
+    for dev in ("dev: lm_eval:gsm8k", several):
+        params = load_params(changed(project_root, tmp_path, "dev: data/dev.yaml", dev))
+        check_files(params)
+    said = {line.name: line.value for line in describe(params)}
+    assert said["data.dev"] == "{'chat': data/dev.yaml (weight 1), 'maths': lm_eval:gsm8k (weight 0.5)}"
+    for lost in ("lm_eval:lost.yaml", "lost.jsonl"):
+        path = changed(project_root, tmp_path, "dev: data/dev.yaml", several.replace("lm_eval:gsm8k", lost))
+        with pytest.raises(ShedError, match=r"^data\.dev: .*lost\.(yaml|jsonl): no "):
+            check_files(load_params(path))

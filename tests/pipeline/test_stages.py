@@ -18,7 +18,7 @@ from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, prepare, sam
 from stages.shared.paths import located
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if path.name != "params.py" and "cli" not in path.parts)
+LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if not {"params", "cli"} & set(path.parts))
 SETTINGS_OF = {
     "error.setting": set(),  # of an error that is told again
     "SETTINGS[kind]": {"model", "embedder"},

@@ -14,7 +14,7 @@ from shed.common.errors import ShedError
 from shed.data.readers import ReaderSettings
 from shed.data.records import Record
 from shed.selection.given.files import read_given
-from shed.selection.given.order import select_given
+from shed.selection.given.order import order_of, select_given
 from shed.selection.sampling import Size
 
 
@@ -206,3 +206,17 @@ def test_each_row_is_matched_repeated_or_not_there_and_the_order_is_that_of_the_
         assert (np.diff([best[n] for n in taken]) <= 0).all()
     else:
         assert taken == first
+
+
+@pytest.mark.parametrize("kind", ["ids", "rows", "numbers"])
+def test_the_pool_may_be_read_from_its_file_meanwhile_once(tmp_path: Path, pool: list[Record], kind: str) -> None:
+    ids = [{"id": "mine-4"}, {"id": pool[0].id}, {"id": "not there"}]
+    rows = [GIVEN[2] | {"id": "x"}, {"instruction": "Subtract.", "output": "No."}, GIVEN[5] | {"output": "IT IS 6."}]
+    entries: list[object] = {"ids": ids, "rows": rows, "numbers": [{"score": n % 4} for n in range(6)]}[kind]  # type: ignore[assignment]
+    given = read_given(write(tmp_path / "given.jsonl", entries), DEFAULT)
+    assert given.kind == kind
+    whole, once = order_of(given, pool), order_of(given, iter(pool))
+    assert once.reasons == whole.reasons
+    assert list(once.reasons) == list(whole.reasons)
+    assert once.counts == whole.counts
+    assert once.counts["given_matched"] == {"ids": 2, "rows": 2, "numbers": 6}[kind]

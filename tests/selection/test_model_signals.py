@@ -1,5 +1,7 @@
 """What the untuned model makes of records: its losses are its own, and padding changes nothing."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch
 from shed.data.records import Record
 from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
-from shed.selection import model_signals
+from shed.selection import baselines, coverage, model_signals
+from shed.selection.baselines import mean_cosine
 from shed.selection.coverage import k_centre
 from shed.selection.model_signals import nearest_rank, read
 
@@ -44,3 +47,34 @@ def test_k_centre_leaves_near_copies_for_the_end() -> None:
     order = np.argsort(-k_centre(rows, seed=1))
     assert {int(i) % 4 for i in order[:4]} == {0, 1, 2, 3}
     assert sorted(k_centre(rows, seed=1).tolist()) == sorted(float(-i) for i in range(1, 9))
+
+
+def unit_rows(count: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, 8), dtype=np.float32)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
+
+
+def test_signals_in_blocks_are_those_of_all_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, dev = unit_rows(200, 1), unit_rows(17, 2)
+    whole = [mean_cosine(rows, dev), nearest_rank(rows, dev), k_centre(rows, 3)]
+    for module in (baselines, model_signals):
+        monkeypatch.setattr(module, "BLOCK_NUMBERS", 500)
+    monkeypatch.setattr(coverage, "READ_AT_ONCE", 30)
+    for all_at_once, in_blocks in zip(whole, [mean_cosine(rows, dev), nearest_rank(rows, dev), k_centre(rows, 3)], strict=True):
+        np.testing.assert_allclose(in_blocks, all_at_once, rtol=1e-6)
+    cosines = (rows @ dev.T).astype(np.float64)
+    ranks = (-cosines).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    np.testing.assert_allclose(nearest_rank(rows, dev), cosines.max(axis=1) / 4 - ranks.min(axis=1), rtol=1e-6)
+
+
+def test_likeness_to_many_dev_rows_takes_no_matrix_of_rows_and_dev_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (baselines, model_signals):
+        monkeypatch.setattr(module, "BLOCK_NUMBERS", 1 << 14)
+    rows, dev = unit_rows(10_000, 1), unit_rows(50, 2)
+    for signal in (mean_cosine, nearest_rank):
+        tracemalloc.start()
+        signal(rows, dev)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10_000 * 50 * 4

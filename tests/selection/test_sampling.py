@@ -196,3 +196,27 @@ def test_composition_counts_what_is_left_out_too(clusters: pd.DataFrame, scores:
         "share_books": 1.0,
         "share_web": 0.0,
     }
+
+
+def drawn_one_by_one(pool: pd.DataFrame, scores: pd.DataFrame, rows: int, f: float, seed: int) -> list[str]:
+    """SHED's equation 5 as it is written: each draw looks at all clusters anew."""
+    rng = np.random.default_rng(seed)
+    by_cluster = scores.set_index("cluster").sort_index()
+    weights = np.exp(f * (by_cluster["score"] - by_cluster["score"].max())).to_numpy()
+    left = [list(rng.permutation(np.flatnonzero(pool["cluster"] == cluster))) for cluster in by_cluster.index]
+    drawn = []
+    for _ in range(rows):
+        there = weights * [bool(members) for members in left]
+        drawn.append(left[int(rng.choice(len(left), p=there / there.sum()))].pop())
+    return pool["id"].iloc[drawn].tolist()
+
+
+@pytest.mark.parametrize("f", [0.0, 2.0])
+def test_qwcs_draws_the_rows_that_one_draw_after_the_other_gives(f: float) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        clusters = np.concatenate([np.arange(9), rng.integers(0, 9, 91)])
+        pool = pd.DataFrame({"id": [f"r{n}" for n in range(100)], "source": "s", "cluster": clusters, "distance": 0.5})
+        scores = pd.DataFrame({"rank": np.arange(1, 10), "cluster": rng.permutation(9), "score": np.linspace(1, -1, 9)})
+        found = select(pool, scores, "qwcs", Size(70), f, seed)
+        assert found["id"].tolist() == drawn_one_by_one(pool, scores, 70, f, seed)

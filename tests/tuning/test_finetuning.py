@@ -3,16 +3,27 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
+from transformers import TrainingArguments
 
 from shed.common.errors import ShedError
 from shed.data.records import Message, Record
 from shed.models.loading import load_language_model, load_model
 from shed.models.specs import LoraSettings, ModelSpec
-from shed.tuning.finetuning import IGNORED, TuningResult, TuningSettings, _example, _padded, finetune
+from shed.tuning.finetuning import (
+    IGNORED,
+    TuningResult,
+    TuningSettings,
+    _example,
+    _on_one_device,
+    _padded,
+    _ResponseTrainer,
+    finetune,
+)
 
 SETTINGS = TuningSettings(
     lora=LoraSettings(r=4, alpha=8, modules=["q_proj", "down_proj"]), lr=0.05, warmup_ratio=0.1, batch_size=4, epochs=4, seed=1
@@ -84,6 +95,34 @@ def test_long_rows_go_through_the_model_in_parts_with_the_same_losses(
         settings = dataclasses.replace(SETTINGS, epochs=1, lr=0.01)
         losses[most] = tuned_on(records, tiny_model, settings, tmp_path / "adapter").losses["loss"]
     assert losses[50].tolist() == pytest.approx(losses[10_000].tolist(), abs=1e-4)
+
+
+def test_a_batch_that_a_device_cannot_hold_is_halved_with_the_same_losses(
+    tiny_model: str, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, whole = dataclasses.replace(SETTINGS, epochs=1, lr=0.01), _ResponseTrainer.compute_loss
+    expected = tuned_on(records, tiny_model, settings, tmp_path / "adapter").losses["loss"]
+    refused = []
+
+    def for_two(trainer: _ResponseTrainer, model: Any, inputs: dict[str, torch.Tensor], **more: Any) -> torch.Tensor:
+        if len(inputs["input_ids"]) > 1:
+            refused.append(1)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(trainer, model, inputs, **more)
+
+    monkeypatch.setattr(_ResponseTrainer, "compute_loss", for_two)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    found = tuned_on(records, tiny_model, settings, tmp_path / "adapter").losses["loss"]
+    assert refused
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_a_machine_with_several_gpus_does_not_multiply_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TrainingArguments, "device", property(lambda own: torch.device("cuda", 0)))
+    monkeypatch.setattr(TrainingArguments, "_n_gpu", 4, raising=False)
+    arguments = _on_one_device(output_dir=str(tmp_path), per_device_train_batch_size=8, use_cpu=True)
+    assert arguments._n_gpu == 1
+    assert arguments.train_batch_size == 8
 
 
 def test_a_turn_counts_as_much_as_its_weight(tiny_model: str, tmp_path: Path) -> None:

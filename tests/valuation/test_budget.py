@@ -8,11 +8,15 @@ import pytest
 from table_game import Kept, TableGame, play
 
 from shed.common.errors import ShedError
-from shed.valuation.budget import Budget, spend
+from shed.valuation.budget import Budget, first_cost, spend
 from shed.valuation.estimate import Estimate, Estimator
+from shed.valuation.estimators.exact import Exact
+from shed.valuation.estimators.in_run import InRun
+from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.estimators.permutation import Permutation
 from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
+from shed.valuation.forecast import Prices, check_budget
 from shed.valuation.game import Game
 
 
@@ -106,3 +110,36 @@ def test_what_diverges_ends_scoring_or_is_left_out_and_counted(game: TableGame) 
         outcome = spend(estimator, Kept(game), Budget(evaluations=900), on_divergence="skip")
         assert outcome.diverged > 0
         assert np.corrcoef(outcome.estimate.scores, np.arange(10))[0, 1] > 0.99
+
+
+METHODS = [Metagradient(1), Metagradient(1, check=False), InRun(), Permutation(1), Removal(2, 3, 1), Exact()]
+
+
+@pytest.mark.parametrize("estimator", METHODS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("dev", [0.1, 0.7])
+def test_just_enough_is_taken_and_less_is_not(estimator: Estimator, dev: float) -> None:
+    evaluations, fte = first_cost(estimator, Prices(6, dev, 8, True))
+    assert check_budget(estimator, Budget(evaluations, fte + 0.001), 6, dev, 8, True) is None
+    with pytest.raises(ShedError, match=f"takes {evaluations:,}"):
+        check_budget(estimator, Budget(evaluations - 1), 6, dev, 8, True)
+    with pytest.raises(ShedError, match="does not cover the first estimate of 6 clusters"):
+        check_budget(estimator, Budget(fte=0.1), 6, dev, 8, True)
+
+
+def test_a_budget_that_only_may_be_too_small_is_warned_of() -> None:
+    """What no and all players cost lies between measuring alone and tuning alone."""
+    low, high = sorted(first_cost(InRun(), Prices(6, dev, 8, False))[1] for dev in (0.0, 1.0))
+    warning = check_budget(InRun(), Budget(fte=low + 0.1), 6, 0.9, 8, False)
+    assert warning is not None
+    assert "may not cover" in warning
+    assert low + 0.1 < first_cost(InRun(), Prices(6, 0.9, 8, False))[1] < high
+
+
+def test_minutes_are_not_foretold() -> None:
+    assert check_budget(Permutation(1), Budget(minutes=0.001), 6, 0.5, 8, False) is None
+
+
+def test_the_first_estimate_of_the_default_costs_what_it_cost_in_the_run_that_is_in_git() -> None:
+    """See metrics/plots/convergence.csv: six FTE, four evaluations."""
+    assert first_cost(Metagradient(1, check=False, redraw=True), Prices(32, 0.3, 8, True)) == (4, pytest.approx(6.0))
+    assert np.isclose(Prices(32, 0.3, 8, True).price(np.ones(32)), 1.0)

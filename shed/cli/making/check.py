@@ -3,14 +3,15 @@
 In: a project. Out: what each split holds, what is set aside and why, what is cut, and the first error, if there is one; nothing
 of the project is written.
 
-The first stages themselves are run, in a folder that is then removed: what they refuse would be refused by `dvc repro`.
+The first stages themselves are run, in a folder that is then removed: what they refuse would be refused by `dvc repro`. Of a
+split of many rows, all are read, and the stages are given a random sample (`shed.cli.making.survey`).
 """
 
 import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,16 +22,21 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from shed.cli.making.outlook import budget_of_scoring, few
+from shed.cli.making.survey import HELD, Survey, on_all_rows, sampled
 from shed.cli.project import Project, find_project
 from shed.cli.terminal import Json, show_result
 from shed.common.atomic_io import read_json, write_text
 from shed.common.errors import ShedError
+from shed.data.readers import BadRecord
+from shed.data.records import Record
 from shed.params import Params, check_files
 
 Result = TypeVar("Result")
 SPLITS = ("pool", "dev", "test")
 SAID, WARNED = "shed: ", "warning: "
-COSTS = "on this machine"  # which `shed plan` tells better
+IN_REJECTS = "each is in rejects.jsonl"
+MOST_DRAWN = 50_000  # rows that params ask for; more are looked at in a sample
 IN_TABLE = re.compile(r"(pool|dev|test): [\d,]+ (rows read|records of)\b")  # lines that the table has, too
 
 
@@ -59,7 +65,8 @@ def check(*, as_json: Json = False) -> None:
     """Check data, model and params before anything costs time; exit status 1 if the pipeline would fail.
 
     All rows are read. Told are their forms, what is set aside (unreadable, duplicates, records of dev or test in the pool),
-    lengths in tokens, what the context cuts, licences, and what of it stops the pipeline.
+    lengths in tokens, what the context cuts, licences, and what of it stops the pipeline. Of a file of many rows, lengths and
+    records of dev or test are looked at in a random sample, whose size is told.
     """
     found = checked(find_project())
     show_result(vars(found) | {"ok": not found.errors}, as_json, lambda console: _draw(console, found))
@@ -82,19 +89,27 @@ def checked(project: Project) -> Findings:
 
 def _run_stages(project: Project, params: Params, found: Findings) -> None:
     """The stages that check, in a folder with the project's params."""
+    surveys: dict[str, Survey] = {}
     with _in_copy(project.root) as copy:
         from stages import fetch, lengths, prepare
 
-        for stage in (fetch, prepare, lengths):
+        stages = (
+            partial(fetch.run, params),
+            partial(prepare.run, params, partial(_looked_at, params, surveys)),
+            lambda: lengths.run(_of_sample(params, surveys)),
+            lambda: _tell_outlook(params, found),
+        )
+        for stage in stages:
             said = io.StringIO()
             with redirect_stderr(said):
-                _tried(found, partial(stage.run, params))
+                _tried(found, stage)
             for line in said.getvalue().splitlines():
                 if line.startswith(SAID + WARNED):
                     found.warnings.append(line.removeprefix(SAID + WARNED))
                 elif line.startswith(SAID):
                     found.told.append(line.removeprefix(SAID))
             if found.errors:
+                found.errors[-1] += _of_which_rows(surveys)
                 break
         if (card := copy / "metrics/data.json").exists():
             found.card = read_json(card)
@@ -102,11 +117,70 @@ def _run_stages(project: Project, params: Params, found: Findings) -> None:
             found.lengths = read_json(own)
         if (rejects := copy / "data/prepared/rejects.jsonl").exists():
             found.rejects = list(_first_of_reasons(rejects))
-    here = f"{project.root}{os.sep}"  # the copy names files of the project in full
+        for split, survey in surveys.items():
+            _tell_of_all_rows(params, found, split, survey)
     for lines in (found.errors, found.warnings, found.told):
-        lines[:] = [line.replace(here, "") for line in lines]
+        lines[:] = [_of_project(line, project.root, copy) for line in lines]
     for reject in found.rejects:
-        reject["origin"] = reject["origin"].removeprefix(here)
+        reject["origin"] = _of_project(reject["origin"], project.root, copy)
+
+
+def _of_project(line: str, root: Path, copy: Path) -> str:
+    """A line of a stage as the project would have it: the copy names files of the project in full, and is removed."""
+    for folder in (root, copy, copy.resolve()):
+        line = line.replace(f"{folder}{os.sep}", "")
+    line = line.replace(str(copy.resolve()), str(root)).replace(str(copy), str(root))
+    return line.replace(IN_REJECTS, f"{IN_REJECTS}, once `shed run prepare` has written it to data/prepared")
+
+
+def _looked_at(
+    params: Params, surveys: dict[str, Survey], split: str, rows: Iterator[Record | BadRecord]
+) -> Iterator[Record | BadRecord]:
+    """The rows that the stages are given: all, or a sample of many."""
+    if params.sampler == "given" and split == "pool":
+        return rows  # each of its rows may be one that is given
+    drawn = sum(getattr(params.data, f"{name}_rows") or 0 for name in SPLITS)
+    size = max(HELD, 2 * drawn) if drawn <= MOST_DRAWN else HELD
+    return sampled(rows, size, params.data.seed, surveys, split, params.data.max_rejects)
+
+
+def _tell_outlook(params: Params, found: Findings) -> None:
+    card = read_json("metrics/data.json")
+    found.warnings += few(card)
+    if warning := budget_of_scoring(params, card):
+        found.warnings.append(f"{warning} (score.budget in params.yaml)")
+
+
+def _of_which_rows(surveys: Mapping[str, Survey]) -> str:
+    """For an error of a stage: where it has seen a sample, its counts are of that."""
+    if not all(own.looked_at for own in surveys.values()):
+        return ""  # all rows were counted
+    seen = [f"{own.looked_at:,} of the {own.rows:,} rows of {split}" for split, own in surveys.items()]
+    return f" (counts are of a random sample: {', '.join(seen)})" if seen else ""
+
+
+def _of_sample(params: Params, surveys: Mapping[str, Survey]) -> Params:
+    """The params, with the selection's size in proportion where the stages have fewer records of the pool than a run has."""
+    if "pool" not in surveys:
+        return params
+    card = read_json("metrics/data.json")["pool"]
+    share = card["kept"] / max(1, on_all_rows(card, surveys["pool"], params.data.pool_rows)["kept"])
+    sizes = {key: max(1, int(size * share)) for key in ("rows", "tokens") if (size := getattr(params.sample, key))}
+    return params.model_copy(update={"sample": params.sample.model_copy(update=sizes)})
+
+
+def _tell_of_all_rows(params: Params, found: Findings, split: str, own: Survey) -> None:
+    """Counts of all rows in the place of those of a sample."""
+    if found.card:
+        found.card[split] = on_all_rows(found.card[split], own, getattr(params.data, f"{split}_rows"))
+    found.rejects = [one for one in found.rejects if one["split"] != split or one["reason"] not in own.unreadable]
+    found.rejects += [{"split": split, "reason": reason, "origin": origin} for reason, origin in own.first.items()]
+    found.told = [line for line in found.told if not line.startswith(f"{split}: ") or not IN_TABLE.match(line)]
+    if own.looked_at:
+        found.told.append(
+            f"{split}: all {own.rows:,} rows were read; what the model cannot take, what dev and test share, near-duplicates "
+            f"and lengths were looked at in {own.looked_at:,} of them, drawn at random"
+        )
 
 
 @contextmanager
@@ -152,14 +226,12 @@ def _draw(console: Console, found: Findings) -> None:
     if found.card:
         console.print(_table(found))
     for reject in found.rejects:
-        count = found.card.get(reject["split"], {}).get("rejected_by_reason", {}).get(reject["reason"])
-        rows = "" if count is None else f"{count:,} rows, "
-        console.print(f"{reject['split']}: set aside, {reject['reason']}: {rows}the first is {reject['origin']}")
+        console.print(_set_aside(found.card.get(reject["split"], {}), **reject))
     for split, own in found.card.items():
         if count := own["rejected_by_reason"].get("not_drawn"):
             console.print(f"{split}: not drawn, {count:,} rows (data.{split}_rows)")
     for line in found.told:
-        if not IN_TABLE.match(line) and not line.startswith(COSTS):
+        if not IN_TABLE.match(line):
             console.print(line)
     for line in found.warnings:
         console.print(f"warning: {line}", style="yellow")
@@ -167,6 +239,16 @@ def _draw(console: Console, found: Findings) -> None:
         console.print(f"error: {line}", style="red")
     errors, warnings = len(found.errors), len(found.warnings)
     console.print(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}", style="bold")
+
+
+def _set_aside(card: Mapping[str, Any], split: str, reason: str, origin: str) -> str:
+    sample = card.get("looked_at", {"rejected_by_reason": {}})
+    if (some := sample["rejected_by_reason"].get(reason)) is not None:
+        rows = f"{some:,} of the {sample['rows']:,} rows that were looked at, "
+    else:
+        count = card.get("rejected_by_reason", {}).get(reason)
+        rows = "" if count is None else f"{count:,} rows, "
+    return f"{split}: set aside, {reason}: {rows}the first is {origin}"
 
 
 def _table(found: Findings) -> Table:
@@ -178,7 +260,7 @@ def _table(found: Findings) -> Table:
         table.add_row(
             split,
             f"{own['in']:,}",
-            f"{own['kept']:,}",
+            f"{'at most ' if own.get('kept_at_most') else ''}{own['kept']:,}",
             f"{sum(own.get('split_off', {}).values()):,}",
             f"{own['rejected']:,}",
             f"{own['tokens_mean']:.0f}",

@@ -22,6 +22,9 @@ from shed.cli.making.template import CODE, DEMO, PIPELINE, PLOTS, QUESTIONS, TEM
 from shed.common.atomic_io import write_text
 from shed.common.errors import ShedError
 from shed.data.formats.hub import SCHEME
+from shed.data.tasks.documents import SCHEME as TASK
+from shed.data.tasks.documents import is_task
+from shed.data.tasks.files import is_task_file
 
 OWN_FILES = ("dvc.yaml", "params.yaml", CODE)  # never written over when a project is made
 IGNORED = {".gitignore": ("__pycache__/", ".venv/", ".shed/", "/dvc_plots/"), ".dvcignore": ("__pycache__", ".venv", ".shed")}
@@ -51,7 +54,9 @@ def check_free(root: Path) -> None:
 
 def path_from(root: Path, where: str) -> str:
     """A path as params have it: relative to the project where it lies in it, else whole; ids of a hub as they are."""
-    if where.startswith(SCHEME):
+    if is_task(where) and is_task_file(where):
+        return TASK + path_from(root, where.removeprefix(TASK))
+    if where.startswith(SCHEME) or is_task(where):
         return where
     path = Path(where).expanduser()
     if not path.is_absolute() and not _there(path):
@@ -102,7 +107,7 @@ def make_project(root: Path, params: str, demo: bool) -> bool:
         if not (root / name).exists():
             write_text(root / name, (TEMPLATE / name).read_text(encoding="utf-8"))
     for name, lines in IGNORED.items():
-        _ignore(root / name, lines)
+        ignore(root / name, lines)
     made = [*OWN_FILES, *files, *IGNORED, ".dvc"]
     _run(root, "git", "add", "--", *made)
     return top is None and _run(root, "git", "commit", "--quiet", "-m", FIRST_COMMIT, fails=True) is not None
@@ -113,7 +118,7 @@ def write_pipeline(root: Path) -> None:
     for path in sorted((TEMPLATE / PLOTS).glob("*.json")):
         write_text(root / ".dvc" / PLOTS / path.name, path.read_text(encoding="utf-8"))
     text = (TEMPLATE / PIPELINE).read_text(encoding="utf-8")
-    _ignore(root / ".gitignore", kept_by_dvc(text))
+    ignore(root / ".gitignore", kept_by_dvc(text))
     write_text(root / CODE, json.dumps(code_digests(text), indent=2) + "\n")
     write_text(root / "dvc.yaml", text)
 
@@ -123,7 +128,7 @@ def kept_by_dvc(pipeline: str) -> tuple[str, ...]:
 
     DVC writes them into .gitignore only where a run ends well; of a stopped one they would go into git.
     """
-    stages = YAML(typ="safe", pure=True).load(pipeline)["stages"].values()
+    stages = ((YAML(typ="safe", pure=True).load(pipeline) or {}).get("stages") or {}).values()
     outs = [out for stage in stages for kind in ("outs", "metrics") for out in stage.get(kind, ())]
     named = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in outs]
     return tuple(f"/{path}" for path, settings in named if settings.get("cache", True))
@@ -148,7 +153,7 @@ def _there(path: Path) -> bool:
     return path.exists() or next(Path().glob(str(path)), None) is not None
 
 
-def _ignore(path: Path, lines: Sequence[str]) -> None:
+def ignore(path: Path, lines: Sequence[str]) -> None:
     """Add the lines that a file of ignored names lacks."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in lines if line not in before.splitlines()]

@@ -14,7 +14,9 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from shed.cli.making.folder import check_free, make_project, params_text, path_from
+from shed.cli.making.model_name import check_name
 from shed.cli.making.sizes import Look, look, suited
+from shed.cli.making.sizes import trial as sizes_of_trial
 from shed.cli.terminal import Json, show_result
 from shed.common.errors import ShedError
 from shed.data.forms.found import check_columns
@@ -24,6 +26,7 @@ AS_IT_STANDS = ReaderSettings(form=None, columns=None, list_key=None, ignore=(),
 Columns = Annotated[Sequence[str], Parameter(name="--column", negative="")]
 Keys = Annotated[Sequence[str], Parameter(name="--ignore", negative="")]
 SPLITS = ("pool", "dev", "test")
+BY_LENGTH = {"sample.budget", "rate.per"}  # params that follow the length of responses, in a trial, too
 
 
 def init(
@@ -37,6 +40,7 @@ def init(
     column: Columns = (),
     ignore: Keys = (),
     demo: Annotated[bool, Parameter(negative="")] = False,
+    trial: Annotated[bool, Parameter(negative="")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a project: a folder with the pipeline, for git and DVC.
@@ -54,6 +58,7 @@ def init(
         ignore: a key of your rows that says nothing about what is tuned; once for each, `*` for all that are not used.
         prompt: how records become text: plain (Question and Answer), or chat (the model's own template).
         demo: the packaged data instead of your own.
+        trial: params of a run of a few minutes with the packaged model, to see what comes out; its numbers say little.
     """
     given = {"pool": pool, "dev": dev, "test": test}
     if demo and any(given.values()):
@@ -62,13 +67,18 @@ def init(
         raise ShedError("name the records to select from with --pool FILE; or try --demo, which has its own")
     root = folder.expanduser().resolve()
     check_free(root)
+    if model is not None:
+        check_name(model)
     settings = replace(AS_IT_STANDS, columns=_columns(column), ignore=tuple(ignore))
     looks = {split: _look(split, where, settings) for split, where in given.items() if where is not None}
     sized = suited(looks["pool"], split_off=sum(where is None for where in given.values())) if looks else {}
-    changes: dict[str, Any] = {key: value for key, (value, _) in sized.items()}
+    if trial:
+        sized = {key: own for key, own in sized.items() if key in BY_LENGTH} | sizes_of_trial(looks.get("pool"), looks)
+    changes: dict[str, Any] = {}
     if not demo:
         changes |= {f"data.{split}": path_from(root, where) if where else None for split, where in given.items()}
         changes["data.dev_rows"] = None
+    changes |= {key: value for key, (value, _) in sized.items()}
     changes |= {"data.reading.columns": settings.columns} if column else {}
     changes |= {"data.reading.ignore": list(ignore)} if ignore else {}
     changes |= {"model.name": path_from(root, model)} if model else {}
@@ -90,6 +100,8 @@ def init(
         for key, (value, why) in sized.items():
             console.print(f"{key}: {json.dumps(value)}  ({why})")
         console.print(f"The project is in {root}.{'' if committed else ' Commit it: `dvc exp run` needs a commit.'}")
+        if trial:
+            console.print("A trial shows what comes out, and its numbers say little: for a result, make a project without it.")
         console.print("Next, in this folder: `shed check`, `shed plan`, then `shed run` (or `dvc repro`).")
 
     show_result(found, as_json, draw)
@@ -111,7 +123,7 @@ def _columns(pairs: Sequence[str]) -> dict[str, str] | None:
 def _look(split: str, where: str, settings: ReaderSettings) -> Look:
     """What a split holds; an error says which option it was named by."""
     try:
-        found = look(where, settings)
+        found = look(where, settings, split)
         if not found.forms:
             raise ShedError(f"{where}: none of the first {found.unreadable:,} rows can be read, the first: {found.reason}")
         return found

@@ -5,7 +5,7 @@ with its reason.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,10 @@ MOST_CLUSTERS, ROWS_A_CLUSTER = 32, 20
 MOST_WARM, WARM_SHARE = 100, 0.2
 LEAST_SELECTED = 16  # rows: two batches of the final tuning
 FRACTION, MOST_FRACTION = 0.1, 0.5
+TRIAL_TOKENS = 5_000  # rated for each core in a trial: a thirtieth of half an hour
+LEAST_TRIAL, MOST_TRIAL = 80, 400  # rows
+TRIAL_MEASURED = 40  # records of dev, and of test
+TRIAL_CLUSTERS = 8
 LONG_RESPONSE = 50  # tokens; measured on a pool of 146 on average, and on one of 9, where ratings of records do well
 
 
@@ -51,7 +55,7 @@ class Look:
     reason: str | None
 
 
-def look(where: str, settings: ReaderSettings) -> Look:
+def look(where: str, settings: ReaderSettings, split: str = "pool") -> Look:
     """Read the first rows of a split.
 
     Raises:
@@ -59,7 +63,7 @@ def look(where: str, settings: ReaderSettings) -> Look:
     """
     reading, kept, bad = Reading(), 0, []
     characters = responses = 0
-    for row in islice(read_split(where, settings, reading), LOOKED_AT):
+    for row in islice(read_split(where, settings, reading, split=split), LOOKED_AT):
         if isinstance(row, BadRecord):
             bad.append(row)
         else:
@@ -102,6 +106,43 @@ def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str
         found |= {"sample.budget": ("tokens", why), "rate.per": ("token", why)}
         found["sample.fraction"] = (fraction, "of the pool's response tokens")
     return found
+
+
+def trial(pool: Look | None, given: Collection[str], cores: int | None = None) -> dict[str, tuple[Any, str]]:
+    """The params of a run that shows within minutes what a result looks like, each with why. Its numbers say little.
+
+    Args:
+        pool: what it holds; None for the packaged one.
+        given: which of dev and test are there; the others are split off the pool.
+    """
+    cores = cores or os.cpu_count() or 1
+    there, tokens = (None, CHARACTERS_A_TOKEN * 10.0) if pool is None else (pool.rows, pool.tokens)
+    rows = max(LEAST_TRIAL, min(MOST_TRIAL, round(TRIAL_TOKENS * cores / max(1.0, tokens))))
+    drawn = rows if there is None else min(rows, there - (2 - len(given)) * min(TRIAL_MEASURED, there // SHARE))
+    found: dict[str, tuple[Any, str]] = {
+        "data.pool_rows": (rows, "a trial: few rows are rated"),
+        "C": (max(2, min(TRIAL_CLUSTERS, drawn // ROWS_A_CLUSTER)), "few clusters are scored"),
+        "rate.warm_rows": (
+            max(1, round(drawn * WARM_SHARE)),
+            "random rows that a model is tuned on before the others are rated",
+        ),
+        "sample.fraction": (
+            min(MOST_FRACTION, max(FRACTION, round(LEAST_SELECTED / max(1, drawn), 2))),
+            f"about {LEAST_SELECTED} rows are selected",
+        ),
+    }
+    for split in ("dev", "test"):
+        if split in given or there is None or there // SHARE > TRIAL_MEASURED:
+            found[f"data.{split}_rows"] = (TRIAL_MEASURED, "few records are measured on, so that intervals are wide")
+    return found | {
+        "rate.dev_rows": (TRIAL_MEASURED // 2, "ratings go by few records"),
+        "score.dev_rows": (TRIAL_MEASURED // 2, "so do scores"),
+        "score.budget.fte": (6.5, "the first estimate alone, which costs six"),
+        "fidelity.coalitions": (4, "the fewest for an audit of the scores"),
+        "fidelity.target_coalitions": (None, "no audit in the final tuning's regime"),
+        "evaluate.limit": (TRIAL_MEASURED // 2, "questions of each task"),
+        "evaluate.written.limit": (0, "no answers are written, since writing is slow"),
+    }
 
 
 def _characters(record: Record) -> int:

@@ -28,7 +28,8 @@ def upgrade(*, as_json: Json = False) -> None:
     before = read_json(root / CODE)
     after = code_digests((TEMPLATE / PIPELINE).read_text(encoding="utf-8"))
     changed = [name for name, own in after["stages"].items() if before["stages"].get(name) != own]
-    own, default = (_flat(_read(path.read_text(encoding="utf-8"))) for path in (root / "params.yaml", TEMPLATE / "params.yaml"))
+    users, ours = (_read(path.read_text(encoding="utf-8")) for path in (root / "params.yaml", TEMPLATE / "params.yaml"))
+    own, default = _flat(users, ours), _flat(ours, ours)
     added, gone = [key for key in default if key not in own], [key for key in own if key not in default]
     if added or gone:
         write_text(root / "params.yaml", params_text({key: value for key, value in own.items() if key in default}))
@@ -52,16 +53,15 @@ def _read(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
-def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    return dict(_entries(section, prefix))
+def _flat(section: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+    """The dotted names of params, and their values; a mapping is itself a value (`columns`, dev tasks) where `like` has one."""
+    return dict(_entries(section, like, ""))
 
 
-def _entries(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """The dotted names of params, and their values; a mapping that is itself a value (`columns`) cannot be told from a group
-    by its text alone, but is null by default, and then counts as one value.
-    """
+def _entries(section: Mapping[str, Any], like: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _entries(value, f"{prefix}{key}.")
+        ours = like.get(key, {})
+        if isinstance(value, Mapping) and isinstance(ours, Mapping):
+            yield from _entries(value, ours, f"{prefix}{key}.")
         else:
             yield prefix + key, value

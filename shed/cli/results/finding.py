@@ -1,6 +1,7 @@
 """Which record is meant: by its id, by where it stands in the user's own file, or by what it says.
 
-In: the prepared files, and what the user typed. Out: the rows that it means, of the kept ones and of those set aside.
+In: the prepared files, and what the user typed. Out: the rows that it means, of the kept ones and of those set aside. Of
+several ways to understand it, the first that finds something counts.
 """
 
 import difflib
@@ -21,6 +22,7 @@ KEPT = ("pool", "dev", "test")
 REJECTS = "rejects"
 FOLDER = "data/prepared"
 OWN_ID = re.compile("[0-9a-f]{16}")
+SHORT_ID = re.compile("(?=.*[0-9])[0-9a-f]{6,15}")
 FIRST_ID = re.compile(rb'^\{"id": "([0-9a-f]{16})"', re.MULTILINE)
 PLACE = re.compile(r"(?P<file>.+?)(?:, (?:line|entry|row) |:)(?P<number>\d+)")
 ORIGIN = re.compile(r"(?P<file>.+), (?P<kind>line|entry|row) (?P<number>\d+)")
@@ -83,7 +85,9 @@ def find(root: Path, what: str) -> list[Found]:
         by_id(files, what)
         or _by_given_id(files, what)
         or _by_origin(root, files, what)
+        or _by_short_id(files, what)
         or _by_text(files, what)
+        or _by_shown_text(files, what)
         or _none(root, files, what)
     )
 
@@ -94,6 +98,14 @@ def by_id(files: dict[str, Path], id: str) -> list[Found]:
         return []
     id = id.lower()
     return list(_matching(files, f'"id": "{id}"', lambda row: row.get("id") == id))
+
+
+def _by_short_id(files: dict[str, Path], what: str) -> list[Found]:
+    """The rows of records whose id begins so; words of letters alone, as "facade", are no ids."""
+    short = what.lower()
+    if not SHORT_ID.fullmatch(short):
+        return []
+    return list(_matching(files, f'"id": "{short}', lambda row: str(row.get("id")).startswith(short)))
 
 
 def _by_given_id(files: dict[str, Path], what: str) -> list[Found]:
@@ -140,6 +152,21 @@ def _by_text(files: dict[str, Path], what: str) -> list[Found]:
         return text in record.prompt.casefold() or text in record.response.casefold()
 
     return [Found(name, place, row) for name, path in files.items() for place, row in rows_saying(path, what, fits)]
+
+
+def _by_shown_text(files: dict[str, Path], what: str) -> list[Found]:
+    """The rows that say this with any white space between its words, as a command shows them on one line, cut at its end."""
+    text = " ".join(what.removesuffix("…").split())
+    if not text:
+        return []
+
+    def fits(row: Row) -> bool:
+        record = from_row(row) if "messages" in row else None
+        texts = (str(row.get("text", "")),) if record is None else (record.prompt, record.response)
+        return any(text.casefold() in " ".join(one.split()).casefold() for one in texts)
+
+    word = max(text.split(), key=len)
+    return [Found(name, place, row) for name, path in files.items() for place, row in rows_saying(path, word, fits)]
 
 
 def _matching(files: dict[str, Path], text: str, fits: Callable[[Row], bool]) -> Iterator[Found]:

@@ -24,6 +24,7 @@ CONTROLS = {
 }
 MEASURES = {"loss": "loss", "choice_loss": "choice loss", "accuracy": "accuracy", "generation": "written"}
 NAMES = {"shapley": "Shapley scores", "rating": "ratings"}  # of what `fidelity` tests
+BY_SCORES = ("qocs", "qwcs")  # samplers that take rows by the scores of clusters
 LONGEST_NAME, SHORT_NAME = 24, 10  # characters of a task's or a source's name
 
 
@@ -44,13 +45,15 @@ def draw(console: Console, project: Project, summary: Summary) -> None:
     """Print all parts that are there."""
     found = summary.found
     if "verdict" in found:
-        _verdict(console, found["verdict"])
+        _verdict(console, found["verdict"], found.get("items", {}))
     if summary.missing:
         files = sorted({name for names in summary.missing.values() for name in names})
-        print_text(console, f"Not there yet: {', '.join(summary.missing)} ({', '.join(files)}); {SHED_RUN}.")
+        there = [part for part in summary.found if part not in ("files", "items")]
+        begun = f"There: {', '.join(there)}. " if there and "verdict" not in found else ""
+        print_text(console, f"{begun}Not there yet: {', '.join(summary.missing)} ({', '.join(files)}); {SHED_RUN}.")
         console.print()
     if "change" in found:
-        _change(console, found["change"])
+        _change(console, found["change"], found.get("items", {}))
     if "selection" in found:
         _sources(console, found["selection"])
     if "lengths" in found:
@@ -64,7 +67,7 @@ def draw(console: Console, project: Project, summary: Summary) -> None:
         console.print(f"{what:<14}{shown_path(project.root, name)}", soft_wrap=True)
 
 
-def _verdict(console: Console, verdict: dict[str, Any]) -> None:
+def _verdict(console: Console, verdict: dict[str, Any], items: dict[str, int]) -> None:
     before = "" if verdict["seeds"] else "Whether the selection is better than random rows: "
     print_text(console, f"{before}{verdict['sentence']}", style="bold")
     if "meaning" in verdict:
@@ -78,7 +81,10 @@ def _verdict(console: Console, verdict: dict[str, Any]) -> None:
         if control in verdict:
             _gains(console, f"Gain on test over {name}", verdict[control]["test"])
     if verdict["seeds"]:
-        print_text(console, f"Above 0 the selection is better. Brackets hold 95 % intervals, over {verdict['seeds']} seeds.")
+        on = f", on {items['test_loss']:,} questions" if "test_loss" in items else ""
+        print_text(
+            console, f"Above 0 the selection is better. Brackets hold 95 % intervals, over {verdict['seeds']} seeds{on}."
+        )
         console.print()
 
 
@@ -110,8 +116,8 @@ def _form(measure: str) -> str:
     return ".2f" if measure == "loss" else ".3f"
 
 
-def _change(console: Console, found: dict[str, dict[str, float]]) -> None:
-    """The tuned model against the base model."""
+def _change(console: Console, found: dict[str, dict[str, float]], items: dict[str, int]) -> None:
+    """The tuned model against the base model, with how many questions each measure rests on, as far as it is known."""
     rows = []
     for split in ("test", "dev"):
         for measure, name in MEASURES.items():
@@ -119,8 +125,9 @@ def _change(console: Console, found: dict[str, dict[str, float]]) -> None:
             if all(key in own for own in found.values()):
                 before, after, change = (found[one][key] for one in ("base", "tuned", "change"))
                 error = found["change"][f"{key}_stderr"]
-                rows.append([f"{split} {name}", f"{before:z{form}}", f"{after:z{form}}", f"{change:+z{form}} ± {error:{form}}"])
-    head = ["measure", "base model", "tuned", "change ± standard error"]
+                told = [f"{split} {name}", f"{before:z{form}}", f"{after:z{form}}", f"{change:+z{form}} ± {error:{form}}"]
+                rows.append([*told, *([f"{items[key]:,}" if key in items else "?"] if items else [])])
+    head = ["measure", "base model", "tuned", "change ± standard error", *(["questions"] if items else [])]
     print_table(console, "The model before and after tuning on the selection", head, rows)
 
 
@@ -173,6 +180,12 @@ def _clusters(console: Console, found: dict[str, Any]) -> None:
         title += f" (all: --clusters {found['of']})"
     head = ["rank", "cluster", "score", "rows", "selected", "nearest the centre"]
     print_table(console, title, head, rows, left=0, cropped=True)
+    if found["sampler"] not in (None, *BY_SCORES):
+        print_text(
+            console,
+            f"The sampler {found['sampler']} takes no account of these scores: they tell what kinds of records help.",
+        )
+        console.print()
 
 
 def fidelity_line(found: dict[str, Any]) -> str:

@@ -185,8 +185,8 @@ def _decision(project: Project, id: str, reasons: dict[str, str]) -> Decision:
     from shed.selection.given.order import order_of
     from stages.shared.candidates import read_candidates
     from stages.shared.paths import located
-    from stages.shared.reading import reader_settings
     from stages.shared.selecting import sample_size
+    from stages.shared.settings.reading import reader_settings
 
     params = project.params
     table = read_candidates(params)

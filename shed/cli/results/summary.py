@@ -9,6 +9,7 @@ from typing import Any
 
 from shed.cli.project import Project
 from shed.cli.results.pool_lines import rows_at
+from shed.cli.running.stages import finished
 from shed.common.atomic_io import read_json
 from shed.common.errors import ShedError
 
@@ -26,6 +27,7 @@ FILES = {
     "for trainers": "data/export",
     "adapter": "data/adapter",
 }
+MEASURES = ("loss", "choice_loss", "accuracy", "generation")
 LENGTHS = ("rows", "response_tokens", "response_tokens_mean", "response_tokens_median", "response_tokens_max", "too_long")
 SHED_RUN = "`shed run` goes on, and `dvc pull` brings what somebody else has run"
 
@@ -71,7 +73,11 @@ def summarise(project: Project, clusters: int, examples: int) -> Summary:
         else:
             summary.found[part] = read[part]()
     if not summary.found:
-        raise ShedError(f"{project.root} has no results yet: {SHED_RUN}")
+        made = finished(project.root)
+        begun = f"; of its stages {', '.join(made)} {'has' if len(made) == 1 else 'have'} run" if made else ""
+        raise ShedError(f"{project.root} has no results yet{begun}: {SHED_RUN}")
+    if (project.root / "metrics/tasks.json").is_file():
+        summary.found["items"] = items(project.metrics("tasks"))
     summary.found["files"] = {what: name for what, name in FILES.items() if (project.root / name).exists()}
     return summary
 
@@ -85,6 +91,18 @@ def verdict(project: Project) -> dict[str, Any]:
         now = read_json(sample)
         of_other = (found["rows"], found["response_tokens"]) != (now["rows"], now["lengths"]["response_tokens"])
     return {**found, "of_another_selection": of_other}
+
+
+def items(tasks: dict[str, Any]) -> dict[str, int]:
+    """How many questions each measure of the tuned model rests on, as `test_accuracy`, and those of a task, as `test_mmlu`."""
+    counts: dict[str, int] = {}
+    for task, own in tasks["tuned"].items():
+        split, counts[task] = task.partition("_")[0], own["items"]
+        for measure in MEASURES:
+            if measure in own:
+                count = own["written"] if measure == "generation" else own["items"]
+                counts[f"{split}_{measure}"] = counts.get(f"{split}_{measure}", 0) + count
+    return counts
 
 
 def selection(project: Project) -> dict[str, Any]:
@@ -108,7 +126,9 @@ def selection(project: Project) -> dict[str, Any]:
 
 
 def cluster_rows(project: Project, most: int, examples: int) -> dict[str, Any]:
-    """The clusters from the best score down: rank, score and its error, size, selected rows (None: no selection), examples."""
+    """The clusters from the best score down: rank, score and its error, size, selected rows (None: no selection), examples;
+    and the sampler, which may take no account of scores.
+    """
     import pandas as pd
 
     table = pd.read_parquet(project.path("data/clusters.parquet"), columns=["cluster", "source", "distance"])
@@ -133,7 +153,7 @@ def cluster_rows(project: Project, most: int, examples: int) -> dict[str, Any]:
         }
         for row in best.to_dict("records")
     ]
-    return {"of": len(scores), "score_is": _score_is(project), "rows": rows}
+    return {"of": len(scores), "score_is": _score_is(project), "sampler": _sampler(project), "rows": rows}
 
 
 def _score_is(project: Project) -> dict[str, str]:
@@ -146,6 +166,14 @@ def _score_is(project: Project) -> dict[str, str]:
         return {"name": own["score_is"], "unit": own["unit"], "utility": own["utility"]}
     rate = project.metrics("rate")
     return {"name": own["score_is"], "unit": rate["unit"], "utility": rate["utility"]}
+
+
+def _sampler(project: Project) -> str | None:
+    """None where params cannot be read, which is no reason to show nothing."""
+    try:
+        return project.params.sampler
+    except ShedError:
+        return None
 
 
 def _example(row: dict[str, Any]) -> dict[str, str]:

@@ -26,8 +26,8 @@ def why(what: str, /, *, as_json: Json = False) -> None:
     """What became of a record, why, and what would have changed it.
 
     Args:
-        what: A record's id, FILE:LINE of your own file (the end of its path will do; entries and rows count, too), or a part of
-            its text.
+        what: A record's id or its first six or more characters, FILE:LINE of your own file (the end of its path will do;
+            entries and rows count, too), or a part of its text.
     """
     project = find_project()
     found = find(project.root, what)

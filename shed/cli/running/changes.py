@@ -7,12 +7,9 @@ What has changed on disk is what `dvc status` says of the project. What changes 
 has nothing but the pipeline, its lock file and the changed params.
 """
 
-import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +19,11 @@ from typing import Any, Literal
 
 import yaml
 
-from shed.cli.project import BUSY, RUNNING, Project
+from shed.cli.project import Project
 from shed.cli.running.stages import needs, order
+from shed.cli.status import dvc_status
 from shed.common.errors import ShedError
+from shed.common.spelling import nearest
 from shed.params import Params, load_params
 
 Runs = Literal["yes", "maybe", "no"]
@@ -32,6 +31,7 @@ PARAMS, PIPELINE = "params.yaml", ("dvc.yaml", "dvc.lock")
 ALWAYS = "always changed"
 NEVER = "has not run yet"
 PLACE = re.compile(r"\$\{([\w.]+)\}")  # in dvc.yaml, a value of params
+KEY = re.compile(r"[\w.]+")
 CHECKS = {"lengths": "model"}  # stages that check more params than these, on which alone what they write depends
 NO_SCM = "[core]\n    no_scm = true\n    analytics = false\n"
 
@@ -65,10 +65,10 @@ def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[
     root = project.root
     with _changed_copy(root, changes) as copy:
         params = _checked(copy)
-        status = _status(root)
+        status = dvc_status(root)
         reasons = [_reasons(status, own_params=not changes)]
         if changes:
-            reasons += [_reasons(_status(copy), own_params=True, files=False), _moved(root, copy)]
+            reasons += [_reasons(dvc_status(copy), own_params=True, files=False), _moved(root, copy)]
     reasons.append(_readers(root, outside(params)))
     locked = _locked(root)
     reasons = [{name: own if name in locked else [NEVER] for name, own in found.items()} for found in reasons]
@@ -150,23 +150,48 @@ def _apply(path: Path, changes: Sequence[str]) -> None:
     from dvc.exceptions import DvcException  # type: ignore[import-untyped]
     from dvc.utils.hydra import apply_overrides  # type: ignore[import-untyped]
 
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for change in changes:
+        _refuse_unknown(change, params)
     try:
         apply_overrides(path, list(changes))
     except DvcException as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = " ".join(str(error.__cause__ or error).partition("See https:")[0].split())
         raise ShedError(f"-S {' -S '.join(changes)}: {reason}; write KEY=VALUE, with a key of params.yaml") from error
 
 
-def _status(root: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        if any(BUSY in line for line in lines):
-            raise ShedError(RUNNING)
-        raise ShedError(f"dvc status fails: {lines[0].removeprefix('ERROR: ') if lines else 'it says not why'}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+def _refuse_unknown(change: str, params: Mapping[str, Any]) -> None:
+    """Say in our words what Hydra would say in its own of a key that is not there, or of a change without a value.
+
+    Raises:
+        ShedError: it is so.
+    """
+    key, equals, _ = change.partition("=")
+    if not KEY.fullmatch(key):
+        return  # Hydra adds with + and removes with ~
+    if not equals:
+        raise ShedError(f"-S {change}: no value; write KEY=VALUE, as -S sampler=random")
+    known = dict(_flat(params))
+    if key in known or any(known.get(outer) is None for outer in _outer(key) if outer in known):
+        return
+    last = {name.rpartition(".")[2]: name for name in known}
+    close = nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last) or "")
+    hint = f"did you mean {close!r}?" if close else "`python -m shed.params` has all keys"
+    raise ShedError(f"-S {change}: params.yaml has no key {key!r}; {hint}")
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted names of all keys, groups among them, and their values."""
+    for key, value in section.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+
+
+def _outer(key: str) -> list[str]:
+    """The groups that a key is in."""
+    parts = key.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _reasons(status: Mapping[str, Any], *, own_params: bool, files: bool = True) -> dict[str, list[str]]:

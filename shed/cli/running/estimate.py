@@ -3,6 +3,7 @@
 In: what would run. Out: a `Cost` for each stage, and what they rest on. In the project's folder.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
+from shed.cli.making.survey import Sample
 from shed.cli.running.changes import Changed
 from shed.cli.running.forecast import COSTLY, OFF, Cost, Work, forecast
 from shed.cli.running.known_runs import known_runs
@@ -19,16 +21,16 @@ from shed.common.errors import ShedError
 from shed.data.readers import Reading
 from shed.data.records import Record, read_records
 from shed.data.splits import read_split
+from shed.data.splitting.split_off import MOST, SHARE
 from shed.models.checks import check_model
 from shed.models.specs import ModelSpec
 from shed.params import Params
 from stages.shared.outlook import lengths_of
 from stages.shared.paths import located
-from stages.shared.reading import reader_settings
-from stages.shared.regime import scoring_regime
+from stages.shared.settings.reading import reader_settings
+from stages.shared.settings.regime import scoring_regime
 
 SPLITS = ("pool", "dev", "test")
-MOST_OFF_POOL = 300  # as `data.dev_rows` says
 SAMPLED = (
     "The records are not prepared with these params yet: counted are rows of data.pool, data.dev and data.test, drawn at "
     "random, of which none is set aside."
@@ -68,7 +70,12 @@ def estimate(changed: Changed) -> Estimate:
     if speed is not None:
         about["timed"] = _told(speed)
     if "verdict" in wanted and runs.asked:
-        about["verdict_runs"] = {"asked": runs.asked, "there": runs.there, "selection_known": not selects}
+        about["verdict_runs"] = {
+            "asked": runs.asked,
+            "there": runs.there,
+            "selection_known": not selects,
+            "final_is_one": params.finetune.seed in range(1, params.verdict.seeds + 1),
+        }
     about["at_most"] = "score" in wanted
     return Estimate(forecast(work, speed, runs, wanted), about)
 
@@ -99,15 +106,19 @@ def _drawn(params: Params) -> tuple[Mapping[str, Sequence[Record]], int]:
     for split in SPLITS:
         where, most = getattr(data, split), getattr(data, f"{split}_rows")
         if where is None:  # it is split off the pool
-            share = most or min(MOST_OFF_POOL, len(found["pool"]) // 10)
+            share = most or min(MOST, len(found["pool"]) // SHARE)
             found[split], found["pool"] = found["pool"][:share], found["pool"][share:]
             continue
-        rows = list(read_split(where, reader_settings(data.reading), Reading(), located))
-        read += len(rows)
-        found[split] = [row for row in rows if isinstance(row, Record)]
-        Random(data.seed).shuffle(found[split])
-        if split != "pool":
-            found[split] = found[split][:most]
+        if split == "pool" and most is not None:
+            most += sum(getattr(data, f"{other}_rows") or MOST for other in SPLITS if getattr(data, other) is None)
+        rng = Random(data.seed)
+        sample = Sample(sys.maxsize if most is None else most, rng)
+        for row in read_split(where, reader_settings(data.reading), Reading(), located, split):
+            read += 1
+            if isinstance(row, Record):
+                sample.offer(read, row)
+        found[split] = [row for _, row in sample.held if isinstance(row, Record)]
+        rng.shuffle(found[split])
     found["pool"] = found["pool"][: data.pool_rows]
     if lacking := [split for split, own in found.items() if not own]:
         raise ShedError(f"there are no records for {', '.join(lacking)}; see data.pool, data.dev and data.test in params.yaml")

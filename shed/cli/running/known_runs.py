@@ -58,9 +58,9 @@ def _looked_up(params: Params, seeds: Sequence[int], asked: int, selection_chang
     import pandas as pd
 
     from shed.selection.controls import random_rows, random_tokens
-    from stages.shared.model import model_spec
     from stages.shared.runs import run_ledger
     from stages.shared.selecting import sample_size
+    from stages.shared.settings.model import model_spec
 
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("pool", "dev", "test")}
     pool, lengths = splits.pop("pool"), pd.read_parquet("data/lengths.parquet").set_index("id")

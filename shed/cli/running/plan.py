@@ -98,7 +98,10 @@ def told(found: Mapping[str, Any]) -> list[str]:
         )
     if runs := found.get("verdict_runs"):
         least = "" if runs["selection_known"] else "at least "
-        lines.append(f"Of the verdict's {runs['asked']} runs {least}{runs['there']} are in the ledger and cost nothing.")
+        one = ", of which one is the final tuning itself" if runs["final_is_one"] else ""
+        lines.append(
+            f"The verdict rests on {runs['asked']} runs{one}; {least}{runs['there']} are in the ledger and cost nothing."
+        )
     if found.get("at_most"):
         lines.append("Scoring is counted as what its budget allows; utilities that are in its ledger cost nothing.")
     lines += found.get("notes", [])

@@ -31,6 +31,15 @@ def needs(root: Path) -> dict[str, set[str]]:
         raise ShedError(f"{root / 'dvc.yaml'} cannot be read ({' '.join(str(error).split())})") from error
 
 
+def finished(root: Path) -> list[str]:
+    """The stages of which all outputs are there, in their order."""
+    stages = (yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8")) or {}).get("stages") or {}
+    if not stages:
+        return []
+    outs = {name: [path for kind in OUTPUTS[:2] for path in _paths(stage, kind)] for name, stage in stages.items()}
+    return [name for name in order(root) if outs[name] and all((root / path).exists() for path in outs[name])]
+
+
 def order(root: Path, wanted: Sequence[str] = ()) -> list[str]:
     """All stages, or the wanted ones and those that they need; what cannot be found here is left to DVC."""
     of, found = needs(root), dict[str, None]()

@@ -94,7 +94,7 @@ def _times(trainer: "CoalitionTrainer") -> tuple[list[float], list[float]]:
     from shed.valuation.ratings import losses
 
     passes = trainer.candidate_lengths.sum()
-    forward = [_timed(lambda: losses(trainer, trainer.initial[None]), passes) for _ in range(REPEATS)]
+    forward = [_timed(lambda: losses(trainer, trainer.initial[None], trainer.candidates), passes) for _ in range(REPEATS)]
     return forward, [_tuned(trainer, repeat) for repeat in range(REPEATS)]
 
 

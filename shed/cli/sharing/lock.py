@@ -3,14 +3,11 @@
 In: a project's folder. Out: the stages that are not as dvc.lock has them.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from shed.cli.project import BUSY, RUNNING
+from shed.cli.status import dvc_status
 from shed.common.errors import ShedError
 
 CONFLICT = ("<<<<<<< ", ">>>>>>> ")
@@ -26,15 +23,7 @@ def changed_stages(root: Path) -> list[str]:
         ShedError: dvc.lock has the marks of a merge, or DVC cannot read the project.
     """
     check_for_conflict(root)
-    command = [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    try:
-        status: dict[str, Any] = json.loads(done.stdout)
-    except ValueError as error:
-        if BUSY in done.stderr:
-            raise ShedError(RUNNING) from error
-        reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise ShedError(f"dvc status fails in {root}: {reason.removeprefix('ERROR: ')}") from error
+    status = dvc_status(root)
     lock = root / "dvc.lock"
     outs = locked_outs(lock.read_bytes()) if lock.is_file() else {}
     return [stage.rpartition(":")[2] for stage, found in status.items() if any(_counts(one, outs) for one in found)]

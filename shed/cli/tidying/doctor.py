@@ -15,6 +15,7 @@ from shed.cli.terminal import Json, show_result
 from shed.cli.tidying.environment import find_faults
 from shed.cli.tidying.experiments import find_leftovers
 from shed.cli.tidying.findings import Finding
+from shed.cli.tidying.ignored import find_not_ignored
 from shed.cli.tidying.unfinished import find_unfinished
 from shed.common.errors import ShedError
 from shed.params import load_params
@@ -26,6 +27,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[Finding]]] = {
     "Python, packages, PATH and disk": find_faults,
     "what stopped runs of DVC left": find_leftovers,
     "files that were not finished": find_unfinished,
+    "what git ignores": find_not_ignored,
     "params.yaml": lambda root: _of_params(root),
     "dvc.lock": lambda root: _of_lock(root),
 }

@@ -9,8 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from pandas.io.json import ujson_loads  # type: ignore[attr-defined]  # what `datasets` decodes with
-
 from shed.data.records import Message, Record
 
 Form = Literal["messages", "prompt_completion", "alpaca", "sharegpt", "given"]
@@ -39,6 +37,8 @@ def fields(record: Record, form: Form, train_on: TrainOn) -> Fields:
 
 def is_readable_json(text: str) -> bool:
     """True if `datasets` can decode the text in a column of JSON; it knows no integer beyond 64 bits."""
+    from pandas.io.json import ujson_loads  # type: ignore[attr-defined]  # what `datasets` decodes with
+
     try:
         ujson_loads(text)
     except ValueError:

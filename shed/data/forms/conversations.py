@@ -74,9 +74,10 @@ def refuse_disorder(messages: Sequence[Message]) -> None:
         SetAside: the order is another, or a turn of the user or the assistant is empty.
     """
     spoken = messages[1:] if messages and messages[0].role == "system" else messages
-    if any(turn.role == "system" for turn in spoken):
+    roles = [turn.role for turn in spoken]
+    if "system" in roles:
         raise SetAside("a system turn is not the first")
-    if not any(turn.role == "user" for turn in spoken):
+    if "user" not in roles:
         raise SetAside("has no turn of the user")
     if spoken[-1].role != "assistant":
         raise SetAside("ends without a response")
@@ -107,8 +108,8 @@ def trained(messages: Sequence[Message], train_on: TrainOn, row_weight: float) -
         weight = turn.weight * row_weight if train_on == "all" or n == len(messages) - 1 else 0.0
         if turn.trained and weight != turn.weight:
             weighted[n] = replace(turn, weight=weight)
-    if any(math.isinf(turn.weight) for turn in weighted):
+    if math.inf in [turn.weight for turn in weighted]:
         raise SetAside("has a weight that is too large")
-    if not any(turn.trained for turn in weighted):
+    if True not in [turn.trained for turn in weighted]:
         raise SetAside("has no turn to train on")
     return tuple(weighted)

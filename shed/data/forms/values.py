@@ -6,13 +6,14 @@ In: an object of JSON values. Out: its values one by one by `Fields`, which in t
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shed.data.formats.json_values import DECODER
 from shed.data.forms.metadata import OWN, is_metadata
 
 OWN_ID = re.compile("[0-9a-f]{16}")  # of a row that this project wrote
+OWN_IDS = ("id", "shed_id")
 ALL = "*"  # ignores every key that a form does not use
 DEEPEST = 100  # levels in a list or object that is given as JSON text
 
@@ -47,15 +48,19 @@ class Fields:
     @property
     def is_own(self) -> bool:
         """True for a row that this project wrote: it has an id of the project's, under `shed_id` where it has another too."""
-        return any(OWN_ID.fullmatch(str(self._values.get(key))) for key in ("id", "shed_id"))
+        return any(OWN_ID.fullmatch(str(self._values[key])) for key in OWN_IDS if key in self._values)
 
     @property
     def ignored(self) -> list[str]:
         """The keys that nobody took and that may stay unused."""
+        if not self._ignored:
+            return []
         return [key for key in self._values if key not in self._taken and (key in self._ignored or ALL in self._ignored)]
 
     def key(self, name: str) -> str | None:
         """The key that has what a form calls `name`; None where there is none."""
+        if not self._columns:
+            return name if name in self._values else None
         if name in self._columns:
             key = self._columns[name]
         elif name in self._columns.values():
@@ -66,6 +71,8 @@ class Fields:
 
     def has(self, *names: str) -> bool:
         """True if there is a key for one of the names, though it may be empty."""
+        if not self._columns:
+            return not self._values.keys().isdisjoint(names)
         return any(self.key(name) is not None for name in names)
 
     def take(self, *names: str) -> Any:
@@ -74,7 +81,12 @@ class Fields:
         Raises:
             SetAside: two of the names have different values.
         """
-        keys = [key for name in names if (key := self.key(name)) is not None] if self._columns else self._there(names)
+        if self._columns:
+            keys = [key for name in names if (key := self.key(name)) is not None]
+        elif self._values.keys().isdisjoint(names):  # most rows are asked here for much that they have not
+            return None
+        else:
+            keys = [name for name in names if name in self._values]
         if not keys:
             return None
         self._taken.update(keys)
@@ -84,10 +96,6 @@ class Fields:
         if any(self._values[key] != self._values[said[0]] for key in said[1:]):
             raise SetAside(f"has both {shown(said[0])} and {shown(said[1])}, which differ")
         return self._values[said[0]]
-
-    def _there(self, names: Sequence[str]) -> list[str]:
-        """The names that are keys, where no column has another name: most rows ask here for many that they have not."""
-        return [name for name in names if name in self._values]
 
     def text(self, *names: str) -> str:
         """The text under the names; "" where there is none."""
@@ -147,7 +155,9 @@ class Fields:
 
 def is_empty(value: Any) -> bool:
     """True for null, "", blank text, [] and {}."""
-    return value is None or (isinstance(value, str) and not value.strip()) or (isinstance(value, list | dict) and not value)
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, list | dict) and not value)
 
 
 def shown(key: str) -> str:

@@ -5,8 +5,9 @@ reason for each; then the selected rows.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -59,7 +60,7 @@ class Order:
         )
 
 
-def order_of(given: Given, pool: Sequence[Record]) -> Order:
+def order_of(given: Given, pool: Iterable[Record]) -> Order:
     """Match a file with the pool.
 
     Ids are a record's own, or what `id` and `shed_id` are in its row as the user gave it. Rows are equal where `prepare` would
@@ -69,23 +70,28 @@ def order_of(given: Given, pool: Sequence[Record]) -> Order:
     The order is the file's, or from the highest score down, equal ones in the file's order. What stands twice counts once, at
     its first place in that order.
 
+    Args:
+        pool: at least one record; it is gone through once, so that it may be read from its file meanwhile.
+
     Raises:
         ShedError: nothing is matched, an id is that of two records, or there are more or fewer numbers than records.
     """
-    found = {"ids": _by_id, "rows": _by_content, "numbers": _by_position}[given.kind](given, pool)
-    matched = [(row, place) for row, place in enumerate(found) if place is not None]
+    records = iter(pool)
+    one = next(records)
+    found = {"ids": _by_id, "rows": _by_content, "numbers": _by_position}[given.kind](given, chain([one], records))
+    matched = [(row, id) for row, id in enumerate(found) if id is not None]
     if not matched:
-        raise ShedError(_none_matched(given, pool), "given selection")
+        raise ShedError(_none_matched(given, one), "given selection")
     if given.scored is not None:
         matched.sort(key=lambda one: -(given.entries[one[0]].score or 0.0))  # stable
-    first: dict[int, int] = {}
-    for row, place in matched:
-        first.setdefault(place, row)
+    first: dict[str, int] = {}
+    for row, id in matched:
+        first.setdefault(id, row)
     reasons = {
-        pool[place].id: f"given, row {row + 1} of {given.path.name}"
+        id: f"given, row {row + 1} of {given.path.name}"
         if given.scored is None
         else f"given, scored {rank} of {len(first)}, {given.entries[row].score:.3g}"
-        for rank, (place, row) in enumerate(first.items(), start=1)
+        for rank, (id, row) in enumerate(first.items(), start=1)
     }
     return Order(given, reasons, len(found) - len(matched), len(matched) - len(first))
 
@@ -130,46 +136,49 @@ def taken(order: Order, candidates: pd.DataFrame, size: Size) -> list[str]:
     return ids[: nearest_count(costs, size.amount)]
 
 
-def _by_id(given: Given, pool: Sequence[Record]) -> list[int | None]:
-    places: dict[str, set[int]] = {}
-    for place, record in enumerate(pool):
-        for name in {record.id, *_own_ids(record)}:
-            places.setdefault(name, set()).add(place)
-    found: list[int | None] = []
+def _by_id(given: Given, pool: Iterable[Record]) -> list[str | None]:
+    named: dict[str, list[str]] = {entry.id: [] for entry in given.entries if entry.id is not None}
+    for record in pool:
+        for name in {record.id, *_own_ids(record)} & named.keys():
+            named[name].append(record.id)
+    found: list[str | None] = []
     for entry in given.entries:
-        own = sorted(places.get(entry.id or "", ()))
+        own = named.get(entry.id or "", [])
         if len(own) > 1:
             raise ShedError(
                 f"{given.path}, {entry.place}: {len(own)} records of the pool have the id {shown(entry.id or '')}; give the "
-                f"prepared pool's own ids: these records have {pool[own[0]].id!r} and {pool[own[1]].id!r}",
+                f"prepared pool's own ids: these records have {own[0]!r} and {own[1]!r}",
                 "given selection",
             )
         found.append(own[0] if own else None)
     return found
 
 
-def _by_content(given: Given, pool: Sequence[Record]) -> list[int | None]:
-    exact = {record.id: place for place, record in enumerate(pool)}
-    found = [None if entry.record is None else exact.get(entry.record.id) for entry in given.entries]
-    if None not in found:
-        return found
-    like: dict[bytes, int] = {}
-    for place, record in enumerate(pool):
-        like.setdefault(content_key(record), place)  # only a fault that was made on purpose is like another record
+def _by_content(given: Given, pool: Iterable[Record]) -> list[str | None]:
+    rows = [entry.record for entry in given.entries]
+    asked, keys = {row.id for row in rows if row is not None}, [None if row is None else content_key(row) for row in rows]
+    exact: set[str] = set()
+    like: dict[bytes | None, str] = dict.fromkeys(keys, "")
+    for record in pool:
+        if record.id in asked:
+            exact.add(record.id)
+        key = content_key(record)
+        if like.get(key) == "":  # only a fault that was made on purpose is like another record
+            like[key] = record.id
     return [
-        like.get(content_key(entry.record)) if place is None and entry.record is not None else place
-        for entry, place in zip(given.entries, found, strict=True)
+        None if row is None else row.id if row.id in exact else like[key] or None for row, key in zip(rows, keys, strict=True)
     ]
 
 
-def _by_position(given: Given, pool: Sequence[Record]) -> list[int | None]:
-    if len(given.entries) != len(pool):
+def _by_position(given: Given, pool: Iterable[Record]) -> list[str | None]:
+    ids: list[str | None] = [record.id for record in pool]
+    if len(given.entries) != len(ids):
         raise ShedError(
-            f"{given.path}: {len(given.entries):,} numbers without ids, and the pool has {len(pool):,} records; numbers are "
+            f"{given.path}: {len(given.entries):,} numbers without ids, and the pool has {len(ids):,} records; numbers are "
             "taken for scores if there is one for each record of the prepared pool, in its order; else give `id` and `score`",
             "given selection",
         )
-    return list(range(len(pool)))
+    return ids
 
 
 def _own_ids(record: Record) -> set[str]:
@@ -182,9 +191,9 @@ def _own_ids(record: Record) -> set[str]:
     return {name for name in names if name is not None}
 
 
-def _none_matched(given: Given, pool: Sequence[Record]) -> str:
-    own = sorted(_own_ids(pool[0]) - {pool[0].id})
-    ours = repr(pool[0].id) + (f", as you gave it {shown(own[0])}" if own else "")
+def _none_matched(given: Given, one: Record) -> str:
+    own = sorted(_own_ids(one) - {one.id})
+    ours = repr(one.id) + (f", as you gave it {shown(own[0])}" if own else "")
     if given.kind == "ids":
         theirs, todo = shown(given.entries[0].id or ""), "give ids of the prepared pool, or those of your own rows"
     else:

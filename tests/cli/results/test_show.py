@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from finished_project import MARKUP, make_project
+from finished_project import MARKUP, make_project, set_params
 from project_calls import call
 
 from shed.cli.results.show import CONTROLS, MEASURES
@@ -71,8 +71,10 @@ def test_a_run_that_stopped_half_way_tells_what_is_missing(project: Path, capsys
     (project / "metrics/verdict.json").unlink()
     (project / "data/scores.parquet").unlink()
     assert call("show") == 0
-    said = capsys.readouterr().out
-    assert "Not there yet: verdict, clusters (data/scores.parquet, metrics/verdict.json)" in said
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(
+        "There: change, selection, lengths, fidelity. Not there yet: verdict, clusters (data/scores.parquet,"
+    )
     assert "6 of 24 records were selected" in said
 
 
@@ -96,6 +98,44 @@ def test_a_verdict_that_is_turned_off_and_a_fidelity_of_few_coalitions(
     assert (
         "of Shapley scores 0.50 [too few coalitions for an interval] in the scoring regime; of ratings unknown in the" in said
     )
+
+
+def test_of_a_run_that_has_only_begun_it_says_which_stages_have_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its data are prepared, and nothing that is shown is there yet."""
+    (tmp_path / "params.yaml").touch()
+    stages = "stages:\n  prepare:\n    outs: [pool: {cache: false}]\n  embed:\n    deps: [pool]\n    outs: [vectors]\n"
+    (tmp_path / "dvc.yaml").write_text(stages, encoding="utf-8")
+    (tmp_path / "pool").touch()
+    monkeypatch.chdir(tmp_path)
+    assert call("show") == 1
+    assert "has no results yet; of its stages prepare has run: `shed run` goes on" in capsys.readouterr().out
+
+
+def test_how_many_questions_a_measure_rests_on_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    of_task = {"items": 7, "accuracy": 0.5, "loss": 1.0}
+    tasks = {
+        "test_seas": of_task,
+        "test_hills": {**of_task, "generation": 0.5, "written": 3},
+        "dev_sea": {"items": 2, "loss": 1.0},
+    }
+    (project / "metrics/tasks.json").write_text(json.dumps({"tuned": tasks}))
+    assert call("show") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "test accuracy 0.250 0.375 +0.125 ± 0.062 14" in lines
+    assert "over 3 seeds, on 14 questions." in " ".join(lines)
+    assert call("show", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"]["test_generation"] == 3
+
+
+@pytest.mark.parametrize(("sampler", "told"), [("top", True), ("qocs", False)])
+def test_scores_that_select_nothing_are_said_to(
+    sampler: str, told: bool, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(project, {"sampler": sampler})
+    assert call("show") == 0
+    assert (f"The sampler {sampler} takes no account of these scores" in capsys.readouterr().out) is told
 
 
 def test_nothing_at_all_is_an_error(

@@ -16,8 +16,8 @@ from shed.selection.cluster_scores import ranked
 from shed.selection.given.files import read_given
 from shed.selection.given.order import order_of
 from shed.selection.sampling import Size, select
-from stages.shared.reading import reader_settings
 from stages.shared.selecting import sample_size
+from stages.shared.settings.reading import reader_settings
 
 TOKENS = {"sample.budget": "tokens", "sample.rows": None, "sample.tokens": 31}
 CASES: dict[str, dict[str, Any]] = {
@@ -186,6 +186,20 @@ def test_dev_is_not_to_be_selected(project: Path, capsys: pytest.CaptureFixture[
 
 def test_a_record_that_is_too_long_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, POOL[7].id)["selection"]["may_be_selected"] is False
+
+
+def test_the_beginning_of_an_id_is_enough(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = next(id[:length] for id in (POOL[9].id,) for length in range(6, 16) if any(map(str.isdigit, id[:length])))
+    assert told(capsys, short)["id"] == POOL[9].id
+    assert call("why", "facade") == 1
+    assert "no record says 'facade'" in capsys.readouterr().out
+
+
+def test_text_is_found_as_it_is_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A prompt of two lines is shown on one, and may be cut."""
+    assert "\n" in POOL[9].prompt
+    assert told(capsys, "what is 9  and 9? say it in words")["id"] == POOL[9].id
+    assert told(capsys, "What is 9 and 9? Say it…")["id"] == POOL[9].id
 
 
 def test_several_records_are_listed_and_one_is_asked_for(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

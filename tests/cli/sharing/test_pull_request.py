@@ -191,5 +191,6 @@ def test_the_workflow_looks_for_the_marker_that_comments_have() -> None:
 def test_the_tests_workflow_does_what_lands_a_change() -> None:
     """Lint and types, a current dvc.lock, and the README's test command."""
     steps = workflow("tests")["jobs"]["tests"]["steps"]
+    wanted = ["make check", ".venv/bin/dvc repro --allow-missing --dry", "make test"]
     runs = [one["run"].strip() for one in steps if "run" in one]
-    assert runs == ["make check", ".venv/bin/dvc repro --allow-missing --dry", "make test"]
+    assert [one for one in runs if one in wanted] == wanted

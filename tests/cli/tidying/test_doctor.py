@@ -266,3 +266,19 @@ def test_a_rebase_has_no_branch_until_it_ends(project: Path) -> None:
     run(project, "git", "checkout", "--quiet", "--detach", "HEAD")
     (project / ".git" / "rebase-merge").mkdir()
     assert list(experiments.find_leftovers(project)) == []
+
+
+def test_outputs_that_git_would_take_up_are_found_and_ignored(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stages = "stages:\n  one:\n    cmd: 'true'\n    outs: [data/rows, data/kept, data/later, known: {cache: false}]\n"
+    (project / "dvc.yaml").write_text(stages, encoding="utf-8")
+    (project / "data/rows").mkdir(parents=True)
+    for name in ("data/rows/a.jsonl", "data/kept", "known"):
+        (project / name).touch()
+    run(project, "git", "add", "data/kept")
+    new, tracked = findings(capsys)
+    assert (new["what"], new["can_be_mended"]) == ("git does not ignore what DVC keeps: data/rows", True)
+    assert (tracked["what"], tracked["can_be_mended"]) == ("git holds what DVC keeps, too: data/kept", False)
+    assert findings(capsys, "--fix")[0]["mended"]
+    assert (project / ".gitignore").read_text(encoding="utf-8").endswith("/data/rows\n")
+    run(project, "git", "rm", "--quiet", "--cached", "data/kept")
+    assert [one["what"] for one in findings(capsys)] == ["git does not ignore what DVC keeps: data/kept"]

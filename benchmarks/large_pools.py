@@ -1,0 +1,181 @@
+"""Seconds and peak memory of the stages `cluster` and `sample` on a million records, and of `embed` on some ten thousand.
+
+In: nothing but the packaged embedder. Out: benchmarks/large_pools.json. Run it by `python -m benchmarks.large_pools`, with
+`--rows N --clusters C --embedded M` for a smaller pool; it takes a quarter of an hour, and four gigabytes in the temporary
+folder.
+
+Embeddings are unit rows around topics of very different sizes, which lie near one another in groups; records are short
+questions. The stages run as DVC runs them, in processes of their own, whose peak is the most that their memory ever was, with
+what the system keeps in memory of the embeddings' file. Processor seconds tell more than seconds where the machine is busy.
+Methods of clustering are compared on fewer rows by inertia, and `embed` with sentence-transformers alone on the same texts, in
+turns.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+
+from shed.common.arrays import map_array
+from shed.common.atomic_io import read_json, write_json, write_table
+from shed.data.records import read_records, single_turn
+from shed.models.embedding import embed, text_of
+from shed.models.loading import load_embedder
+from shed.models.specs import EmbedderSpec
+from shed.selection.clustering import cluster as cluster_rows
+from shed.selection.clustering import quality
+
+ROOT = Path(__file__).parents[1]
+ROWS, CLUSTERS, EMBEDDED, SEED = 1_000_000, 3000, 20_000, 1
+D, TOPICS, GROUPS, DIRECTIONS, AT_ONCE = 384, 8000, 60, 48, 50_000
+COMPARED_ROWS, COMPARED_CLUSTERS = 50_000, 300
+TIMED, TURNS = 1500, 3
+RUN = """
+import runpy, sys
+runpy.run_module(sys.argv[1], run_name="__main__")
+print(open("/proc/self/status").read())
+"""
+EMBEDDER = EmbedderSpec("packaged/all-minilm-l6-v2", 64)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="measure stages on large pools")
+    for name, size in (("rows", ROWS), ("clusters", CLUSTERS), ("embedded", EMBEDDED)):
+        parser.add_argument(f"--{name}", type=int, default=size)
+    asked = parser.parse_args()
+    result: dict[str, Any] = vars(asked).copy()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in ("data/prepared", "metrics"):
+            (folder / name).mkdir(parents=True)
+        make_pool(folder, asked.rows)
+        make_embeddings(folder / "data/embeddings.npy", asked.rows)
+        set_params(folder, asked.clusters, "top")
+        result["cluster"] = run("stages.cluster", folder) | {"metrics": read_json(folder / "metrics/cluster.json")}
+        make_rest(folder, asked.clusters)
+        for sampler in ("top", "qocs", "qwcs"):
+            set_params(folder, asked.clusters, sampler)
+            result[f"sample_{sampler}"] = run("stages.sample", folder)
+        result["clusterings"] = compared(map_array(folder / "data/embeddings.npy"))
+        for name, rows in (("embed_half", asked.embedded // 2), ("embed", asked.embedded)):
+            make_pool(folder, rows)
+            result[name] = run("stages.embed", folder)
+    result["embed_alone"] = alone()
+    write_json("benchmarks/large_pools.json", result)
+    print(json.dumps(result, indent=2))
+
+
+def make_pool(folder: Path, rows: int) -> None:
+    """Write short records, as `prepare` leaves them, and what identifies the embedder."""
+    write_json(folder / "data/embedder.json", {"name": EMBEDDER.name})
+    with (folder / "data/prepared/pool.jsonl").open("w", encoding="utf-8") as file:
+        for n in range(rows):
+            turns = f"What is {n} times {n % 97}?", f"{n} times {n % 97} is {n * (n % 97)}."
+            file.write(json.dumps(single_turn(*turns, f"source {n % 5}", f"pool.jsonl, line {n + 1}").to_row()) + "\n")
+    (folder / "data/prepared/faults.csv").write_text("id,fault,of\n", encoding="utf-8")
+
+
+def make_embeddings(path: Path, rows: int) -> None:
+    """Write (rows, D) float32 unit rows around topics."""
+    rng = np.random.default_rng(SEED)
+    directions = rng.standard_normal((DIRECTIONS, D), dtype=np.float32) / np.sqrt(D).astype(np.float32)
+    topics = rng.standard_normal((GROUPS, DIRECTIONS))[rng.integers(GROUPS, size=TOPICS)]
+    topics = (topics + 0.8 * rng.standard_normal((TOPICS, DIRECTIONS))).astype(np.float32)
+    often = rng.pareto(1.5, TOPICS) + 0.1
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, D))
+    for start in range(0, rows, AT_ONCE):
+        several = min(AT_ONCE, rows - start)
+        about = topics[rng.choice(TOPICS, size=several, p=often / often.sum())]
+        about = about + 0.7 * rng.standard_normal(about.shape, dtype=np.float32)
+        block = about @ directions + 0.12 * rng.standard_normal((several, D), dtype=np.float32)
+        array[start : start + several] = block / np.linalg.norm(block, axis=1, keepdims=True)
+    array.flush()
+
+
+def make_rest(folder: Path, clusters: int) -> None:
+    """Write what `sample` reads beside clusters."""
+    rng = np.random.default_rng(SEED)
+    ids = pd.read_parquet(folder / "data/clusters.parquet", columns=["id"])["id"]
+    tokens = rng.integers(1, 40, len(ids))
+    write_table(folder / "data/lengths.parquet", pd.DataFrame({"id": ids, "response_tokens": tokens, "too_long": False}))
+    write_table(folder / "data/ratings.parquet", pd.DataFrame({"id": ids, "rating": rng.standard_normal(len(ids))}))
+    scores = pd.DataFrame({"cluster": rng.permutation(clusters), "score": -np.sort(-rng.standard_normal(clusters))})
+    scores.insert(0, "rank", np.arange(1, clusters + 1))
+    write_table(folder / "data/scores.parquet", scores)
+
+
+def set_params(folder: Path, clusters: int, sampler: str) -> None:
+    yaml = YAML()  # ruamel's round trip: plain values, no objects of a file's choice
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params |= {"C": clusters, "sampler": sampler}
+    params["data"]["pool_rows"] = None
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
+
+
+def run(module: str, folder: Path) -> dict[str, float]:
+    """What a stage takes in a folder with its inputs. It tells its own peak: `wait4` would tell this process's, if larger."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, module],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{module} ended with status {status}")
+    return {
+        "seconds": time.perf_counter() - began,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": 1024 * int(said.rpartition("VmHWM:")[2].split()[0]),
+    }
+
+
+def compared(embeddings: np.ndarray) -> dict[str, Any]:
+    """Inertia and time of ways to cluster the same rows: ours, scikit-learn's of mini-batches, and its k-means."""
+    from sklearn.cluster import KMeans
+
+    rows, C = np.asarray(embeddings[:COMPARED_ROWS]), COMPARED_CLUSTERS
+    found: dict[str, Any] = {"rows": len(rows), "clusters": C}
+    for name in ("kmeans", "minibatch_kmeans"):
+        timed, clustering = processor_time(partial(cluster_rows, rows, C, name, 1, SEED))
+        found[name] = {"processor_seconds": timed, "inertia": quality(rows, clustering, SEED)["inertia"]}
+    timed, fitted = processor_time(lambda: KMeans(C, n_init=1, random_state=SEED).fit(rows))
+    return found | {"one_start_on_all_rows": {"processor_seconds": timed, "inertia": float(fitted.inertia_)}}
+
+
+def alone() -> dict[str, Any]:
+    """Processor seconds of `embed` and of sentence-transformers alone on records of the pool that `prepare` left, in turns."""
+    records = read_records("data/prepared/pool.jsonl")[:TIMED]
+    texts = [text_of(record, EMBEDDER.of) for record in records]
+    embed(records[:100], EMBEDDER)
+    ours, theirs = [], []
+    for _ in range(TURNS):
+        theirs.append(processor_time(lambda: load_embedder(EMBEDDER.name).encode(texts, batch_size=EMBEDDER.batch_size))[0])
+        ours.append(processor_time(lambda: embed(records, EMBEDDER))[0])
+    return {"records": len(records), "embed": ours, "sentence_transformers": theirs}
+
+
+def processor_time(call: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.process_time()
+    value = call()
+    return time.process_time() - began, value
+
+
+if __name__ == "__main__":
+    main()

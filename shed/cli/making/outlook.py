@@ -1,0 +1,53 @@
+"""What params and the sizes of splits already say of a result: a budget that is too small, and splits of few records.
+
+In: params, and the data card. Out: warnings, or the error that scoring would end with.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import ceil, sqrt
+from typing import Any
+
+from shed.params import Params
+
+Z = 1.96  # of an interval of 95 %
+SMALL = 0.2  # standard deviations: the effect that Cohen (1988) calls small
+MOST_SPREAD = 0.5  # the standard deviation of right and wrong answers, at most
+
+
+def few(card: Mapping[str, Any]) -> Iterator[str]:
+    """A warning for each split by which is measured whose intervals would be wider than a small effect."""
+    enough = ceil((Z / SMALL) ** 2)
+    for split, why in (("dev", "what is useful is known by"), ("test", "gains are measured on")):
+        count = card[split]["kept"]
+        if 0 < count < enough:
+            within = Z / sqrt(count)
+            yield (
+                f"{split}: {why} {count:,} {'record' if count == 1 else 'records'} alone; the 95 % interval of a mean over so "
+                f"few is ± {within:.2f} standard deviations (of accuracy, up to ± {100 * within * MOST_SPREAD:.0f} percentage "
+                f"points), so that a gain must be large to be significant; {enough} records give ± {SMALL:g}"
+            )
+
+
+def budget_of_scoring(params: Params, card: Mapping[str, Any]) -> str | None:
+    """A warning if the budget of scoring is likely not to cover its first estimate.
+
+    Raises:
+        ShedError: it cannot cover it.
+    """
+    from shed.valuation.budget import Budget
+    from shed.valuation.forecast import check_budget
+    from stages.score import ESTIMATORS
+
+    score, regime = params.score, params.regime
+    proxies = params.C * params.cluster.proxies_per_cluster
+    tuned = 2 * regime.epochs * proxies * card["pool"]["tokens_mean"]
+    measured = min(score.dev_rows or card["dev"]["kept"], card["dev"]["kept"]) * card["dev"]["tokens_mean"]
+    steps = regime.epochs * ceil(proxies / regime.batch_size)
+    return check_budget(
+        ESTIMATORS[score.method](score),
+        Budget(**score.budget.model_dump()),
+        params.C,
+        measured / (tuned + measured),
+        steps,
+        warms_up=regime.optimizer == "frozen_adam",
+    )

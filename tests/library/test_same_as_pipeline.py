@@ -1,0 +1,196 @@
+"""The same rows and settings give the same numbers in a notebook as in the pipeline."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from shed import Selector
+from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
+from shed.data.records import read_records
+from shed.library.estimators import estimator
+from shed.library.settings import DEFAULTS, changed, embedder_spec, model_spec, scoring_regime
+from shed.library.trials import tuning_settings
+from shed.params import Params, load_params
+from stages import cluster, embed, fetch, lengths, prepare, rate, sample, score, verdict
+from stages.shared import regime, tuning
+from stages.shared.settings.embedder import embedder_spec as embedder_of_stages
+from stages.shared.settings.model import model_spec as model_of_stages
+
+STAGES = (fetch, prepare, lengths, embed, cluster, rate, score, sample, verdict)
+Rows = list[dict[str, Any]]
+TOOL = {"type": "function", "function": {"name": "look", "description": "look", "parameters": {"type": "object"}}}
+
+
+@pytest.fixture
+def params(pool: Rows, dev: Rows, test: Rows, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """A folder with the rows as files and a params file, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stages.shared.games.LEDGER", tmp_path / "pipeline/ledger.sqlite")
+    monkeypatch.setattr("stages.shared.runs.RUNS", tmp_path / "pipeline/runs")
+    pool.append({**pool[0], "instruction": "which tool?", "tools": [TOOL], "id": "tool"})  # which the plain form cannot hold
+    asked = "where is the key of the old mill by the port"
+    pool.extend(
+        {"instruction": asked, "output": f"in the {place}", "source": "places", "id": place} for place in ("hall", "yard")
+    )
+    for name, rows in {"pool": pool, "dev": dev, "test": test}.items():
+        write_jsonl(f"{name}.jsonl", rows)
+    files = {name: f"{name}.jsonl" for name in ("pool", "dev", "test")} | {"pool_rows": 20, "dev_rows": None}
+    files |= {"near_duplicates": 0.8}
+    whole = changed(load_params(DEFAULTS), [small, {"data": files, "sampler": "qocs", "score.by": "ratings"}])
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(whole.model_dump(), file)
+    return load_params("params.yaml")
+
+
+def as_written(metrics: dict[str, Any], path: Path) -> Any:
+    write_json(path, metrics)
+    return read_json(path)
+
+
+def test_each_verb_gives_the_numbers_of_its_stage(
+    params: Params, pool: Rows, dev: Rows, test: Rows, runs: list[Any], tmp_path: Path
+) -> None:
+    for stage in STAGES:
+        stage.run(params)
+    ours = Selector(pool, dev, test, params="params.yaml", folder="ours")
+    for split in ("pool", "dev", "test"):
+        theirs = read_records(f"data/prepared/{split}.jsonl")
+        assert [record.id for record in getattr(ours.prepared, split)] == [record.id for record in theirs]
+
+    with Path("data/prepared/rejects.jsonl").open() as file:
+        aside = [(row["split"], row["reason"], row["origin"].split("line ")[1]) for row in map(json.loads, file)]
+    assert [(one.split, one.reason, str(one.row + 1)) for one in ours.rejects.itertuples()] == aside
+    assert {reason.split()[0] for _, reason, _ in aside} == {"near_duplicate", "unfit:", "not_drawn"}
+
+    ratings, clusters, scores = ours.rate(), ours.cluster(), ours.score()
+    pd.testing.assert_frame_equal(ratings.table[["id", "rating"]], pd.read_parquet("data/ratings.parquet"))
+    theirs = pd.read_parquet("data/clusters.parquet")
+    pd.testing.assert_frame_equal(clusters.table[theirs.columns.tolist()], theirs)
+    np.testing.assert_array_equal(clusters.embeddings, np.load("data/embeddings.npy"))
+    assert as_written(clusters.metrics, tmp_path / "metrics.json") == read_json("metrics/cluster.json")
+    theirs = pd.read_parquet("data/scores.parquet")
+    pd.testing.assert_frame_equal(scores.table, theirs, check_dtype=False)
+    assert scores.table["score"].nunique() == 3
+
+    selection = ours.select()
+    theirs = pd.read_parquet("data/selection.parquet")
+    pd.testing.assert_frame_equal(selection.table[theirs.columns.tolist()], theirs, check_dtype=False)
+    written = read_json("metrics/sample.json")
+    found = as_written(selection.metrics, tmp_path / "metrics.json")
+    assert found == {key: written[key] for key in found}
+    with Path("data/selection.jsonl").open() as file:
+        given = [json.loads(line)["given"] for line in file]
+    assert [json.loads(row) for row in given] == selection.rows
+
+    paid = list(runs)
+    judged = ours.verdict(selection)
+    assert as_written(judged.metrics, tmp_path / "metrics.json") == read_json("metrics/verdict.json")
+    assert runs[len(paid) :] == paid  # the same runs, in a folder of their own
+    evaluations = evaluated("pipeline")
+    theirs = Selector(pool, dev, test, params="params.yaml", folder="pipeline")
+    theirs.verdict(selection)
+    theirs.score()
+    assert len(runs) == 2 * len(paid)  # what the pipeline paid for is found where its folder is named
+    assert evaluated("pipeline") == evaluations == evaluated("ours") != []
+
+
+def evaluated(folder: str) -> list[tuple[str, str]]:
+    """The game and the coalition of each evaluation in a ledger."""
+    with sqlite3.connect(Path(folder, "ledger.sqlite")) as connection:
+        return sorted(connection.execute("SELECT game, coalition FROM evaluations"))
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "the best, by tokens": {"sampler": "top", "sample": {"budget": "tokens", "tokens": 60, "rows": None}, "rate.per": "token"},
+    "with rows that are cut": {"sampler": "top", "sample": {"too_long": True}},
+    "a floor for each source": {"sampler": "qwcs", "sample": {"balance": "source", "floor": 1.0, "f": 3.0, "seed": 5}},
+    "a floor for each cluster": {"sampler": "random", "sample": {"balance": "cluster", "floor": 0.5}},
+    "given, and the whole pool": {
+        "sampler": "given", "sample": {"given": "theirs.txt"}, "verdict": {"full": True, "seeds": 4}, "finetune.seed": 8
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_selection_and_its_verdict_are_those_of_the_stages(
+    name: str, params: Params, pool: Rows, dev: Rows, test: Rows, runs: list[Any], tmp_path: Path
+) -> None:
+    Path("theirs.txt").write_text("".join(f"{row['id']}\n" for row in reversed(pool)))
+    asked = changed(params, [{"data.pool_rows": None, "model.max_tokens": 48}, VARIANTS[name]])
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(asked.model_dump(), file)
+    ours = Selector(pool, dev, test, params="params.yaml")
+    for split in ("pool", "dev", "test"):
+        write_jsonl(f"data/prepared/{split}.jsonl", (record.to_row() for record in getattr(ours.prepared, split)))
+    assert 0 < ours._inputs.lengths["too_long"].sum() < 12
+    write_table("data/prepared/faults.csv", pd.DataFrame(columns=["id", "fault"]))
+    write_table("data/lengths.parquet", ours._inputs.lengths)
+    write_table("data/ratings.parquet", ours.rate().table[["id", "rating"]])
+    write_table("data/clusters.parquet", ours.cluster().table)
+    write_table("data/scores.parquet", ours.score().table)
+    write_json("data/model.json", ours._inputs.manifest)
+    sample.run(asked)
+    verdict.run(asked)
+    selection, theirs = ours.select(), pd.read_parquet("data/selection.parquet")
+    pd.testing.assert_frame_equal(selection.table[theirs.columns.tolist()], theirs, check_dtype=False)
+    paid = list(runs)
+    found = as_written(ours.verdict(selection).metrics, tmp_path / "metrics.json")
+    assert found == read_json("metrics/verdict.json")
+    assert runs[len(paid) :] == paid
+
+
+OTHER: dict[str, Any] = {
+    "regime": {
+        "depth": 3, "r": 5, "alpha": 7, "modules": ["q_proj"], "optimizer": "sgd", "lr": 0.5, "momentum": 0.25, "batch_size": 3,
+        "epochs": 9, "schedule": "constant", "warmup": 0.75,
+    },
+    "finetune": {
+        "r": 4, "alpha": 6, "modules": ["v_proj"], "lr": 0.125, "warmup_ratio": 0.375, "batch_size": 2, "epochs": 8, "seed": 11,
+    },
+    "model": {"name": "packaged/other", "prompt": "chat", "max_tokens": 77},
+    "embed": {"model": "me/embedder", "of": "both", "batch_size": 5},
+}  # fmt: skip
+
+
+def test_settings_mean_the_same_as_in_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("model", "embedder"):
+        write_json(f"data/{name}.json", {"revision": "abc"})
+    params = changed(load_params(DEFAULTS), [OTHER])
+    for section, values in OTHER.items():
+        assert getattr(params, section).model_dump() == values
+    assert scoring_regime(params, 13) == regime.scoring_regime(params, 13)
+    assert tuning_settings(params) == tuning.tuning_settings(params, 11)
+    assert model_spec(params, "abc") == model_of_stages(params)
+    assert embedder_spec(params, "abc") == embedder_of_stages(params)
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("metagradient", {"metagradient": {"weighting": "banzhaf", "redraw": False, "check_smoothness": True}}),
+        ("in_run", {}),
+        ("regression", {"regression": {"weighting": "banzhaf", "surrogate": "none"}}),
+        ("regression", {"regression": {"surrogate": "in_run"}}),
+        ("regression", {"regression": {"surrogate": "metagradient", "check_smoothness": True}}),
+        ("permutation", {}),
+        ("removal", {"removal": {"n": 2, "k": 5}}),
+        ("exact", {}),
+        ("shapiq", {"budget": {"evaluations": 99}}),
+    ],
+)
+def test_a_method_is_the_same_estimator_as_in_the_stage(method: str, more: dict[str, Any]) -> None:
+    params = changed(load_params(DEFAULTS), [{"C": 8, "score": {"method": method, "seed": 21, **more}}])
+    assert told(estimator(params.score)) == told(score.ESTIMATORS[method](params.score))
+
+
+def told(value: Any) -> Any:
+    """An estimator by its kind and all that it holds."""
+    inner = {name: told(own) if hasattr(own, "__dict__") else repr(own) for name, own in vars(value).items()}
+    return type(value), {name: own for name, own in inner.items() if "Generator" not in str(own)}
