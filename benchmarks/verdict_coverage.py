@@ -177,7 +177,7 @@ def _answers(by_seed: np.ndarray, by_item: np.ndarray, hardness: np.ndarray) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.verdict_coverage", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few repetitions; writes nothing")
     quick = parser.parse_args().quick
     repetitions = 1000 if quick else REPETITIONS

@@ -36,15 +36,13 @@ class Lengths:
     Attributes:
         tuned: of a record as it is tuned on.
         response: of its response alone.
-        measured: of all that a utility reads of it: the record, or it with each of its options.
-        evaluated: of all that the evaluation reads: the record, or its prompt once and its options.
+        measured: of all that a utility over options or the evaluation reads: the record, or its prompt once and its options.
         longest: of the longest.
     """
 
     tuned: float
     response: float
     measured: float
-    evaluated: float
     longest: int
 
 
@@ -53,15 +51,12 @@ def lengths_of(encoder: Encoder, records: Sequence[Record]) -> Lengths:
     some = records[:MOST]
     encoded = encoder.encode_all(some, end=True)
     tuned, response = [len(one.tokens) for one in encoded], [one.response_length for one in encoded]
-    measured, evaluated = [], []
+    measured = []
     for record, length in zip(some, tuned, strict=True):
         own = encoder.encode_options(record)
         every = sum(len(one.tokens) for one in own)
-        measured.append(every or length)
-        evaluated.append(every - sum(one.prompt_length for one in own[1:]) if own else length)
-    return Lengths(
-        float(np.mean(tuned)), float(np.mean(response)), float(np.mean(measured)), float(np.mean(evaluated)), max(tuned)
-    )
+        measured.append(every - sum(one.prompt_length for one in own[1:]) if own else length)
+    return Lengths(float(np.mean(tuned)), float(np.mean(response)), float(np.mean(measured)), max(tuned))
 
 
 def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths: Mapping[str, Lengths]) -> dict[str, float]:
@@ -152,7 +147,7 @@ def _evaluation(params: Params, splits: Mapping[str, Sequence[Record]], lengths:
     measured = [(split, records) for split in ("dev", "test") for records in _first_of_sources(splits[split], own.limit)]
     answers = {split: sum(len(writing.places(records)) for of, records in measured if of == split) for split, _ in measured}
     steps = ceil(sum(answers.values()) / own.batch_size) * writing.max_new_tokens
-    read = sum(len(records) * lengths[split].evaluated for split, records in measured)
+    read = sum(len(records) * lengths[split].measured for split, records in measured)
     return read + sum(count * lengths[split].tuned for split, count in answers.items()) + steps * max(STEP, own.batch_size)
 
 

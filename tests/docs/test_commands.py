@@ -136,7 +136,7 @@ def validate(changes: list[str], path: Path) -> None:
         assert last in section, f"{key}: no such param"
         section[last] = value
         if key in ("data.pool", "data.dev", "data.test"):
-            assert USERS.fullmatch(value) or (ROOT / value).is_file()
+            assert USERS.fullmatch(value) or value.startswith("lm_eval:") or (ROOT / value).is_file()
     Params.model_validate(loaded)
 
 

@@ -25,6 +25,8 @@ OTHERS = {".venv", ".git", ".dvc", ".shed"}  # folders without params and recipe
 ROWS = "DELETE FROM {} WHERE game = ?"
 TABLES = ("evaluations", "marginals", "diverged", "games")  # rows of games last, which the others refer to
 
+STOPPED = ("ratings", "embeddings")  # folders of .shed, in which blocks are kept until all are made
+
 
 @dataclass(frozen=True)
 class Item:
@@ -59,6 +61,10 @@ def contents(root: Path) -> Iterator[Item]:
         yield Item(
             f"{len(runs)} runs of tuned models", root / ".shed/runs", sum(map(size, runs)), _newest(*runs), None, True, remove
         )
+    for what in STOPPED:
+        own = root / ".shed" / what
+        if own.is_dir() and any(own.iterdir()):
+            yield Item(f"{what} that were stopped", own, size(own), _newest(own), None, True, partial(shutil.rmtree, own))
 
 
 def _of_cache(root: Path) -> Iterator[Item]:

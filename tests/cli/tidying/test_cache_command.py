@@ -36,6 +36,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (cache / "wheels" / digest / f"{digest[0]}.whl").write_bytes(b"x" * 10)
     (folder / ".shed" / "runs").mkdir(parents=True)
     (folder / ".shed" / "runs" / "0123456789abcdef.parquet").write_bytes(b"x" * 5)
+    (folder / ".shed" / "ratings" / "0123").mkdir(parents=True)
+    (folder / ".shed" / "ratings" / "0123" / "block-4567.parquet").write_bytes(b"x" * 5)
+    (folder / ".shed" / "embeddings").mkdir()  # empty, as after a run that ended
     with sqlite3.connect(folder / ".shed" / "ledger.sqlite") as connection:
         connection.executescript(SCHEMA)
         for game, code in (("today", code_digest(UTILITIES)), ("old1", "0" * 16), ("old2", "1" * 16)):
@@ -72,6 +75,7 @@ def test_all_that_is_kept_is_listed_with_its_use(project: Path, capsys: pytest.C
         "1 evaluations of today's code": True,
         "2 evaluations of other code": False,
         "1 runs of tuned models": None,
+        "ratings that were stopped": None,
     }
     assert call("cache") == 0
     out = capsys.readouterr().out
