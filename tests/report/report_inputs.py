@@ -26,7 +26,7 @@ JUDGED = {
     "win_rate_low": 0.45,
     "win_rate_high": 0.87,
 }
-GAIN = {"gain": 0.04, "low": -0.1, "high": 0.18}
+GAIN = {"gain": 0.04, "low": -0.1, "high": 0.18, "luck": 0.12}
 GAINS = {"loss": GAIN, "choice_loss": GAIN, "accuracy": GAIN}
 VERDICT: dict[str, Any] = {
     "sentence": "On test, the selection is not shown to be better than random rows of the same number (gain 0.04 [-0.10, 0.18]); "

@@ -36,6 +36,7 @@ def test_how_many_intervals_there_are_is_said_with_how_many_miss() -> None:
     page = plain(render(inputs()))
     assert "By chance one interval of twenty misses the true gain; here are 12, so take a single task as a hint." in page
     # test: 4 of all, 3 of quiz and 2 of essay; dev: 3 of its only task
+    assert "there the gain must also be more than a random draw may have by luck, 0.12." in page
 
 
 def test_a_limit_on_items_is_named_where_items_make_the_interval_wide_and_more_are_there() -> None:
