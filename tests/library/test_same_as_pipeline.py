@@ -18,7 +18,7 @@ from shed.library.settings import DEFAULTS, changed, embedder_spec, model_spec, 
 from shed.library.trials import tuning_settings
 from shed.params import Params, load_params
 from stages import cluster, embed, fetch, lengths, prepare, rate, sample, score, verdict
-from stages.shared import regime, tuning
+from stages.shared.settings import regime, tuning
 from stages.shared.settings.embedder import embedder_spec as embedder_of_stages
 from stages.shared.settings.model import model_spec as model_of_stages
 
