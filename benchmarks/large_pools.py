@@ -52,7 +52,7 @@ EMBEDDER = EmbedderSpec("packaged/all-minilm-l6-v2", 64)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="measure stages on large pools")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_pools", description="measure stages on large pools")
     for name, size in (("rows", ROWS), ("clusters", CLUSTERS), ("embedded", EMBEDDED)):
         parser.add_argument(f"--{name}", type=int, default=size)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what of the results is measured anew")

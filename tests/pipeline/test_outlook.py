@@ -37,7 +37,7 @@ def test_answers_that_are_written_are_counted_and_cost_nothing_where_all_records
     def evaluation(of: list[Record], limit: int | None) -> float:
         written = params.evaluate.written.model_copy(update={"limit": limit, "max_new_tokens": 7})
         changed = params.evaluate.model_copy(update={"limit": 5, "batch_size": 2, "written": written})
-        lengths = dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 20.0, 15.0, 30))
+        lengths = dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 15.0, 30))
         return token_passes(params.model_copy(update={"evaluate": changed}), dict.fromkeys(SPLITS, of), lengths)["evaluate"] / 2
 
     assert evaluation(records, None) == evaluation(records, 0)
@@ -62,4 +62,4 @@ def test_where_nothing_is_rated_no_time_is_told_for_it(project: Project, monkeyp
     params = load_params()
     off = params.model_copy(update={"rate": params.rate.model_copy(update={"warm_rows": 0})})
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in SPLITS}
-    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 20.0, 15.0, 30)))
+    assert "rate" not in token_passes(off, splits, dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 15.0, 30)))

@@ -27,7 +27,11 @@ from shed.data.tasks.documents import is_task
 from shed.data.tasks.files import is_task_file
 
 OWN_FILES = ("dvc.yaml", "params.yaml", CODE)  # never written over when a project is made
-IGNORED = {".gitignore": ("__pycache__/", ".venv/", ".shed/", "/dvc_plots/"), ".dvcignore": ("__pycache__", ".venv", ".shed")}
+TRACKERS = ("/dvclive/", "/mlruns/", "/mlflow.db", "/wandb/")  # where trackers write that are not told another place
+IGNORED = {
+    ".gitignore": ("__pycache__/", ".venv/", ".shed/", "/dvc_plots/", *TRACKERS),
+    ".dvcignore": ("__pycache__", ".venv", ".shed"),
+}
 DVC_SETTINGS = "[core]\n    analytics = false\n    autostage = true\n    check_update = false\n"
 FIRST_COMMIT = "A project of shed"
 
