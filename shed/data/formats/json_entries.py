@@ -13,7 +13,7 @@ BLOCK = 1 << 18  # characters
 # Possessive quantifiers: a match never goes back, so it takes linear time and no memory.
 INSIDE = re.compile(r'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 BETWEEN = re.compile(r'[^"{}\[\],]*+')
-STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+MARK = re.compile(r'["\\]')  # in a string: its end, or an escape
 BLANK = re.compile(r"\s*+")
 
 
@@ -88,8 +88,9 @@ def entries(cursor: Cursor, keep: int) -> Iterator[Entry]:
                 if escaped:
                     at, escaped = at + 1, False
                     continue
-                at = _end(STRING, block, at)
-                if at < len(block):  # a quote, or a backslash that is the last of its block
+                found = MARK.search(block, at)
+                at = found.start() if found else len(block)
+                if found:
                     in_string, escaped = block[at] == "\\", block[at] == "\\"
                     at += 1
                 continue
