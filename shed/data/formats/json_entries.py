@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-BLOCK = 1 << 18  # characters
-# Possessive quantifiers: a match never goes back, so it takes linear time and no memory.
-INSIDE = re.compile(r'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
-BETWEEN = re.compile(r'[^"{}\[\],]*+')
+BLOCK = 1 << 16  # characters
+# Nothing follows the outer repetition, so that it never goes back. It holds a little for each string, of one block at most.
+# No possessive group does this: before Python 3.11.5 one that fails stays where it failed.
+INSIDE = re.compile(r'(?:[^"{}\[\]]+|"[^"\\]*(?:\\.[^"\\]*)*")*', re.DOTALL)
+BETWEEN = re.compile(r'[^"{}\[\],]*')
 MARK = re.compile(r'["\\]')  # in a string: its end, or an escape
-BLANK = re.compile(r"\s*+")
+BLANK = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from shed.data.formats.opening import Bad, bad, exceeds, text_of, too_long
 
 LOOK = 1 << 16  # characters of a first line that tell lines from one large value
 HEAD = 1000  # characters of an object's entry that tell its key and what is in it
-KEY = re.compile(r'\s*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
+KEY = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
 LIST = re.compile(r"\[\s*(?:\{|\]|$)")
 COLUMN = re.compile(r'\{\s*"\d+"\s*:')
 TURNS = re.compile(r'\[\s*\{\s*"(?:role|from|content|value)"')
