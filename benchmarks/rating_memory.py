@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.tiny_model import tiny_model
 from shed.common.atomic_io import write_json, write_jsonl
 from shed.common.memory import resident
 from shed.data.records import RecordFile, single_turn
@@ -69,7 +70,7 @@ def measure(folder: Path, rows: int) -> None:
 
     write_jsonl(folder / "pool.jsonl", map(row, range(rows)))
     write_jsonl(folder / "dev.jsonl", map(row, range(DEV_ROWS)))
-    model = ModelSpec(tiny_model(folder / "model"), "plain", 512)
+    model = ModelSpec(tiny_model(folder / "model", layers=2, positions=512), "plain", 512)
     began = time.process_time()
     pool, dev = RecordFile(folder / "pool.jsonl"), list(RecordFile(folder / "dev.jsonl"))
     loaded = resident()
@@ -83,34 +84,6 @@ def peak() -> int:
     """Bytes of this process at its most."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-
-def tiny_model(folder: Path) -> str:
-    """The folder of a random Llama of two layers that reads bytes."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={"<end>": 0, **{c: i for i, c in enumerate(alphabet, start=1)}}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    ends = {"eos_token": "<end>", "pad_token": "<end>"}
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends)
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return str(folder)
 
 
 if __name__ == "__main__":

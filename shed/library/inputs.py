@@ -74,6 +74,11 @@ class Inputs:
             raise ShedError(str(error).replace("; each is in rejects.jsonl", ""), error.setting) from error
         cut = {one: check_cut(one, token_lengths(encoder, getattr(self.prepared, one)), encoder.limit) for one in SPLITS}
         self.notes = [f"{split}: {warning}" for split, warning in cut.items() if warning]
+        if len(self.prepared.pool) < settings.C:
+            raise ShedError(
+                f"the pool has {len(self.prepared.pool)} records, and C is {settings.C}; lower C, or give more rows",
+                "records of pool",
+            )
         self.lengths = record_lengths(encoder, self.prepared.pool)
 
     @cached_property

@@ -10,8 +10,13 @@ import pytest
 from project_calls import call, write_rows
 from ruamel.yaml import YAML
 
+from shed.cli.making.outlook import few
 from shed.cli.making.survey import sampled
 from shed.data.records import single_turn
+from shed.data.tasks.dev_tasks import DevTask
+from shed.params import load_params
+
+WEIGHTS = {"maths": 0.0, "chat": 1.0}
 
 
 @pytest.fixture
@@ -73,6 +78,27 @@ def test_few_records_are_warned_of_by_the_width_of_an_interval(project: Path, ca
         "test: gains are measured on 60 records alone; the 95 % interval of a mean over so few is ± 0.25 "
     )
     assert "± 13 percentage points" in warning
+    assert "evaluate.limit" not in warning  # which leaves out none
+
+
+def test_records_that_are_not_measured_do_not_count(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(project / "dev.jsonl", 97, 5_000)
+    change(project, "evaluate", limit=5)
+    assert call("check", "--json") == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith("test: gains are measured on 5 records alone")
+    assert "(evaluate.limit is 5 of each source, and there are 60)" in warning
+
+
+def test_a_dev_task_that_does_not_count_is_no_evidence(project: Path) -> None:
+    params = load_params(project / "params.yaml")
+    tasks = {name: DevTask.model_validate({"from": f"{name}.jsonl", "weight": weight}) for name, weight in WEIGHTS.items()}
+    params = params.model_copy(update={"data": params.data.model_copy(update={"dev": tasks})})
+    splits = {"dev": {"maths": 200, "chat": 40}, "test": {"test": 500}}
+    card = {split: {"kept": sum(own.values()), "kept_by_source": own} for split, own in splits.items()}
+    dev, test = few(params, card)
+    assert dev.startswith("dev: what is useful is known by 40 records alone")
+    assert test.startswith("test: gains are measured on 80 records alone")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_regime import regime
 from torch import Tensor
 
 from shed.common.errors import ShedError
@@ -14,24 +15,12 @@ from shed.engine import coalition_trainer
 from shed.engine.coalition_trainer import CoalitionTrainer
 from shed.engine.gradients import dev_gradient, metagradient
 from shed.engine.lora_losses import LoraLosses
-from shed.engine.regime import Regime
 from shed.engine.utility import dev_set
 from shed.models.encoding import Encoder
 from shed.models.loading import load_model, load_tokenizer
-from shed.models.specs import LoraSettings
 from shed.valuation.ratings import losses
 
-REGIME = Regime(
-    lora=LoraSettings(r=2, alpha=4, modules=["q_proj", "down_proj"]),
-    optimizer="frozen_adam",
-    lr=0.01,
-    momentum=0.9,
-    batch_size=4,
-    epochs=1,
-    schedule="linear",
-    warmup=0.1,
-    seed=3,
-)
+REGIME = regime(epochs=1)
 WEIGHTS = np.array([np.ones(8), [0, 0, 0, 0, 1, 1, 1, 1]])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tiny_regime import regime
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
@@ -17,25 +18,13 @@ from shed.engine.coalition_trainer import CoalitionTrainer
 from shed.engine.decoder import DecoderLayers, hidden_states
 from shed.engine.gradients import dev_gradient, in_run, metagradient
 from shed.engine.recompute import again
-from shed.engine.regime import Regime
 from shed.engine.texts import Text, text_of
 from shed.engine.utility import dev_set
 from shed.models import attention
 from shed.models.encoding import Encoder
 from shed.models.loading import load_model, load_tokenizer
-from shed.models.specs import LoraSettings
 
-REGIME = Regime(
-    lora=LoraSettings(r=2, alpha=4, modules=["q_proj", "down_proj"]),
-    optimizer="adamw",
-    lr=0.02,
-    momentum=0.9,
-    batch_size=4,
-    epochs=2,
-    schedule="linear",
-    warmup=0.1,
-    seed=3,
-)
+REGIME = regime(optimizer="adamw", lr=0.02)
 WEIGHTS = np.array([np.ones(8), [0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 0.5, 0, 2, 0.25, 1, 1]])
 
 

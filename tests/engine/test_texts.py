@@ -5,28 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tiny_regime import regime
 
 from shed.data.records import Message, Record, single_turn
 from shed.engine.coalition_trainer import CoalitionTrainer
-from shed.engine.regime import Regime
 from shed.engine.texts import attention_of, text_of, texts_of
 from shed.engine.utility import dev_set
 from shed.models.encoding import Encoder
 from shed.models.loading import load_model, load_tokenizer
-from shed.models.specs import LoraSettings
 
 CPU = torch.device("cpu")
-REGIME = Regime(
-    lora=LoraSettings(r=2, alpha=4, modules=["q_proj", "down_proj"]),
-    optimizer="adamw",
-    lr=0.02,
-    momentum=0.9,
-    batch_size=4,
-    epochs=1,
-    schedule="linear",
-    warmup=0.1,
-    seed=3,
-)
+REGIME = regime(optimizer="adamw", lr=0.02, epochs=1)
 QUESTIONS = [
     single_turn("how many", "two", "s", "a 1", ["two", "twenty one", "t"], 0),
     single_turn("a longer question, whose options are of all lengths", "yes", "s", "a 2", ["no, never", "yes"], 1),

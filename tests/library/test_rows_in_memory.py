@@ -101,3 +101,10 @@ def test_what_is_set_aside_is_listed_and_too_much_of_it_is_refused(
         Selector([*pool, *[{"instruction": "", "output": f"{n}"} for n in range(9)]], dev, test, **small)
     assert "rejects.jsonl" not in str(error.value)
     assert "(first: pool, row 25)" in str(error.value)
+
+
+def test_fewer_rows_than_clusters_are_refused_at_once(
+    pool: list[dict[str, Any]], dev: list[dict[str, Any]], test: list[dict[str, Any]], small: dict[str, Any]
+) -> None:
+    with pytest.raises(ShedError, match="the pool has 24 records, and C is 25; lower C, or give more rows"):
+        Selector(pool, dev, test, **{**small, "C": 25})

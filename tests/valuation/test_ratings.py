@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_regime import REGIME
 from torch import Tensor
 
 from shed.common.atomic_io import write_jsonl
@@ -17,22 +18,10 @@ from shed.engine.regime import Regime
 from shed.engine.utility import UtilityKind, dev_set
 from shed.models.encoding import Encoded
 from shed.models.loading import load_language_model
-from shed.models.specs import LoraSettings, ModelSpec
+from shed.models.specs import ModelSpec
 from shed.valuation import ratings
 from shed.valuation.rated_blocks import RatedBlocks
 from shed.valuation.ratings import Ratings, losses, rate
-
-REGIME = Regime(
-    lora=LoraSettings(r=2, alpha=4, modules=["q_proj", "down_proj"]),
-    optimizer="frozen_adam",
-    lr=0.01,
-    momentum=0.9,
-    batch_size=4,
-    epochs=2,
-    schedule="linear",
-    warmup=0.1,
-    seed=3,
-)
 
 
 def rated(

@@ -146,7 +146,7 @@ def _looked_at(
 
 def _tell_outlook(params: Params, found: Findings) -> None:
     card = read_json("metrics/data.json")
-    found.warnings += few(card)
+    found.warnings += few(params, card)
     if warning := budget_of_scoring(params, card):
         found.warnings.append(f"{warning} (score.budget in params.yaml)")
 

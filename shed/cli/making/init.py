@@ -58,7 +58,7 @@ def init(
         ignore: a key of your rows that says nothing about what is tuned; once for each, `*` for all that are not used.
         prompt: how records become text: plain (Question and Answer), or chat (the model's own template).
         demo: the packaged data instead of your own.
-        trial: params of a run of a few minutes with the packaged model, to see what comes out; its numbers say little.
+        trial: params of a small run, to see what comes out; its numbers say little.
     """
     given = {"pool": pool, "dev": dev, "test": test}
     if demo and any(given.values()):

@@ -14,17 +14,25 @@ SMALL = 0.2  # standard deviations: the effect that Cohen (1988) calls small
 MOST_SPREAD = 0.5  # the standard deviation of right and wrong answers, at most
 
 
-def few(card: Mapping[str, Any]) -> Iterator[str]:
-    """A warning for each split by which is measured whose intervals would be wider than a small effect."""
-    enough = ceil((Z / SMALL) ** 2)
-    for split, why in (("dev", "what is useful is known by"), ("test", "gains are measured on")):
-        count = card[split]["kept"]
+def few(params: Params, card: Mapping[str, Any]) -> Iterator[str]:
+    """A warning for each split by which is measured whose intervals would be wider than a small effect.
+
+    Of dev all records of tasks that count are meant; of test those that are measured, a number of each source.
+    """
+    enough, limit = ceil((Z / SMALL) ** 2), params.evaluate.limit
+    tasks = params.data.dev if isinstance(params.data.dev, dict) else {}
+    dev, test = (card[split]["kept_by_source"] for split in ("dev", "test"))
+    useful = sum(kept for source, kept in dev.items() if source not in tasks or tasks[source].weight)
+    measured = sum(kept if limit is None else min(kept, limit) for kept in test.values())
+    cut = f" (evaluate.limit is {limit} of each source, and there are {card['test']['kept']:,})"
+    for split, count, why in (("dev", useful, "what is useful is known by"), ("test", measured, "gains are measured on")):
         if 0 < count < enough:
             within = Z / sqrt(count)
             yield (
                 f"{split}: {why} {count:,} {'record' if count == 1 else 'records'} alone; the 95 % interval of a mean over so "
                 f"few is ± {within:.2f} standard deviations (of accuracy, up to ± {100 * within * MOST_SPREAD:.0f} percentage "
                 f"points), so that a gain must be large to be significant; {enough} records give ± {SMALL:g}"
+                f"{cut if split == 'test' and measured < card['test']['kept'] else ''}"
             )
 
 

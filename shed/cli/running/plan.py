@@ -32,8 +32,10 @@ def plan(*, changes: Changes = None, as_json: Json = False) -> None:
     project = find_project()
     with chdir(project.root):
         from shed.cli.running.outside import new_inputs
+        from shed.tuning.tracking import check_installed
 
         changed = what_would_run(project, changes or (), new_inputs)
+        check_installed(changed.params.tracking.report_to)
         wanted = [name for name, runs in changed.runs.items() if runs != "no"]
         found = _stages(changed, {})
         if {*wanted} - changed.each_time:
