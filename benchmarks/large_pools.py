@@ -1,19 +1,21 @@
-"""Seconds and peak memory of the stages `cluster` and `sample` on a million records, and of `embed` on some ten thousand.
+"""Seconds and peak memory of the stages `prepare`, `cluster` and `sample` on a million records, and of `embed` on ten thousand.
 
 In: nothing but the packaged embedder. Out: benchmarks/large_pools.json. Run it by `python -m benchmarks.large_pools`, with
 `--rows N --clusters C --embedded M` for a smaller pool, and with `--parts` for some of the results, the others staying as they
-are; it takes a quarter of an hour, and four gigabytes in the temporary folder.
+are; it takes half an hour, and four gigabytes in the temporary folder.
 
-Embeddings are unit rows around topics of very different sizes, which lie near one another in groups; records are short
-questions. The stages run as DVC runs them, in processes of their own, whose peak is the most that their memory ever was, with
-what the system keeps in memory of the embeddings' file. Processor seconds tell more than seconds where the machine is busy.
-Methods of clustering are compared on fewer rows by inertia, and `embed` with sentence-transformers alone on the same texts, in
-turns.
+Rows for `prepare` are made of random words and have 100 bytes to 1 KB; 1 in 50 is a copy in capitals, and 1 in 50 a copy with
+one more word. It runs without a search for near-duplicates, which is the default, and with it. Embeddings are unit rows around
+topics of very different sizes, which lie near one another in groups; records are short questions. The stages run as DVC runs
+them, in processes of their own, whose peak is the most that their memory ever was, with what the system keeps in memory of the
+embeddings' file. Processor seconds tell more than seconds where the machine is busy. Methods of clustering are compared on
+fewer rows by inertia, and `embed` with sentence-transformers alone on the same texts, in turns.
 """
 
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -38,11 +40,13 @@ from shed.selection.clustering import quality
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "large_pools.json"
-PARTS = ("selecting", "clusterings", "embedding")
+PARTS = ("preparing", "selecting", "clusterings", "embedding")
 ROWS, CLUSTERS, EMBEDDED, SEED = 1_000_000, 3000, 20_000, 1
 D, TOPICS, GROUPS, DIRECTIONS, AT_ONCE = 384, 8000, 60, 48, 50_000
 COMPARED_ROWS, COMPARED_CLUSTERS = 50_000, 300
 TIMED, TURNS = 1500, 3
+WORDS, LEAST_WORDS, MOST_WORDS, NEAR = 20_000, 12, 155, 0.8
+MEASURED = {"dev": 300, "test": 1000}
 RUN = """
 import runpy, sys
 runpy.run_module(sys.argv[1], run_name="__main__")
@@ -66,6 +70,8 @@ def main() -> None:
         for name in ("data/prepared", "metrics"):
             (folder / name).mkdir(parents=True)
         set_params(folder, asked.clusters, "top")
+        if "preparing" in asked.parts:
+            result |= measure_preparing(asked.rows)
         if "selecting" in asked.parts:
             result |= measure_selecting(folder, asked.rows, asked.clusters)
         if "clusterings" in asked.parts:
@@ -78,6 +84,47 @@ def main() -> None:
             result["embed_alone"] = alone()
     write_json(RESULT, result)
     print(json.dumps(result, indent=2))
+
+
+def measure_preparing(rows: int) -> dict[str, Any]:
+    """The stage `prepare`, in a folder of its own, without and with a search for near-duplicates."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, rng = Path(temporary), random.Random(SEED)
+        for split, count in {"pool": rows, **MEASURED}.items():
+            make_rows(folder / f"{split}.jsonl", count, rng)
+        for name, near in (("prepare", None), ("prepare_near", NEAR)):
+            set_data(folder, near)
+            run("stages.fetch", folder)
+            card = folder / "metrics/data.json"
+            found[name] = run("stages.prepare", folder)
+            found[name] |= {key: read_json(card)["pool"][key] for key in ("kept", "rejected_by_reason")}
+    return found
+
+
+def make_rows(path: Path, rows: int, rng: random.Random) -> None:
+    """Write Alpaca rows as JSON lines, short ones as often as long ones."""
+    words = ["".join(rng.choices("etaoinshrdlucmfwyp", k=rng.randint(2, 9))) for _ in range(WORDS)]
+    row: dict[str, str] = {}
+    with path.open("w", encoding="utf-8") as file:
+        for n in range(rows):
+            if n % 50 == 20:
+                row = {key: text.upper() for key, text in row.items()}
+            elif n % 50 == 40:
+                row = {**row, "output": row["output"] + " " + rng.choice(words)}
+            else:
+                said = rng.choices(words, k=rng.randint(LEAST_WORDS, MOST_WORDS))
+                row = {"instruction": " ".join(said[: len(said) // 3]), "output": " ".join(said[len(said) // 3 :])}
+            file.write(json.dumps(row) + "\n")
+
+
+def set_data(folder: Path, near: float | None) -> None:
+    yaml = YAML()  # ruamel's round trip: plain values, no objects of a file's choice
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["data"] |= {split: f"{split}.jsonl" for split in ("pool", "dev", "test")}
+    params["data"] |= {"pool_rows": None, "dev_rows": None, "test_rows": None, "near_duplicates": near}
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
 
 
 def measure_selecting(folder: Path, rows: int, clusters: int) -> dict[str, Any]:

@@ -25,11 +25,11 @@ from shed.data.records import Record, single_turn
 from shed.evaluation.lm_evaluation import evaluate
 from shed.params import load_params
 from shed.selection.scoring import score_clusters
+from shed.settings.estimators import ESTIMATORS
 from shed.tuning.finetuning import finetune
 from shed.valuation.budget import Budget
 from shed.valuation.proxy_game import Setting, open_game
 from shed.valuation.ratings import rate
-from stages.score import ESTIMATORS
 from stages.shared.settings.model import model_spec
 from stages.shared.settings.regime import scoring_regime
 from stages.shared.settings.tuning import tuning_settings

@@ -25,6 +25,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "budget": "score.budget",
     "clustering method": "cluster.method",
     "columns": "data.reading.columns",
+    "combination of dev tasks": "data.dev_combine",
     "context length": "model.max_tokens",
     "embedder": "embed.model",
     "endpoint": "judge.base_url",

@@ -15,10 +15,10 @@ from shed.models.loading import manifest
 from shed.models.manifests import ModelKind
 from shed.params import Params
 from shed.selection.given.files import given_file, read_beside, read_given
+from shed.settings.reading import reader_settings
 from shed.tuning.tracking import check_installed
 from stages import main
 from stages.shared.paths import located
-from stages.shared.settings.reading import reader_settings
 
 
 def run(params: Params) -> None:

@@ -12,31 +12,31 @@ from pathlib import Path
 
 import pandas as pd
 
-from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
+from shed.common.atomic_io import read_json, write_json, write_table
 from shed.common.errors import ShedError
 from shed.common.memory import give_back
 from shed.data.faults import damage
+from shed.data.keeping.spool import write_items
 from shed.data.preparation import prepare
 from shed.data.readers import BadRecord, Reading
 from shed.data.records import Record
 from shed.data.splits import Where, licences, read_split
 from shed.data.splitting.split_off import told as off_pool_told
-from shed.data.tasks.dev_tasks import check_records, shares, spread
+from shed.data.tasks.dev_tasks import check_records, shares, spread, to_file
 from shed.data.tasks.documents import without_labels
+from shed.data.tasks.names import check_names
 from shed.evaluation.named_tasks import task_questions
 from shed.models.checks import check_cut, check_embedder, check_model, templated
-from shed.models.costs import seconds_a_token
 from shed.models.encoding import token_lengths
 from shed.models.specs import LoraSettings
 from shed.params import Params
+from shed.settings.reading import reader_settings
 from stages import FINAL_TUNING, KEYS, main, naming_keys
-from stages.shared.outlook import lengths_of, token_passes, told
 from stages.shared.paths import located
 from stages.shared.settings.model import model_spec
-from stages.shared.settings.reading import reader_settings
+from stages.shared.times import times_told
 
 Through = Callable[[str, Iterator[Record | BadRecord]], Iterator[Record | BadRecord]]
-MOST_TIMED = 200  # records of which some are read to time the model
 RESULTS = [Path(f"data/prepared/{name}") for name in ("pool.jsonl", "dev.jsonl", "test.jsonl", "faults.csv")]
 RESULTS += [Path("data/prepared/dev_tasks.json"), Path("metrics/data.json")]
 
@@ -90,17 +90,18 @@ def run(params: Params, through: Through | None = None) -> None:
         seed=data.seed,
         tasks=questions,
         unfit=encoder.unfit,
+        folder=rejects.parent,
     )
     for line in dict.fromkeys(line for reading in readings.values() for line in reading.told()):
         print(f"shed: {line}", file=sys.stderr)
-    write_jsonl(rejects, (reject.to_row() for reject in prepared.rejects))
+    write_items(rejects, prepared.rejects.kept)
     for split in paths:
         kept, asked = len(getattr(prepared, split)), getattr(data, f"{split}_rows")
         fewer = f"; fewer than data.{split}_rows, {asked:,}" if asked is not None and kept < asked else ""
         if split not in prepared.off_pool:
             print(f"shed: {prepared.counts_told(split)}{fewer}", file=sys.stderr)
     prepared.check(data.max_rejects)
-    _check_names(questions, prepared.test)
+    check_names(questions, prepared.test)
     if tasks:
         check_records(tasks, prepared.dev)
         prepared = replace(prepared, dev=spread(prepared.dev))
@@ -113,10 +114,10 @@ def run(params: Params, through: Through | None = None) -> None:
     splits = {"pool": pool, "dev": prepared.dev, "test": prepared.test}
     lengths = {split: token_lengths(encoder, records) for split, records in splits.items()}
     warnings = {split: check_cut(split, lengths[split], encoder.limit) for split in splits}
-    write_jsonl("data/prepared/pool.jsonl", (record.to_row() for record in pool))
-    write_jsonl("data/prepared/dev.jsonl", (record.to_row() for record in prepared.dev))
-    write_jsonl("data/prepared/test.jsonl", (record.to_row() for record in prepared.test))
-    write_json("data/prepared/dev_tasks.json", shares(tasks))
+    write_items("data/prepared/pool.jsonl", pool)
+    write_items("data/prepared/dev.jsonl", prepared.dev)
+    write_items("data/prepared/test.jsonl", prepared.test)
+    write_json("data/prepared/dev_tasks.json", to_file(tasks, data.dev_combine))
     write_table("data/prepared/faults.csv", pd.DataFrame(faults.items(), columns=["id", "fault"]))
     card = replace(prepared, pool=pool).card(
         {split: licences(path or data.pool, located) for split, path in paths.items()},
@@ -141,25 +142,15 @@ def run(params: Params, through: Through | None = None) -> None:
             print(f"shed: warning: {split}: {warning} (model.max_tokens in params.yaml)", file=sys.stderr)
     if tasks:
         card["dev"]["weights"] = shares(tasks)
+    if data.dev_combine == "worst":
+        card["dev"]["combine"] = "worst"
     card["pool"]["faults"] = dict(sorted(Counter(faults.values()).items()))
     write_json("metrics/data.json", card)
     if through is not None:
         return
-    passes = token_passes(params, splits, {split: lengths_of(encoder, records) for split, records in splits.items()})
-    some = pool[:MOST_TIMED]
     del pool, prepared, splits, records  # the model comes into memory after them
     give_back()
-    print(f"shed: {told(params, passes, seconds_a_token(spec, some))}", file=sys.stderr)
-
-
-def _check_names(tasks: Iterable[str], test: Iterable[Record]) -> None:
-    """Refuse test records that would be measured under the name of a task: their items would be one group."""
-    if both := sorted(set(tasks) & {record.source for record in test}):
-        raise ShedError(
-            f"test records and a task that is measured beside them are both called {both[0]}; leave the task out, or give the "
-            "records' source another name",
-            "tasks",
-        )
+    print(f"shed: {times_told(params, encoder)}", file=sys.stderr)
 
 
 def _with_keys(rows: Iterable[Record | BadRecord]) -> Iterator[Record | BadRecord]:

@@ -11,6 +11,7 @@ from shed.params import Params
 from shed.valuation.rated_blocks import RatedBlocks
 from shed.valuation.ratings import rate
 from stages import main
+from stages.shared.settings.dev_tasks import dev_tasks
 from stages.shared.settings.model import model_spec
 from stages.shared.settings.regime import scoring_regime
 
@@ -26,16 +27,7 @@ def run(params: Params) -> None:
     dev = read_records("data/prepared/dev.jsonl")[: settings.dev_rows]
     kept = RatedBlocks(KEPT, {"model": read_json("data/model.json")})
     regime = scoring_regime(params, settings.seed)
-    rated = rate(
-        pool,
-        dev,
-        model_spec(params),
-        settings.utility,
-        regime,
-        settings.warm_rows,
-        kept,
-        read_json("data/prepared/dev_tasks.json"),
-    )
+    rated = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows, kept, *dev_tasks())
     write_table("data/ratings.parquet", pd.DataFrame({"id": rated.ids, "rating": rated.ratings}))
     write_json("metrics/rate.json", rated.metrics)
 

@@ -19,6 +19,7 @@ ROOMS = (
     "tuning",
     "evaluation",
     "report",
+    "settings",
     "library",
     "cli",
 )  # from the bottom up
@@ -51,7 +52,7 @@ def test_imports_between_rooms_go_downwards_only(path: Path) -> None:
     below = ROOMS[: ROOMS.index(own) + 1] if own in ROOMS else ("common", "data", "params")  # params names forms of rows
     if own in TOP:
         below = (*ROOMS, "params")
-    if own == "library":
+    if own in {"settings", "library"}:
         below = (*below, "params")
     if own == "__init__":
         below = ("library",)

@@ -11,6 +11,7 @@ against the clusters that are faulty by more than half.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def in_clusters(pool: list[Record], chosen: np.ndarray, seed: int) -> tuple[list
     return whole, faults
 
 
-def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict[str, Any]:
+def judged(pool: Sequence[Record], faults: dict[str, Fault], params: Params) -> dict[str, Any]:
     """What ratings, scores and baselines make of a damaged pool."""
     embeddings = embed(pool, embedder_spec(params)).vectors
     own, settings = params.cluster, params.rate
@@ -116,7 +117,7 @@ def judged(pool: list[Record], faults: dict[str, Fault], params: Params) -> dict
     }
 
 
-def signals_of(pool: list[Record], embeddings: np.ndarray, params: Params) -> dict[str, np.ndarray]:
+def signals_of(pool: Sequence[Record], embeddings: np.ndarray, params: Params) -> dict[str, np.ndarray]:
     """(N,) each baseline's signal for the pool, higher is better."""
     spec, embedder = model_spec(params), embedder_spec(params)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]

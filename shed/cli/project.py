@@ -12,6 +12,7 @@ from shed.common.atomic_io import read_json
 from shed.common.errors import ShedError
 from shed.params import Params, load_params
 
+BY_SCORES = ("qocs", "qwcs")  # samplers that take rows by the scores of clusters
 MARKS = ("dvc.yaml", "params.yaml")  # in the folder of every project
 
 

@@ -15,6 +15,11 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, f
 PIPED_WIDTH = 120  # characters of a line where no terminal says
 
 
+def counted(count: int, one: str, more: str | None = None) -> str:
+    """1 row, 2,000 rows."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def show_result(found: Mapping[str, Any], as_json: bool, draw: Callable[[Console], None]) -> None:
     """Print a result.
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like one; None if none is like it."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
+    """The known name that is most like one, capitals aside; None if none is like it."""
+    by_lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.75)
+    return by_lower[close[0]] if close else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

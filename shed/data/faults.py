@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from shed.common.errors import ShedError
+from shed.data.keeping.spool import with_changes
 from shed.data.records import Record
 
 Fault = Literal["swapped", "wrong_option", "truncated", "duplicate"]
@@ -19,7 +20,7 @@ Fault = Literal["swapped", "wrong_option", "truncated", "duplicate"]
 
 def damage(
     pool: Sequence[Record], share: float, kinds: Sequence[Fault], sources: Sequence[str] | None, seed: int
-) -> tuple[list[Record], dict[str, Fault]]:
+) -> tuple[Sequence[Record], dict[str, Fault]]:
     """Damage a share of the records of some sources.
 
     Kinds take turns: `swapped`, the response of another record; `wrong_option`, a wrong one of the record's choices;
@@ -36,20 +37,24 @@ def damage(
         The pool in its order, and the fault of each damaged record. A record whose damaged form stands in the pool already
         stays as it is.
     """
-    unknown = set(sources or ()) - {record.source for record in pool}
-    if share and unknown:
-        known_sources = ", ".join(sorted({record.source for record in pool}))
+    if not share:
+        return pool, {}
+    known, there, eligible = set(), set(), []
+    for place, record in enumerate(pool):
+        known.add(record.id)
+        there.add(record.source)
+        if (sources is None or record.source in sources) and record.messages[-1].trained:  # elsewhere it would do nothing
+            eligible.append(place)
+    if unknown := set(sources or ()) - there:
         raise ShedError(
-            f"the pool has no source {', '.join(sorted(unknown))} to damage; it has {known_sources}", "fault sources"
+            f"the pool has no source {', '.join(sorted(unknown))} to damage; it has {', '.join(sorted(there))}", "fault sources"
         )
     rng = random.Random(f"{seed}/faults")
-    of_sources = [place for place, record in enumerate(pool) if sources is None or record.source in sources]
-    eligible = [place for place in of_sources if pool[place].messages[-1].trained]  # a fault elsewhere would do nothing
     chosen = rng.sample(eligible, round(share * len(eligible)))
     sound = sorted(set(eligible) - set(chosen)) or eligible
     copied = rng.sample(sound, len(sound))
-    damaged, faults = list(pool), {}
-    known = {record.id for record in pool}
+    damaged: dict[int, Record] = {}
+    faults: dict[str, Fault] = {}
     for turn, place in enumerate(chosen):
         record, donor = pool[place], pool[chosen[turn - 1]]
         made, kind = _damaged(record, kinds[turn % len(kinds)], donor, pool[copied[turn % len(copied)]], rng)
@@ -57,9 +62,9 @@ def damage(
             continue
         known.add(made.id)
         damaged[place], faults[made.id] = made, kind
-    if share and not faults:
+    if not faults:
         raise ShedError(f"a share of {share} damages none of {len(eligible)} records; raise it or set it to 0", "fault share")
-    return damaged, faults
+    return with_changes(pool, damaged), faults
 
 
 def fault_detection(

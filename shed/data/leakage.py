@@ -35,6 +35,7 @@ class Elsewhere:
     _whole: dict[bytes, str] = field(default_factory=dict)  # what stands before a response, and tasks' questions
     _within: dict[bytes, str] = field(default_factory=dict)  # what stands before each turn that is trained
     _like: dict[str, NearIndex] = field(default_factory=dict)
+    _called: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of each index, what its texts are called
     _tasks: set[str] = field(default_factory=set)
 
     def add(self, record: Record, split: str, also: Sequence[str] = ()) -> None:
@@ -43,7 +44,7 @@ class Elsewhere:
             self._whole.setdefault(key, split)
         for key in prompt_keys(record):
             self._within.setdefault(key, split)
-        self._add_near(split, record.id, record)
+        self._add_near(split, record.id, asked(record))
 
     def add_task(self, name: str, number: int, text: str) -> None:
         """Add a task's question; a hit calls it by its number."""
@@ -65,15 +66,16 @@ class Elsewhere:
         own = sketch(asked(record)) if self._like else None
         for name, index in self._like.items():
             if own is not None and self._counts(name, split) and (hit := index.nearest(own)):
-                return Repeat(f"near_{name}", hit.of, hit.similarity)
+                return Repeat(f"near_{name}", self._called[name][hit.place][0], hit.similarity)
         return None
 
-    def _add_near(self, name: str, called: str, one: Record | str) -> None:
+    def _add_near(self, name: str, called: str, text: str) -> None:
         if self.near is not None:
             if name not in self._like:
-                self._like[name] = NearIndex(self.near, asked)
-            text = one if isinstance(one, str) else asked(one)
-            self._like[name].add(called, one, sketch(text))
+                entries = self._called[name] = list[tuple[str, str]]()
+                self._like[name] = NearIndex(self.near, lambda place: entries[place][1])
+            self._called[name].append((called, text))
+            self._like[name].add(sketch(text))
 
     def _counts(self, name: str, split: str) -> bool:
         return not (split == "test" and name in self._tasks)

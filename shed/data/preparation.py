@@ -2,24 +2,29 @@
 
 In: the records of three splits, dev and test if there are any, and rows that could not be read. Out: a `PreparedData` with what
 was kept, what was set aside and why, and the data card. Where there is no dev or no test, it is split off the pool.
+
+Records are kept in memory, or in temporary files, so that of each row of a large pool its digests alone are in memory.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from shed.common.errors import ShedError
 from shed.data.duplicates import content_key
+from shed.data.keeping.spool import Spool, pick
 from shed.data.leakage import Elsewhere
 from shed.data.near_duplicates import NearIndex, said, sketch
 from shed.data.readers import BadRecord
-from shed.data.records import Record
-from shed.data.rejects import UNFIT, Reject, counts_told, reasons_of, too_many
+from shed.data.records import Record, from_row
+from shed.data.rejects import UNFIT, Reject, Rejects, counts_told, reasons_of, too_many
+from shed.data.splitting.drawing import draw
 from shed.data.splitting.split_off import SplitOff, sizes, split_off
 from shed.data.tasks.documents import questions_of
 
@@ -37,10 +42,10 @@ class PreparedData:
         unsplit: why it could not be; then these splits are empty.
     """
 
-    pool: list[Record]
-    dev: list[Record]
-    test: list[Record]
-    rejects: list[Reject]
+    pool: Sequence[Record]
+    dev: Sequence[Record]
+    test: Sequence[Record]
+    rejects: Rejects
     off_pool: Mapping[str, SplitOff] = field(default_factory=dict)
     unsplit: ShedError | None = None
 
@@ -58,17 +63,18 @@ class PreparedData:
         for split in SPLITS:
             if split in self.off_pool:  # the pool's rows
                 continue
-            kept: list[Record] = getattr(self, split)
-            rejected = [reject for reject in self.rejects if reject.split == split]
-            usable = kept + [record for own in self.off_pool.values() for record in own.records if split == "pool"]
-            if sum(reject.unusable for reject in rejected) > max_rejects * (len(usable) + len(rejected)):
-                raise too_many(split, usable, rejected, max_rejects)
+            kept: Sequence[Record] = getattr(self, split)
+            others = [own.records for own in self.off_pool.values() if split == "pool"]
+            every = len(kept) + sum(map(len, others)) + self.rejects.reasons(split).total()
+            if self.rejects.unusable(split) > max_rejects * every:
+                raise too_many(split, chain(kept, *others), every, self.rejects, max_rejects)
             if split == "pool" and self.unsplit is not None:
                 raise self.unsplit
             least = 2 if split == "pool" else 1
             if len(kept) < least:
+                told = reasons_of(self.rejects.of(split))
                 raise ShedError(
-                    f"the {split} has {len(kept)} usable records and needs {least}; set aside: {reasons_of(rejected)}",
+                    f"the {split} has {len(kept)} usable records and needs {least}; set aside: {told}",
                     f"records of {split}",
                 )
 
@@ -85,35 +91,40 @@ class PreparedData:
 
     def counts_told(self, split: str) -> str:
         """A line with what was read, kept, split off and set aside of a split that was read."""
-        return counts_told(split, len(getattr(self, split)), self.rejects, self._moved(split))
+        return counts_told(split, len(getattr(self, split)), self.rejects.reasons(split), self._moved(split))
 
     def _moved(self, split: str) -> dict[str, int]:
         """How many records of a split were split off for others."""
         return {other: len(own.records) for other, own in self.off_pool.items() if split == "pool" and own.records}
 
     def _card_of(self, split: str, licences: Mapping[str, str], forms: Mapping[str, int] | None) -> dict[str, Any]:
-        kept: list[Record] = getattr(self, split)
-        rejected = Counter(reject.reason for reject in self.rejects if reject.split == split)
-        sources = sorted({record.source for record in kept})
-        words = [len(record.response.split()) for record in kept]
-        prompts = [len(record.prompt.split()) for record in kept]
-        moved = self._moved(split)
+        kept: Sequence[Record] = getattr(self, split)
+        rejected, moved = self.rejects.reasons(split), self._moved(split)
+        sources: Counter[str] = Counter()
+        counts = dict.fromkeys(("turns", "trained_turns", "records_with_tools"), 0)
+        prompt_words, response_words, longest = 0, 0, 0
+        for record in kept:
+            sources[record.source] += 1
+            counts["turns"] += len(record.messages)
+            counts["trained_turns"] += sum(turn.trained for turn in record.messages)
+            counts["records_with_tools"] += bool(record.tools)
+            prompt_words += len(record.prompt.split())
+            words = len(record.response.split())
+            response_words, longest = response_words + words, max(longest, words)
         return {
-            "in": len(kept) + sum(moved.values()) + sum(rejected.values()),
+            "in": len(kept) + sum(moved.values()) + rejected.total(),
             "kept": len(kept),
             **({"split_off": moved} if moved else {}),
             **({"split_off_from": "pool"} if split in self.off_pool else {}),
-            "rejected": sum(rejected.values()),
+            "rejected": rejected.total(),
             "rejected_by_reason": dict(sorted(rejected.items())),
-            "kept_by_source": dict(sorted(Counter(record.source for record in kept).items())),
-            "licences": {**licences, **{source: OWN_LICENCE for source in sources if source not in licences}},
+            "kept_by_source": dict(sorted(sources.items())),
+            "licences": {**licences, **{source: OWN_LICENCE for source in sorted(sources) if source not in licences}},
             **({"forms": dict(sorted(forms.items()))} if forms else {}),
-            "turns": sum(len(record.messages) for record in kept),
-            "trained_turns": sum(turn.trained for record in kept for turn in record.messages),
-            "records_with_tools": sum(bool(record.tools) for record in kept),
-            "prompt_words_mean": float(np.mean(prompts)) if kept else 0.0,
-            "response_words_mean": float(np.mean(words)) if kept else 0.0,
-            "response_words_max": max(words, default=0),
+            **counts,
+            "prompt_words_mean": prompt_words / len(kept) if kept else 0.0,
+            "response_words_mean": response_words / len(kept) if kept else 0.0,
+            "response_words_max": longest,
         }
 
 
@@ -129,6 +140,7 @@ def prepare(
     seed: int,
     tasks: Mapping[str, Iterable[str]] = NO_TASKS,
     unfit: Callable[[Record], str | None] = lambda record: None,
+    folder: Path | None = None,
 ) -> PreparedData:
     """Set aside what cannot be used, then draw each split's rows, stratified over its sources.
 
@@ -148,13 +160,17 @@ def prepare(
         tasks: the questions of named tasks that will be measured, by the task's name: neither the pool nor dev, by which rows
             are selected, may hold them.
         unfit: why the model cannot be tuned on a record or measured by it, or None.
+        folder: where there are files without names for records and rejects, which go with the result; None: all are in memory.
+
+    Raises:
+        ShedError: there is no room in the folder.
     """
-    rejects: list[Reject] = []
+    rejects = Rejects(folder)
     elsewhere = Elsewhere(near)
     for name, texts in tasks.items():
         for n, text in enumerate(texts, start=1):
             elsewhere.add_task(name, n, text)
-    kept: dict[str, list[Record]] = {}
+    kept: dict[str, Sequence[Record]] = {}
     lacking: dict[str, int | None] = {}
     off: dict[str, SplitOff] = {}
     unsplit: ShedError | None = None
@@ -162,18 +178,20 @@ def prepare(
         if rows_in is None:
             lacking[split] = rows
             continue
-        usable = list(_usable(rows_in, split, elsewhere, near, unfit, rejects))
+        usable: list[Record] | Spool[Record] = [] if folder is None else Spool(folder, from_row)
+        sources = _keep_usable(usable, rows_in, split, elsewhere, near, unfit, rejects)
+        moved: set[int] = set()
         if split == "pool" and lacking:
             try:
-                off, drawn = _split(usable, rows, lacking, near, seed)
+                off, moved, places = _split(usable, sources, rows, lacking, near, seed)
             except ShedError as error:  # told when the rejects have been written
-                off, drawn, unsplit = {name: SplitOff([], 0, 0.0) for name in lacking}, usable, error
+                off, places, unsplit = {name: SplitOff([], 0, 0.0) for name in lacking}, list(range(len(usable))), error
             kept |= {name: own.records for name, own in off.items()}
         else:
-            drawn = _draw(usable, rows, random.Random(f"{seed}/{split}"))
-        if len(drawn) < len(usable):
-            chosen = {record.id for records in (drawn, *(own.records for own in off.values())) for record in records}
-            rejects += [Reject(record, split, "not_drawn") for record in usable if record.id not in chosen]
+            places = draw(sources, range(len(usable)), rows, random.Random(f"{seed}/{split}"))
+        for place in sorted(set(range(len(usable))).difference(places, moved)):
+            rejects.append(Reject(usable[place], split, "not_drawn"))
+        drawn = pick(usable, places)
         if split != "pool":
             for record in drawn:
                 elsewhere.add(record, split, questions_of(record))
@@ -181,17 +199,20 @@ def prepare(
     return PreparedData(**kept, rejects=rejects, off_pool=off, unsplit=unsplit)
 
 
-def _usable(
+def _keep_usable(
+    kept: list[Record] | Spool[Record],
     rows: Iterable[Record | BadRecord],
     split: str,
     elsewhere: Elsewhere,
     near: float | None,
     unfit: Callable[[Record], str | None],
-    rejects: list[Reject],
-) -> Iterator[Record]:
+    rejects: Rejects,
+) -> list[str]:
+    """Add what can be used to `kept`, the rest to `rejects`; the source of each that is kept."""
     exact: set[str] = set()
     equal: set[bytes] = set()
-    like = NearIndex(near, said) if near is not None and split == "pool" else None
+    sources: list[str] = []
+    like = NearIndex(near, lambda place: said(kept[place])) if near is not None and split == "pool" else None
     for record in rows:
         if isinstance(record, BadRecord):
             rejects.append(Reject(record, split, record.reason))
@@ -208,13 +229,15 @@ def _usable(
         elif found := elsewhere.repeated(record, split, questions_of(record)):
             rejects.append(Reject(record, split, found.reason, found.of, found.similarity))
         elif like is not None and (hit := like.nearest(own := sketch(said(record)))):
-            rejects.append(Reject(record, split, "near_duplicate", hit.of, hit.similarity))
+            rejects.append(Reject(record, split, "near_duplicate", kept[hit.place].id, hit.similarity))
         else:
             exact.add(name)
             equal.add(key)
             if like is not None:
-                like.add(name, record, own)
-            yield record
+                like.add(own)
+            kept.append(record)
+            sources.append(intern(record.source))
+    return sources
 
 
 def _unusable(record: Record) -> str | None:
@@ -229,33 +252,21 @@ def _unusable(record: Record) -> str | None:
 
 
 def _split(
-    usable: list[Record], pool_rows: int | None, lacking: Mapping[str, int | None], near: float | None, seed: int
-) -> tuple[dict[str, SplitOff], list[Record]]:
-    """The splits that are split off, and what is drawn of the rest.
+    usable: list[Record] | Spool[Record],
+    sources: Sequence[str],
+    pool_rows: int | None,
+    lacking: Mapping[str, int | None],
+    near: float | None,
+    seed: int,
+) -> tuple[dict[str, SplitOff], set[int], list[int]]:
+    """The splits that are split off, the places of their records, and those of what is drawn of the rest.
 
     As many records as are needed in all are drawn first, so that what is split off is of the same sources as the pool.
     """
     wanted = sizes(len(usable), lacking)
     needed = None if pool_rows is None else pool_rows + sum(wanted.values())
-    drawn = _draw(usable, needed, random.Random(f"{seed}/pool"))
-    off = split_off(drawn, wanted, near, seed)
-    moved = {record.id for own in off.values() for record in own.records}
-    left = [record for record in drawn if record.id not in moved]
-    return off, _draw(left, pool_rows, random.Random(f"{seed}/pool"))
-
-
-def _draw(records: list[Record], rows: int | None, rng: random.Random) -> list[Record]:
-    """A seeded shuffle of `rows` records, as many from each source as an equal share allows."""
-    by_source: dict[str, list[Record]] = {}
-    for record in records:
-        by_source.setdefault(record.source, []).append(record)
-    for group in by_source.values():
-        rng.shuffle(group)
-    left = len(records) if rows is None else min(rows, len(records))
-    drawn: list[Record] = []
-    for n, group in enumerate(sorted(by_source.values(), key=len)):
-        share = min(len(group), left // (len(by_source) - n))
-        drawn += group[:share]
-        left -= share
-    rng.shuffle(drawn)
-    return drawn
+    drawn = draw(sources, range(len(usable)), needed, random.Random(f"{seed}/pool"))
+    off = split_off(pick(usable, drawn), wanted, near, seed)
+    moved = {drawn[row] for own in off.values() for row in own.rows}
+    left = [place for place in drawn if place not in moved]
+    return off, moved, draw(sources, left, pool_rows, random.Random(f"{seed}/pool"))

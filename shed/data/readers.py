@@ -126,7 +126,7 @@ def read_user(
     reading = Reading() if reading is None else reading
     empty = True
     for file, label, found in _sources(where, settings, reading):
-        for one in _records(found, file, name or label, name, settings, reading):
+        for one in records_of(found, file, name or label, name, settings, reading):
             empty = False
             yield one
     if empty:
@@ -150,7 +150,7 @@ def _sources(where: str, settings: ReaderSettings, reading: Reading) -> Iterator
     """Each file with its own name and its rows."""
     if is_dataset(where):
         first = dataset_rows(where, settings.max_row_bytes)
-        yield where, where.split("?")[0].split("@")[0].rstrip("/").rsplit("/", 1)[-1], map(_without_nulls, first)
+        yield where, where.split("?")[0].split("@")[0].rstrip("/").rsplit("/", 1)[-1], map(without_nulls, first)
         return
     files = data_files(where)
     for path, label in distinct_names(files).items():
@@ -161,7 +161,7 @@ def _sources(where: str, settings: ReaderSettings, reading: Reading) -> Iterator
             continue
         found = rows(path, settings.list_key, settings.max_row_bytes)
         is_table = path.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLES)
-        yield str(path), label, map(_without_nulls, found) if is_table else found
+        yield str(path), label, map(without_nulls, found) if is_table else found
 
 
 def _is_beside(path: Path, settings: ReaderSettings) -> bool:
@@ -172,9 +172,19 @@ def _is_beside(path: Path, settings: ReaderSettings) -> bool:
     return form_of(dict.fromkeys(keys, "x"), settings.columns or {}) is None
 
 
-def _records(
+def records_of(
     found: Iterator[Row | BadRow], file: str, label: str, name: str | None, settings: ReaderSettings, reading: Reading
 ) -> Iterator[Record | BadRecord]:
+    """The records of one file's rows, or of rows that are in memory.
+
+    Args:
+        file: what errors and `reading` call it.
+        label: the source of rows that name none.
+        name: the source of all rows, whatever they say; None: what they say.
+
+    Raises:
+        ShedError: the form of the rows is not known.
+    """
     first = list(itertools.islice(found, FIRST_ROWS))
     reader: RowReader | None = None
     for row in itertools.chain(first, found):
@@ -209,7 +219,8 @@ def _text(values: Mapping[str, Any]) -> str:
     return bad("", text).text
 
 
-def _without_nulls(row: Row | BadRow) -> Row | BadRow:
+def without_nulls(row: Row | BadRow) -> Row | BadRow:
+    """A table's row without the keys of objects that are null, since a table gives every object the keys of all."""
     if isinstance(row, BadRow):
         return row
     return Row(row.origin, {key: _pruned(value) for key, value in row.values.items()}, row.file)

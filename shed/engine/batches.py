@@ -38,14 +38,15 @@ def halves(batch: list[int]) -> list[list[int]]:
 
 
 class DevPart(NamedTuple):
-    """Dev records that are measured together, under the LoRA weights of one row."""
+    """Dev records that are measured together, all of one sum of `DevSet.by_task`, under the LoRA weights of one row."""
 
     row: int
+    task: int
     records: list[int]
 
     def halves(self) -> "list[DevPart]":
         """The first half of its records, and the second."""
-        return [DevPart(self.row, part) for part in halves(self.records)]
+        return [self._replace(records=part) for part in halves(self.records)]
 
 
 def length_batches(lengths: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[list[int]]:

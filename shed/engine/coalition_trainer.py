@@ -24,6 +24,7 @@ from torch import Tensor
 
 from shed.common.memory import free_memory
 from shed.data.records import Record
+from shed.data.tasks.combining import Combine
 from shed.engine.batches import DevPart, Microbatch, length_batches
 from shed.engine.lora_losses import LoraLosses
 from shed.engine.optimizers import EPSILON, State, advance, column
@@ -137,6 +138,7 @@ class CoalitionTrainer:
         """Do now what the first evaluation would wait for, so that it counts to none."""
         if self.regime.optimizer == "frozen_adam":
             _ = self.adamw_tuning
+        _ = self.untuned
 
     def preconditioned(self, gradient: Tensor) -> Tensor:
         """A gradient (K, P), or what stands for it under `frozen_adam`: over the roots of the frozen second moments."""
@@ -155,11 +157,17 @@ class CoalitionTrainer:
         roots = torch.cat([matrix.mean().sqrt().expand(len(matrix)) for matrix in matrices]) + EPSILON
         return AdamWTuning(state.weights, roots)
 
+    @cached_property
+    def untuned(self) -> np.ndarray:
+        """(T,) the sums of dev from which gains count: the untuned model's where the least gain is utility, else 0."""
+        return self.sums(self.initial[None])[0] if self.losses.dev_sums > 1 else np.zeros(1)
+
     @property
     def setup_fte(self) -> float:
-        """What has to be tuned before the first evaluation, in FTE."""
+        """What has to be tuned and measured before the first evaluation, in FTE."""
         tuned = 2.0 * self.regime.epochs * self.lengths.sum()
-        return float(tuned / (tuned + self.dev_length)) if self.regime.optimizer == "frozen_adam" else 0.0
+        first = (tuned if self.regime.optimizer == "frozen_adam" else 0.0) + self.dev_length * (self.losses.dev_sums > 1)
+        return float(first / (tuned + self.dev_length))
 
     def gradient(self, at: Tensor, batch: Sequence[int], weights: np.ndarray) -> Tensor:
         """(K, P) the gradient of each coalition's weighted loss on a batch; records of weight 0 cost nothing."""
@@ -200,15 +208,20 @@ class CoalitionTrainer:
 
     def measure(self, lora: Tensor) -> np.ndarray:
         """Dev utilities (K,) of LoRA weights (K, P)."""
+        utilities: np.ndarray = (self.sums(lora) - self.untuned).min(axis=1)  # of one sum itself; NaN stays NaN
+        return utilities
+
+    def sums(self, lora: Tensor) -> np.ndarray:
+        """(K, T) the sums that utility is made of (`LoraLosses.dev_sums`), of LoRA weights (K, P)."""
 
         @torch.no_grad()
-        def part(own: DevPart) -> tuple[int, float]:
-            return own.row, float(self.losses.dev_terms(lora[own.row], own.records).double().sum())
+        def part(own: DevPart) -> tuple[int, int, float]:
+            return own.row, own.task, float(self.losses.dev_terms(lora[own.row], own.records).double().sum())
 
-        utilities = np.zeros(len(lora))
-        for row, utility in self.losses.cores.each(part, self.losses.dev_parts(len(lora)), DevPart.halves):
-            utilities[row] += utility
-        return utilities
+        sums = np.zeros((len(lora), self.losses.dev_sums))
+        for row, task, utility in self.losses.cores.each(part, self.losses.dev_parts(len(lora)), DevPart.halves):
+            sums[row, task] += utility
+        return sums
 
     def fine_tune_equivalents(self, weights: np.ndarray) -> float:
         """The cost in FTE of the utility at weights (N,): work for these records and dev, over work for all records and dev.
@@ -228,6 +241,7 @@ def load_trainer(
     regime: Regime,
     candidates: Sequence[Record] = (),
     tasks: Mapping[str, float] = NO_TASKS,
+    combine: Combine = "mean",
 ) -> CoalitionTrainer:
     """Load a model and encode the records that it is tuned and measured on.
 
@@ -237,7 +251,7 @@ def load_trainer(
     language_model = load_language_model(spec)
     encoder = language_model.encoder
     own, others = (encoder.encode_all(records, end=True) for records in (members, candidates))
-    return CoalitionTrainer(language_model.model, own, dev_set(utility, dev, encoder, tasks), regime, others)
+    return CoalitionTrainer(language_model.model, own, dev_set(utility, dev, encoder, tasks, combine), regime, others)
 
 
 def present(weights: np.ndarray, batch: Sequence[int]) -> np.ndarray:

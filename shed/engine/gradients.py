@@ -179,19 +179,33 @@ def in_run(trainer: CoalitionTrainer, weights: np.ndarray) -> tuple[np.ndarray, 
 
 
 def dev_gradient(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Tensor]:
-    """Utilities (K,) and their gradients (K, P) in the LoRA weights."""
+    """Utilities (K,) and their gradients (K, P) in the LoRA weights.
 
-    def part(own: DevPart) -> tuple[int, float, Tensor]:
+    Where utility is the least gain among tasks, its gradient is that of the task that has gained least.
+    """
+    gains, uphill = dev_gradients(trainer, at)
+    worst, rows = gains.argmin(axis=1), np.arange(len(at))  # of NaN the first
+    return gains[rows, worst], uphill[rows, worst]
+
+
+def dev_gradients(trainer: CoalitionTrainer, at: Tensor) -> tuple[np.ndarray, Tensor]:
+    """Of each sum that utility is made of the gain (K, T), of which utility is the least, and its gradient (K, T, P).
+
+    Each record goes through the layers once, since it is of one sum alone: several cost no more than one.
+    """
+
+    def part(own: DevPart) -> tuple[int, int, float, Tensor]:
         lora = at[own.row].detach().requires_grad_()
         terms = trainer.losses.dev_terms(lora, own.records)
-        return own.row, float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
+        return own.row, own.task, float(terms.detach().double().sum()), torch.autograd.grad(terms.sum(), lora)[0]
 
-    utilities, uphill = np.zeros(len(at)), torch.zeros_like(at)
+    sums = np.zeros((len(at), trainer.losses.dev_sums))
+    uphill = at.new_zeros((*sums.shape, at.shape[1]))
     with trainer.losses.backward_pass(trainer.losses.longest_dev):
-        for row, utility, gradient in trainer.losses.cores.each(part, trainer.losses.dev_parts(len(at)), DevPart.halves):
-            utilities[row] += utility
-            uphill[row] += gradient
-    return utilities, uphill
+        for row, task, value, gradient in trainer.losses.cores.each(part, trainer.losses.dev_parts(len(at)), DevPart.halves):
+            sums[row, task] += value
+            uphill[row, task] += gradient
+    return sums - trainer.untuned, uphill
 
 
 def _through_advance(trainer: CoalitionTrainer, step: Step, cotangents: State) -> tuple[State, Tensor]:

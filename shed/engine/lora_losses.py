@@ -57,6 +57,7 @@ class LoraLosses:
         cores: what works on parts of a batch at once; losses may be asked for in each of its threads.
         longest_dev: tokens of the longest dev text.
         dev_length: tokens of all dev texts; options that share a prompt have it once.
+        dev_sums: of how many sums utility is made: one, or one for each task where the least gain among tasks counts.
         recomputes: True while layers are run again for the backward pass, since sequences are long.
 
     Raises:
@@ -103,8 +104,13 @@ class LoraLosses:
         widest = max(map(len, self._dev))
         self.longest_dev, self.dev_length = max(longest), sum(len(text.tokens) + 1 for one in self._dev for text in one)
         padded = [own * len(one) for own, one in zip(longest, self._dev, strict=True)]
-        batches = split(length_batches(longest, max(1, DEV_BATCH // widest), 1, 0), padded, DEV_TOKENS)
-        self._dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch))
+        batches = [
+            (task, batch)
+            for task, own in enumerate(dev.by_task)
+            for batch in split(_batches(own, longest, max(1, DEV_BATCH // widest)), padded, DEV_TOKENS)
+        ]
+        self.dev_sums = len(dev.by_task)
+        self._dev_batches = sorted(batches, key=lambda batch: -max(longest[i] for i in batch[1]))
 
     @contextmanager
     def backward_pass(self, longest: int) -> Iterator[None]:
@@ -121,7 +127,7 @@ class LoraLosses:
 
     def dev_parts(self, rows: int) -> list[DevPart]:
         """All dev records under each of so many rows of LoRA weights, in parts of similar length, the longest first."""
-        return [DevPart(row, batch) for batch in self._dev_batches for row in range(rows)]
+        return [DevPart(row, task, batch) for task, batch in self._dev_batches for row in range(rows)]
 
     def redrawn(self, seed: int) -> Tensor:
         """(P,) other LoRA weights before tuning, by PEFT's own initialisation."""
@@ -222,6 +228,11 @@ class LoraLosses:
                 "use a model of the Llama family",
                 "model",
             )
+
+
+def _batches(records: list[int], lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Some records in batches of similar length."""
+    return [[records[i] for i in batch] for batch in length_batches([lengths[i] for i in records], size, 1, 0)]
 
 
 def _side_by_side(weights: Tensor, name: str) -> Tensor:

@@ -2,6 +2,10 @@
 
 In: dev records and the kind of utility. Out: a `DevSet`, the token sequences that a model must read, and the utility that
 follows from their losses, as a sum with a term for each record.
+
+Where the worst of dev's tasks counts, each task has such a sum of its own, and utility is the least gain among them: a model is
+as good as it has become on the task on which it has gained least. Sums themselves say nothing of each other: an untuned model
+has three nats per token on one task and one on another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +18,8 @@ from torch import Tensor
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
-from shed.data.tasks.weights import task_weights
+from shed.data.tasks.combining import Combine
+from shed.data.tasks.weights import task_weights, worst_weights
 from shed.models.encoding import Encoded, Encoder
 
 UtilityKind = Literal["dev_loss", "choice_loss", "accuracy"]
@@ -39,6 +44,7 @@ class DevSet:
         answers: for each record the index of the right one among them.
         characters: for each record the lengths of its options.
         weights: (B,) what each record counts; by default each response token the same, or each question.
+        tasks: for each record its task, from 0, where utility is the least gain among tasks; empty: dev has one sum.
     """
 
     kind: UtilityKind
@@ -46,6 +52,14 @@ class DevSet:
     answers: tuple[int, ...]
     characters: tuple[tuple[int, ...], ...]
     weights: tuple[float, ...]
+    tasks: tuple[int, ...] = ()
+
+    @property
+    def by_task(self) -> list[list[int]]:
+        """The records of each sum."""
+        if not self.tasks:
+            return [list(range(len(self.records)))]
+        return [[i for i, own in enumerate(self.tasks) if own == task] for task in range(max(self.tasks) + 1)]
 
     @property
     def sequences(self) -> list[Encoded]:
@@ -69,16 +83,23 @@ class DevSet:
         return torch.where(best, weight, 0.0).to(nats) + 0 * nats.sum()  # NaN stays NaN
 
 
-def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder, tasks: Mapping[str, float] = NO_TASKS) -> DevSet:
+def dev_set(
+    kind: UtilityKind,
+    records: Sequence[Record],
+    encoder: Encoder,
+    tasks: Mapping[str, float] = NO_TASKS,
+    combine: Combine = "mean",
+) -> DevSet:
     """Encode dev records for a kind of utility.
 
     Args:
         tasks: the share of each task, by the records' sources: utility is the mean over tasks of each one's own; empty: of all
             records as one.
+        combine: `worst`: utility is instead the least gain over the untuned model among the tasks that count.
 
     Raises:
-        ShedError: a record cannot be encoded, `choice_loss` or `accuracy` is asked of a record without options, or a task has
-            no record.
+        ShedError: a record cannot be encoded, `choice_loss` or `accuracy` is asked of a record without options, a task has no
+            record, or the worst is asked of fewer than two tasks, or of tasks with weights of their own.
     """
     if kind != "dev_loss":
         without = [record for record in records if not record.choices]
@@ -97,5 +118,8 @@ def dev_set(kind: UtilityKind, records: Sequence[Record], encoder: Encoder, task
         characters.append(tuple(max(1, len(choice)) for choice in record.choices))
     answers = tuple(0 if kind == "dev_loss" else int(record.answer or 0) for record in records)
     sizes = [own.response_weight for (own,) in encoded] if kind == "dev_loss" else None
-    weights = task_weights(records, tasks, sizes).tolist()
-    return DevSet(kind, tuple(encoded), answers, tuple(characters), tuple(weights))
+    if combine == "worst":
+        weights, own_tasks = worst_weights(records, tasks, sizes)
+        return DevSet(kind, tuple(encoded), answers, tuple(characters), tuple(weights.tolist()), tuple(own_tasks.tolist()))
+    weights = task_weights(records, tasks, sizes)
+    return DevSet(kind, tuple(encoded), answers, tuple(characters), tuple(weights.tolist()))

@@ -39,6 +39,15 @@ class _Question:
         return len(self.prompt) + sum(len(option.tokens) - len(self.prompt) - 1 for _, option in self.options)
 
 
+def _halves(pack: Sequence[_Question]) -> list[list[_Question]]:
+    """Of a pack that the device has not enough memory for; of a single question, its options in two halves."""
+    if len(pack) > 1:
+        return [list(pack[: len(pack) // 2]), list(pack[len(pack) // 2 :])]
+    (question,) = pack
+    middle = len(question.options) // 2
+    return [[_Question(question.prompt, own)] for own in (question.options[:middle], question.options[middle:]) if own]
+
+
 class PackedLM(HFLM):  # type: ignore[misc]
     """`HFLM` whose `loglikelihood` packs up to `batch_size` questions into one sequence.
 
@@ -100,7 +109,8 @@ class PackedLM(HFLM):  # type: ignore[misc]
             else:
                 packs.append([question])
         answers: dict[int, tuple[float, bool]] = {}
-        for scored in track(Cores(self.model.device).each(self._score, packs), "evaluating", "batch", len(packs)):
+        scores = Cores(self.model.device).each(self._score, packs, _halves)
+        for scored in track(scores, "evaluating", "batch", len(packs)):
             answers |= scored
         return [answers[number] for number in range(len(sequences))]
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from shed.common.atomic_io import write_table
 from shed.common.import_closure import ROOT, code_digest
+from shed.common.progress import track
 from shed.data.records import Record
 from shed.evaluation.generation import Writing
 from shed.evaluation.lm_evaluation import evaluate
@@ -80,6 +81,11 @@ class RunLedger:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_table(path, items)
         return items
+
+    def items_of(self, rows: Sequence[Sequence[Record]], seeds: Sequence[int], name: str) -> pd.DataFrame:
+        """The items of a run for each seed, on its own rows, with `seed`; the bar of progress has this name."""
+        pairs = track(list(zip(rows, seeds, strict=True)), name, "run")
+        return pd.concat([self.items(own, seed).assign(seed=seed) for own, seed in pairs], ignore_index=True)
 
     def _path(self, rows: Sequence[Record], seed: int) -> Path:
         own = self._settings

@@ -1,12 +1,13 @@
 """What all verbs of a `Selector` read: the model, and the records of pool, dev and test.
 
-In: rows and settings. Out: an `Inputs`, of which everything is checked.
+In: rows or tasks, and settings. Out: an `Inputs`, of which everything is checked.
 """
 
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,26 +16,38 @@ import pandas as pd
 
 from shed.common.errors import ShedError
 from shed.data.preparation import PreparedData, prepare
+from shed.data.readers import BadRecord, Reading
+from shed.data.records import Record
+from shed.data.tasks.combining import check_worst
+from shed.data.tasks.dev_tasks import DevTask, check_records, shares, spread
+from shed.data.tasks.names import check_names
 from shed.evaluation.named_tasks import task_questions
-from shed.library.rows import Rows, place_of, read_rows
-from shed.library.settings import model_spec, reader_settings
+from shed.library.rows import place_of
+from shed.library.sources import Source, Tasks, read
 from shed.models.checks import check_cut, check_model
-from shed.models.costs import record_lengths
 from shed.models.encoding import token_lengths
 from shed.models.loading import manifest
+from shed.models.record_lengths import record_lengths
 from shed.models.specs import LoraSettings, ModelSpec
 from shed.params import Params
+from shed.settings.models import model_spec
+from shed.settings.reading import reader_settings
+from shed.settings.selecting import LONG_RESPONSE
 
 SPLITS = ("pool", "dev", "test")
+BY_TOKENS = (
+    "ratings of whole records select the longest of such rows; for a selection by tokens set "
+    'rate={"per": "token"} and sample={"budget": "tokens"}'
+)
 
 
 class Inputs:
     """Rows, read and checked.
 
     Args:
-        rows: of each split as they were given; None where they are split off the pool.
+        given: of each split its rows or tasks; None where they are split off the pool.
         settings: how they are read and prepared, and for which model.
-        folder: where evaluations and runs are kept; None: in one that goes with this object.
+        folder: where evaluations, runs and results are kept; None: in one that goes with this object.
 
     Raises:
         ShedError: the model cannot be used as asked, or the rows cannot.
@@ -42,21 +55,22 @@ class Inputs:
     Attributes:
         model, manifest: the base model, and what identifies its weights.
         prepared: the records, and what was set aside.
-        lengths: of each pool record, as `shed.models.costs.record_lengths` has them.
-        notes: a line for each split of which much is cut.
+        tasks: the shares of dev's tasks by their names; empty where dev is one set.
+        lengths: of each pool record, as `shed.models.record_lengths.record_lengths` has them.
+        notes: what was read of tasks of lm-eval, of which splits much is cut, and whether responses are long, a line each.
     """
 
-    def __init__(self, rows: Mapping[str, Rows | None], settings: Params, folder: Path | None) -> None:
+    def __init__(self, given: Mapping[str, Source | Tasks | None], settings: Params, folder: Path | None) -> None:
         self.settings, self.folder = settings, folder or self._scratch()
         name = settings.model.name
         self.manifest = manifest(name, "language model") | {"name": name}
-        self.model: ModelSpec = model_spec(settings, self.manifest.get("revision"))
+        self.model: ModelSpec = model_spec(settings.model, self.manifest.get("revision"))
         regime, final = settings.regime, settings.finetune
         loras = [LoraSettings(1, 1, regime.modules, regime.depth), LoraSettings(1, 1, final.modules)]  # of whatever rank
         encoder = check_model(self.model, loras)
-        data, reading = settings.data, reader_settings(settings)
-        pool, dev, test = (None if rows[one] is None else read_rows(rows[one], one, reading) for one in SPLITS)
-        self.prepared: PreparedData = prepare(
+        data, questions, reading = settings.data, task_questions(settings.evaluate.tasks), Reading()
+        pool, dev, test = (self._read(given[split], split, reading) for split in SPLITS)
+        prepared = prepare(
             pool or (),
             dev,
             test,
@@ -65,21 +79,27 @@ class Inputs:
             test_rows=data.test_rows,
             near=data.near_duplicates,
             seed=data.seed,
-            tasks=task_questions(settings.evaluate.tasks),
+            tasks=questions,
             unfit=encoder.unfit,
         )
         try:
-            self.prepared.check(data.max_rejects)
+            prepared.check(data.max_rejects)
         except ShedError as error:
             raise ShedError(str(error).replace("; each is in rejects.jsonl", ""), error.setting) from error
+        check_names(questions, prepared.test)
+        self.prepared: PreparedData = prepared
+        self.tasks = self._tasks(given["dev"])
         cut = {one: check_cut(one, token_lengths(encoder, getattr(self.prepared, one)), encoder.limit) for one in SPLITS}
-        self.notes = [f"{split}: {warning}" for split, warning in cut.items() if warning]
+        self.notes = [*reading.told(), *(f"{split}: {warning}" for split, warning in cut.items() if warning)]
         if len(self.prepared.pool) < settings.C:
             raise ShedError(
                 f"the pool has {len(self.prepared.pool)} records, and C is {settings.C}; lower C, or give more rows",
                 "records of pool",
             )
         self.lengths = record_lengths(encoder, self.prepared.pool)
+        mean = self.lengths["response_tokens"].mean()
+        if mean >= LONG_RESPONSE and settings.sampler == "top" and settings.rate.per == "record":
+            self.notes.append(f"pool: {mean:.0f} response tokens a record; {BY_TOKENS}")
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -92,6 +112,25 @@ class Inputs:
         """The `row` of each pool record, by its id."""
         return dict(zip(self.records["id"], self.records["row"], strict=True))
 
+    def _read(self, given: Source | Tasks | None, split: str, reading: Reading) -> Iterator[Record | BadRecord] | None:
+        if given is None:
+            return None
+        return read(given, split, reader_settings(self.settings.data.reading), self.model.form, reading)
+
+    def _tasks(self, dev: Source | Tasks | None) -> dict[str, float]:
+        """The shares of dev's tasks, whose records are put in an order in which every beginning has all tasks."""
+        tasks: dict[str, DevTask] = {}
+        if isinstance(dev, Mapping) and isinstance(self.settings.data.dev, dict):
+            tasks = self.settings.data.dev
+            try:
+                check_records(tasks, self.prepared.dev)
+            except ShedError as error:
+                raise ShedError(str(error).replace(", as data/prepared/rejects.jsonl explains", "")) from error
+            self.prepared = replace(self.prepared, dev=spread(self.prepared.dev))
+        if self.settings.data.dev_combine == "worst":
+            check_worst(shares(tasks) if tasks else {})
+        return shares(tasks) if tasks else {}
+
     def _scratch(self) -> Path:
         folder = tempfile.mkdtemp(prefix="shed-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -99,6 +138,6 @@ class Inputs:
 
 
 def rejects(prepared: PreparedData) -> pd.DataFrame:
-    """The rows that were set aside: `split`, `row` (its place among the given rows) and `reason`."""
-    rows: list[tuple[Any, ...]] = [(one.split, place_of(one.record), one.reason) for one in prepared.rejects]
-    return pd.DataFrame(rows, columns=["split", "row", "reason"])
+    """The rows that were set aside: `split`, `row` (its place among the given rows), `source` and `reason`."""
+    rows: list[tuple[Any, ...]] = [(one.split, place_of(one.record), one.record.source, one.reason) for one in prepared.rejects]
+    return pd.DataFrame(rows, columns=["split", "row", "source", "reason"])

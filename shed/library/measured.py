@@ -1,28 +1,38 @@
 """What is measured of a pool, once each: ratings, clusters and their scores.
 
-In: an `Inputs`. Out: results, computed when they are first asked for; and the rows that a selection may take.
+In: an `Inputs`. Out: results, computed when they are first asked for, or read if they were computed before with this folder;
+and the rows that a selection may take.
 """
 
+from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from shed.library.estimators import estimator
+from shed.common.arrays import map_array
+from shed.common.import_closure import code_digest
+from shed.data.tasks.combining import Combine
 from shed.library.inputs import Inputs
+from shed.library.kept import Finished, digest, find_or_make, of_ids, of_model, of_records, of_table
 from shed.library.results import ClusterResult, RatingResult, ScoreResult
-from shed.library.settings import embedder_spec, scoring_regime
-from shed.models.embedding import embed
+from shed.models.embedding import embed_to
 from shed.models.loading import manifest
 from shed.params import Params
 from shed.selection.candidates import candidates, rated
 from shed.selection.clustering import cluster, quality
 from shed.selection.scoring import score_clusters
+from shed.settings.estimators import ESTIMATORS
+from shed.settings.models import embedder_spec
+from shed.settings.regime import scoring_regime
 from shed.valuation.budget import Budget
 from shed.valuation.proxy_game import Setting, open_game
 from shed.valuation.rated_blocks import RatedBlocks
 from shed.valuation.ratings import rate
 
 SCORE_IS = {"ratings": "mean rating", "shapley": "Shapley score"}
+SCORING = ("shed.selection.scoring", "shed.valuation.proxy_game", "shed.settings.estimators")  # the code of scores
 BY_SCORES = ("qocs", "qwcs")
 NOT_RATED = pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)})
 NOT_SCORED = pd.DataFrame({"cluster": [0], "score": [float("nan")], "rank": [1]})
@@ -41,18 +51,30 @@ class Measured:
     @cached_property
     def ratings(self) -> RatingResult:
         """A rating for each record."""
-        own, dev = self._settings.rate, self._inputs.prepared.dev
-        regime = scoring_regime(self._settings, own.seed)
-        kept = RatedBlocks(self._inputs.folder / "ratings", {"model": self._inputs.manifest})  # what a stopped run has done
-        found = rate(self._pool, dev[: own.dev_rows], self._inputs.model, own.utility, regime, own.warm_rows, kept)
-        return RatingResult(self._inputs.records.assign(rating=found.ratings), found.metrics)
+        own, inputs = self._settings.rate, self._inputs
+        dev, regime = inputs.prepared.dev[: own.dev_rows], scoring_regime(self._settings.regime, own.seed)
+        asked = of_model(inputs.model, inputs.manifest, "shed.valuation.ratings") | {
+            "pool": of_ids(self._pool),
+            "dev": of_records(dev),
+            "tasks": [inputs.tasks, self._combine],
+            "regime": asdict(regime),
+            "settings": [own.utility, own.warm_rows],
+        }
+
+        def make() -> Finished:
+            blocks = RatedBlocks(inputs.folder / "ratings", {"model": inputs.manifest})  # what a stopped run has done
+            of = (inputs.tasks, self._combine)
+            found = rate(self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of)
+            return Finished({"ratings": pd.DataFrame({"rating": found.ratings})}, found.metrics)
+
+        found = find_or_make(inputs.folder / "results", asked, make)
+        return RatingResult(inputs.records.assign(rating=found.tables["ratings"]["rating"]), found.metrics)
 
     @cached_property
     def clusters(self) -> ClusterResult:
         """A cluster for each record."""
         own, embedder = self._settings.cluster, self._settings.embed.model
-        spec = embedder_spec(self._settings, manifest(embedder, "embedder").get("revision"))
-        embeddings = embed(self._pool, spec).vectors
+        embeddings = self._embeddings(manifest(embedder, "embedder") | {"name": embedder})
         found = cluster(embeddings, self._settings.C, own.method, own.proxies_per_cluster, own.seed)
         table = self._inputs.records.assign(cluster=found.labels, distance=found.distances, proxy=found.proxies)
         return ClusterResult(table, dict(quality(embeddings, found, own.seed)), embeddings)
@@ -64,13 +86,26 @@ class Measured:
         if own.by == "ratings":
             lengths = clusters.merge(inputs.lengths, on="id", how="left", validate="one_to_one")
             clusters = rated(lengths, self.ratings.table[["id", "rating"]], self._settings.rate.per)
-        setting = Setting(inputs.model, inputs.manifest, own.utility, scoring_regime(self._settings, own.seed))
-        limits = Budget(**own.budget.model_dump(), **own.target.model_dump())
-        ledger = inputs.folder / "ledger.sqlite"
-        with open_game(clusters, self._pool, inputs.prepared.dev[: own.dev_rows], setting, ledger) as game:
-            found = score_clusters(game, estimator(own), limits, own.on_divergence, clusters)
-        metrics = {"method": own.method, "score_is": SCORE_IS[own.by], **found.metrics}
-        return ScoreResult(found.table, metrics, found.convergence)
+        dev, regime = inputs.prepared.dev[: own.dev_rows], scoring_regime(self._settings.regime, own.seed)
+        played = [name for name in ("id", "cluster", "proxy", "rating") if name in clusters]
+        asked = of_model(inputs.model, inputs.manifest, *SCORING) | {
+            "clusters": of_table(clusters[played]),
+            "dev": of_records(dev),
+            "tasks": [inputs.tasks, self._combine],
+            "regime": asdict(regime),
+            "settings": own.model_dump(),
+        }
+
+        def make() -> Finished:
+            setting = Setting(inputs.model, inputs.manifest, own.utility, regime, inputs.tasks, self._combine)
+            limits = Budget(**own.budget.model_dump(), **own.target.model_dump())
+            with open_game(clusters, self._pool, dev, setting, inputs.folder / "ledger.sqlite") as game:
+                found = score_clusters(game, ESTIMATORS[own.method](own), limits, own.on_divergence, clusters)
+            metrics = {"method": own.method, "score_is": SCORE_IS[own.by], **found.metrics}
+            return Finished({"scores": found.table, "convergence": found.convergence}, metrics)
+
+        found = find_or_make(inputs.folder / "results", asked, make)
+        return ScoreResult(found.tables["scores"], found.metrics, found.tables["convergence"])
 
     def for_selection(self, settings: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The rows that may be selected and the clusters' scores, with all that the sampler goes by.
@@ -88,3 +123,16 @@ class Measured:
         too_long = settings.sample.too_long or settings.sampler == "full"
         table = candidates(records, self._inputs.lengths, ratings, settings.rate.per, too_long)
         return table, self.scores.table if self.knows("scores") else NOT_SCORED
+
+    @property
+    def _combine(self) -> Combine:
+        return self._settings.data.dev_combine
+
+    def _embeddings(self, of: dict[str, Any]) -> np.ndarray:
+        """A vector for each record, from a file."""
+        own, inputs = self._settings.embed, self._inputs
+        asked = {"code": code_digest("shed.models.embedding"), "embedder": of, "settings": own.model_dump()}
+        path = inputs.folder / "results" / f"embeddings-{digest(asked | {'pool': of_ids(self._pool)})}.npy"
+        if not path.exists():
+            embed_to(path, self._pool, embedder_spec(own, of.get("revision")), of, inputs.folder / "embeddings")
+        return map_array(path)

@@ -9,13 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from shed.common.errors import ShedError
+from shed.data.files import BadRow, Row
 from shed.data.formats.arrow_files import BATCH, batch_rows
 from shed.data.formats.json_values import parse_object
 from shed.data.formats.opening import Bad, bad, exceeds, too_long
-from shed.data.forms.found import form_found
-from shed.data.forms.rows import RowReader
-from shed.data.forms.values import SetAside
-from shed.data.readers import FIRST_ROWS, BadRecord, ReaderSettings
+from shed.data.readers import BadRecord, ReaderSettings, Reading, records_of, without_nulls
 from shed.data.records import Record
 
 if TYPE_CHECKING:
@@ -23,37 +21,31 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Rows: TypeAlias = Union[Sequence[Mapping[str, Any]], "Dataset"]
+HOW = (
+    "give a list of dictionaries or a datasets.Dataset: of a file "
+    '`load_dataset("json", data_files=FILE, split="train")`, of a table of pandas `Dataset.from_pandas(TABLE)`'
+)
 
 
-def read_rows(rows: Rows, split: str, settings: ReaderSettings) -> Iterator[Record | BadRecord]:
+def read_rows(rows: Rows, split: str, settings: ReaderSettings, task: str | None = None) -> Iterator[Record | BadRecord]:
     """The records that rows are; the origin of row 3 of the pool is "pool, row 3", and its source its own or "pool".
 
     Args:
         split: pool, dev or test.
+        task: the dev task that the rows are of, which is then the source of all.
 
     Raises:
         ShedError: they are neither a list nor a Dataset, there is none, or their form is not known.
     """
-    found = list(_places(rows, split, settings.max_row_bytes))
-    if not found:
-        raise ShedError(f"the {split} has no rows; give at least two")
-    good = [value for _, value in found[:FIRST_ROWS] if not isinstance(value, Bad)]
-    good = good or [value for _, value in found if not isinstance(value, Bad)][:1]
-    reader: RowReader | None = None
-    if good:
-        columns = dict(settings.columns or {})
-        form = settings.form or form_found(f"the {split}", good, columns, settings.ignore)
-        reader = RowReader(form, columns, frozenset(settings.ignore), settings.train_on)
-    for place, value in found:
-        origin = f"{split}, {place}"
-        if isinstance(value, Bad) or reader is None:
-            assert isinstance(value, Bad)
-            yield BadRecord(origin, split, value.reason, value.text)
-            continue
-        try:
-            yield reader.record(value, None, split, origin)
-        except SetAside as reason:
-            yield BadRecord(origin, split, str(reason), bad("", str(value)).text, reason.setting)
+    what = split if task is None else f"{split} task {task}"
+    empty = True
+    places = (_row(f"{what}, {place}", value, split) for place, value in _places(rows, what, settings.max_row_bytes))
+    found = map(without_nulls, places) if _is_dataset(rows) else places
+    for one in records_of(found, f"the {what}", task or split, task, settings, Reading()):
+        empty = False
+        yield one
+    if empty:
+        raise ShedError(f"the {what} has no rows; give at least two")
 
 
 def place_of(record: Record | BadRecord) -> int:
@@ -67,17 +59,17 @@ def rows_at(rows: Rows, places: Sequence[int]) -> Rows:
     return given.select(places) if _is_dataset(rows) else [given[place] for place in places]
 
 
-def _places(rows: Rows, split: str, limit: int) -> Iterable[tuple[str, dict[str, Any] | Bad]]:
+def _row(origin: str, value: dict[str, Any] | Bad, split: str) -> Row | BadRow:
+    return BadRow(origin, value.reason, value.text) if isinstance(value, Bad) else Row(origin, value, split)
+
+
+def _places(rows: Rows, what: str, limit: int) -> Iterable[tuple[str, dict[str, Any] | Bad]]:
     if _is_dataset(rows):
-        places = batch_rows(f"the {split}", _batches(rows), limit)
-        return ((place, value if isinstance(value, Bad) else _without_nulls(value)) for place, value in places)
+        return batch_rows(f"the {what}", _batches(rows), limit)
     if isinstance(rows, Mapping):
-        raise ShedError(f"the {split} is a {type(rows).__name__}, a mapping; give one of its splits, or a list of rows")
+        raise ShedError(f"the {what} is a {type(rows).__name__}, a mapping; give one of its splits, or a list of rows")
     if isinstance(rows, str | bytes) or not isinstance(rows, Sequence):
-        raise ShedError(
-            f"the {split} is a {type(rows).__name__}; give a list of dictionaries or a datasets.Dataset: of a file "
-            '`load_dataset("json", data_files=FILE, split="train")`, of a table of pandas `Dataset.from_pandas(TABLE)`'
-        )
+        raise ShedError(f"the {what} is a {type(rows).__name__}; {HOW}")
     return ((f"row {n}", _object(row, limit)) for n, row in enumerate(rows, start=1))
 
 
@@ -103,16 +95,3 @@ def _is_dataset(rows: Any) -> bool:
     from datasets import Dataset
 
     return isinstance(rows, Dataset)
-
-
-def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
-    """In a table every object has the keys of all, so that a null inside one is taken for a key that it lacks."""
-    return {key: _pruned(value) for key, value in values.items()}
-
-
-def _pruned(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _pruned(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_pruned(item) for item in value]
-    return value

@@ -23,11 +23,13 @@ from shed.library.results import (
     verdict_result,
 )
 from shed.library.rows import Rows, rows_at
-from shed.library.settings import changed, floor_of, given_order, read_settings, size_of
+from shed.library.settings import changed, read_settings
+from shed.library.sources import Source, Tasks, dev_tasks
 from shed.params import Params, Sample
 from shed.selection.candidates import totals
 from shed.selection.given.order import select_given
-from shed.selection.sampling import composition, select
+from shed.selection.sampling import Floor, composition, select
+from shed.settings.selecting import given_order, sample_size
 
 
 class Selector:
@@ -35,11 +37,13 @@ class Selector:
 
     Args:
         pool: the rows to select from: a list of dictionaries, or a `datasets.Dataset`, in any form that the pipeline reads.
-        dev: rows that define what is useful. None: some of the pool are set aside for it.
-        test: rows to measure on, which play no other part. None: some of the pool are set aside for it.
+        dev: rows that define what is useful, or `lm_eval:TASK`, a task of lm-eval; or several of either with weights, as
+            `{"maths": {"from": "lm_eval:gsm8k", "weight": 2}, "chat": {"from": rows, "weight": 1}}`. None: some of the pool
+            are set aside for it.
+        test: rows to measure on, which play no other part, or `lm_eval:TASK`. None: some of the pool are set aside for it.
         params: a params file whose settings are taken. None: those of a new project, but for the number of rows: all are used.
-        folder: where evaluations and runs are kept for another time, such as the folder `.shed` of a project. None: for as
-            long as this object lives.
+        folder: where ratings, scores, evaluations and runs are kept for another time, such as the folder `.shed` of a
+            project. None: for as long as this object lives.
         **changes: settings by their names in `params.yaml`: `C=8`, `sample={"rows": 200}` or `**{"sample.rows": 200}`;
             `model="NAME"` is short for `model={"name": "NAME"}`.
 
@@ -50,8 +54,8 @@ class Selector:
     def __init__(
         self,
         pool: Rows,
-        dev: Rows | None = None,
-        test: Rows | None = None,
+        dev: Source | Tasks | None = None,
+        test: Source | None = None,
         *,
         params: Path | str | None = None,
         folder: Path | str | None = None,
@@ -59,7 +63,7 @@ class Selector:
     ) -> None:
         if isinstance(changes.get("model"), str):
             changes["model"] = {"name": changes["model"]}
-        settings = read_settings(params, changes)
+        settings = read_settings(params, changes, dev_tasks(dev))
         kept = None if folder is None else Path(folder).expanduser()
         self._rows = pool
         self._inputs = Inputs({"pool": pool, "dev": dev, "test": test}, settings, kept)
@@ -83,7 +87,9 @@ class Selector:
 
     @property
     def rejects(self) -> pd.DataFrame:
-        """The rows that were set aside: `split`, `row` (its place in the split as you gave it, from 0) and `reason`."""
+        """The rows that were set aside: `split`, `row` (its place in the split or dev task as you gave it, from 0), `source`
+        and `reason`.
+        """
         return rejects(self.prepared)
 
     def rate(self) -> RatingResult:
@@ -133,13 +139,14 @@ class Selector:
         """
         settings = self._for_selection(sampler, {"rows": rows, "tokens": tokens, "fraction": fraction}, changes)
         table, scores = self._measured.for_selection(settings)
-        size, counts = size_of(settings, table), {}
+        own = settings.sample
+        size, counts = sample_size(own, table), {}
         if settings.sampler == "given":
-            order = given_order(settings, self.prepared.pool)
+            order = given_order(str(own.given), settings.data.reading, self.prepared.pool)
             found, counts = select_given(order, table, scores, size), order.counts
         else:
-            own = settings.sample
-            found = select(table, scores, settings.sampler, size, own.f, own.seed, floor_of(settings))
+            floor = None if own.balance == "none" or settings.sampler == "full" else Floor(own.balance, own.floor)
+            found = select(table, scores, settings.sampler, size, own.f, own.seed, floor)
         chosen = table.set_index("id").loc[found["id"]]
         metrics: dict[str, Any] = composition(found, table) | counts
         metrics |= {"lengths": totals(chosen), "left_out_as_too_long": len(self.prepared.pool) - len(table)}
@@ -147,7 +154,7 @@ class Selector:
             found.insert(2, "rating", chosen["rating"].to_numpy())
         for of, name, metric in (("clusters", "cluster", "clusters"), ("scores", "score", "score_mean")):
             if not self._measured.knows(of):
-                found, metrics = found.drop(columns=name), {key: own for key, own in metrics.items() if key != metric}
+                found, metrics = found.drop(columns=name), {key: one for key, one in metrics.items() if key != metric}
         found.insert(0, "row", found["id"].map(self._inputs.row_of))
         return SelectionResult(found, metrics, rows_at(self._rows, found["row"].tolist()), settings)
 
@@ -161,7 +168,7 @@ class Selector:
         Raises:
             ShedError: an id is of no record, the selection is the whole pool, or a tuning diverged.
         """
-        from shed.library.trials import Trial  # with peft and lm-eval, which take seconds to import and nothing else needs
+        from shed.library import trials  # with peft and lm-eval, which take seconds to import and nothing else needs
 
         settings = selection.settings if isinstance(selection, SelectionResult) else self.settings
         if seeds is not None:
@@ -173,7 +180,7 @@ class Selector:
             )
         if not ids or len(set(ids)) < len(ids):
             raise ShedError("the selection is empty or has a record twice; give each id once")
-        return verdict_result(Trial(self._inputs, settings).verdict(ids))
+        return verdict_result(trials.verdict(self._inputs, settings, ids))
 
     def _for_selection(self, sampler: str | None, sizes: Mapping[str, Any], changes: dict[str, Any]) -> Params:
         if wrong := [name for name in changes if name not in Sample.model_fields]:

@@ -1,29 +1,22 @@
-"""Settings of a `Selector`: the defaults of a new project, with a caller's changes, as the rooms below take them.
+"""Settings of a `Selector`: the defaults of a new project, with a caller's changes.
 
-In: a params file or none, and changes by name. Out: `Params`, and the values that the rooms take made from them.
+In: a params file or none, and changes by name. Out: `Params`.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RepresenterError
 
 from shed.common.errors import ShedError
 from shed.common.import_closure import ROOT
-from shed.data.readers import ReaderSettings
-from shed.data.records import Record
-from shed.engine.regime import Regime
-from shed.models.specs import EmbedderSpec, LoraSettings, ModelSpec
+from shed.common.spelling import did_you_mean
 from shed.params import Params, Section, load_params
-from shed.selection.given.files import given_file, read_given
-from shed.selection.given.order import Order, order_of
-from shed.selection.sampling import Floor, Size, budget
 
 DEFAULTS = ROOT / "shed/cli/making/template/params.yaml"
 ALL_ROWS = {"data": {"pool_rows": None, "dev_rows": None, "test_rows": None}}  # what was passed, unless the caller says less
@@ -34,24 +27,34 @@ NOT_USED: Mapping[str, Sequence[str]] = {  # sections, or these settings of one
     "tracking": (),
     "judge": (),
 }
+ARGUMENTS = ("pool", "dev", "test", "params", "folder")  # what a `Selector` takes beside settings
+SIZES = {"sample.rows": "rows", "sample.tokens": "tokens", "sample.fraction": None}  # and what a budget then counts
 
 
-def read_settings(path: Path | str | None, changes: Mapping[str, Any]) -> Params:
+def read_settings(path: Path | str | None, changes: Mapping[str, Any], dev_tasks: Mapping[str, Any] | None = None) -> Params:
     """The settings of a params file, or without one those of a new project with all rows that are passed; then the changes.
 
     Args:
-        changes: by dotted name (`{"sample.rows": 200}`) or by section (`{"sample": {"rows": 200}}`).
+        changes: by dotted name (`{"sample.rows": 200}`) or by section (`{"sample": {"rows": 200}}`). A size of the selection
+            takes the place of the one that was set.
+        dev_tasks: as `data.dev` has them, where dev is made of several tasks.
 
     Raises:
         ShedError: one line with the first wrong name or value, or a setting that only the pipeline uses.
     """
-    for name, value in _by_path(changes):
+    _check_names(changes)
+    asked = dict(_by_path(changes))
+    for name, value in asked.items():
         section, _, rest = name.partition(".")
         unused = NOT_USED.get(section)
         if unused is not None and (not unused or rest.partition(".")[0] in unused):
             raise ShedError(f"{name} is {value!r}, which only the pipeline uses; leave it out")
     base = load_params(DEFAULTS if path is None else path)
-    params = changed(base, [*([ALL_ROWS] if path is None else []), changes])
+    own = {} if dev_tasks is None else {"data.dev": dev_tasks}
+    try:
+        params = changed(base, [*([ALL_ROWS] if path is None else []), own, asked | _without_other_sizes(asked)])
+    except ShedError as error:
+        raise ShedError(re.sub(r"\bdata\.dev\b", "dev", str(error)) if own else str(error)) from error
     if params.data.faults.share:
         raise ShedError(f"{path}: asks for damaged records, which only the pipeline makes; set their share to 0")
     return params
@@ -63,13 +66,14 @@ def changed(params: Params, changes: Sequence[Mapping[str, Any]]) -> Params:
     Raises:
         ShedError: one line with the first wrong name or value.
     """
-    raw = params.model_dump()
+    raw = params.model_dump(by_alias=True)
     for own in changes:
         for name, value in _by_path(own):
             _set(raw, name.split("."), value)
-    text = StringIO()
+    text, yaml = StringIO(), YAML(typ="safe", pure=True)
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # dev tasks stay in the caller's order
     try:
-        YAML(typ="safe", pure=True).dump(raw, text)
+        yaml.dump(raw, text)
     except RepresenterError as error:
         said = " ".join(str(error).split())
         raise ShedError(f"a setting is no text, number, list or mapping of these: {said}") from error
@@ -80,6 +84,38 @@ def changed(params: Params, changes: Sequence[Mapping[str, Any]]) -> Params:
             return load_params(path)
         except ShedError as error:
             raise ShedError(str(error).removeprefix(f"{path}: ")) from error
+
+
+def _check_names(changes: Mapping[str, Any]) -> None:
+    """Refuse a name that is of no setting and of no section; its value may be all rows of a data set, and is not shown."""
+    for name in changes:
+        first = str(name).partition(".")[0]
+        if first in Params.model_fields:
+            continue
+        within = [path for path in _paths(Params) if path.rpartition(".")[2] == first]
+        meant = f"did you mean {' or '.join(map(repr, within))}? " if within else ""
+        hint = did_you_mean(first, [*Params.model_fields, *ARGUMENTS]) or meant
+        raise ShedError(f"Selector has no setting {first!r}; {hint}it has {', '.join(Params.model_fields)}")
+
+
+def _paths(section: type[Section], within: str = "") -> Iterator[str]:
+    """The dotted names of the settings of groups."""
+    for name, field in section.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _paths(kind, f"{within}{name}.")
+        elif within:
+            yield f"{within}{name}"
+
+
+def _without_other_sizes(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """For the size that a caller gives, null for the others, and a budget of what it counts, unless the caller names these."""
+    given = [name for name in SIZES if asked.get(name) is not None]
+    if not given:
+        return {}
+    found: dict[str, Any] = {name: None for name in SIZES if name not in asked}
+    counted = SIZES[given[0]]
+    return found if counted is None or "sample.budget" in asked else found | {"sample.budget": counted}
 
 
 def _by_path(changes: Mapping[str, Any], within: str = "") -> list[tuple[str, Any]]:
@@ -112,46 +148,3 @@ def _set(raw: dict[str, Any], path: Sequence[str], value: Any) -> None:
             inner = raw[section] = {}
         raw = inner
     raw[last] = value
-
-
-def reader_settings(params: Params) -> ReaderSettings:
-    """How rows are read."""
-    own = params.data.reading
-    return ReaderSettings(own.form, own.columns, own.list_key, own.ignore, own.train_on, own.max_row_mb)
-
-
-def model_spec(params: Params, revision: str | None) -> ModelSpec:
-    """The base model and the form in which it reads records."""
-    return ModelSpec(params.model.name, params.model.prompt, params.model.max_tokens, revision)
-
-
-def embedder_spec(params: Params, revision: str | None) -> EmbedderSpec:
-    """The embedder and what it reads of a record."""
-    return EmbedderSpec(params.embed.model, params.embed.batch_size, params.embed.of, revision)
-
-
-def scoring_regime(params: Params, seed: int) -> Regime:
-    """The cheap training in which utilities are measured."""
-    own = params.regime
-    lora = LoraSettings(own.r, own.alpha, own.modules, own.depth)
-    return Regime(lora, own.optimizer, own.lr, own.momentum, own.batch_size, own.epochs, own.schedule, own.warmup, seed)
-
-
-def size_of(params: Params, table: pd.DataFrame) -> Size:
-    """How much a selection from these candidates takes."""
-    own = params.sample
-    there = int(Size(0, own.budget).costs(table).sum())
-    return budget(there, own.fraction, own.amount, own.budget)
-
-
-def floor_of(params: Params) -> Floor | None:
-    """The part of the budget that is shared out evenly."""
-    own = params.sample
-    return None if own.balance == "none" else Floor(own.balance, own.floor)
-
-
-def given_order(params: Params, pool: Sequence[Record]) -> Order:
-    """The order of a selection that was made elsewhere, from its file; how it was taken is told on stderr."""
-    order = order_of(read_given(given_file(str(params.sample.given)), reader_settings(params)), pool)
-    print(f"shed: {order.told()}", file=sys.stderr)
-    return order

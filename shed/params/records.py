@@ -4,12 +4,14 @@ In: a section of the file. Out: the same, checked.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from shed.common.errors import ShedError
 from shed.data.forms.found import FormName, check_columns
 from shed.data.recipes import Line
+from shed.data.tasks.combining import check_worst
 from shed.data.tasks.dev_tasks import DevTask, check_weights
 from shed.params.section import Positive, PositiveFloat, Section, Seed
 
@@ -63,6 +65,9 @@ class Data(Section):
     test: str | None = Field(
         description="records that evaluation alone sees, in the same forms or lm_eval:TASK; null: a part split off the pool"
     )
+    dev_combine: Literal["mean", "worst"] = Field(
+        description="what several dev tasks make together: the weighted mean of their utilities, or the least gain among them"
+    )
     reading: Reading
     max_rejects: Annotated[float, Field(ge=0, le=1)] = Field(
         description="share of a split's rows that may be unreadable, empty or unfit for the model before `prepare` stops"
@@ -79,6 +84,16 @@ class Data(Section):
     )
     faults: Faults
     seed: Seed = Field(description="seed of the draws and of the faults")
+
+    @model_validator(mode="after")
+    def worst_is_of_several(self) -> Self:
+        if self.dev_combine == "worst":
+            tasks = self.dev if isinstance(self.dev, dict) else {}
+            try:
+                check_worst({name: task.weight for name, task in tasks.items()})
+            except ShedError as error:
+                raise ValueError(f"data.dev_combine is worst: {error}") from error
+        return self
 
 
 class Model(Section):

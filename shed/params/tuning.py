@@ -32,7 +32,10 @@ class Sample(Section):
     @model_validator(mode="after")
     def one_budget(self) -> Self:
         if [self.fraction, self.rows, self.tokens].count(None) != 2:
-            raise ValueError("set exactly one of sample.fraction, sample.rows and sample.tokens, and the others to null")
+            raise ValueError(
+                "set exactly one of sample.fraction, sample.rows and sample.tokens, and the others to null; to change one with "
+                "-S: `-S sample.fraction=null -S sample.rows=20`"
+            )
         if (self.rows if self.budget == "tokens" else self.tokens) is not None:
             other = "rows" if self.budget == "tokens" else "tokens"
             raise ValueError(f"sample.budget is {self.budget}, but sample.{other} is set; set sample.budget to {other}")

@@ -21,7 +21,7 @@ def candidates(clusters: pd.DataFrame, lengths: pd.DataFrame, ratings: pd.DataFr
 
     Args:
         clusters: a row for each pool record, with its `id`.
-        lengths: as `shed.models.costs.record_lengths` makes them, of the same records.
+        lengths: as `shed.models.record_lengths.record_lengths` makes them, of the same records.
         ratings: `id`, `rating`; a record without one has NaN.
         per: a rating stays as it is, or is divided by the record's response tokens.
         too_long: may records be taken that are longer than the context?

@@ -17,6 +17,7 @@ import pandas as pd
 
 from shed.common.import_closure import code_digest
 from shed.data.records import Record
+from shed.data.tasks.combining import Combine
 from shed.engine.coalition_trainer import load_trainer
 from shed.engine.regime import Regime
 from shed.engine.utility import UtilityKind
@@ -38,6 +39,7 @@ class Setting:
         utility: what is measured on dev.
         regime: the training that utilities are measured in.
         tasks: the share of each dev task, by its records' source; empty: dev is one task.
+        combine: whether utility is the tasks' mean, or the least gain among them.
     """
 
     model: ModelSpec
@@ -45,6 +47,14 @@ class Setting:
     utility: UtilityKind
     regime: Regime
     tasks: Mapping[str, float] = field(default_factory=dict)
+    combine: Combine = "mean"
+
+    def description(self) -> dict[str, Any]:
+        """It as JSON values; of tasks that are not combined by their mean it says how."""
+        found = asdict(self)
+        if self.combine == "mean":
+            del found["combine"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,9 @@ def open_game(
     candidates = [record for record, chosen in zip(pool, aside, strict=True) if chosen]
     order = np.argsort([record.id for record in proxies], kind="stable")
     proxies, owner = [proxies[i] for i in order], owner[order]
-    trainer = load_trainer(setting.model, proxies, dev, setting.utility, setting.regime, candidates, setting.tasks)
+    trainer = load_trainer(
+        setting.model, proxies, dev, setting.utility, setting.regime, candidates, setting.tasks, setting.combine
+    )
     description = {
         "proxies": [record.id for record in proxies],
         "dev": [record.id for record in dev],
@@ -101,7 +113,7 @@ def open_game(
         "dtype": trainer.dtype,
         "code": code_digest(CODE),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
-        **asdict(setting),
+        **setting.description(),
         **({"sources": [record.source for record in dev]} if setting.tasks else {}),
     }
     others = hashlib.sha256("\n".join(record.id for record in candidates).encode()).hexdigest()[:16]

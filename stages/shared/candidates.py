@@ -9,5 +9,10 @@ from shed.selection.candidates import candidates
 def read_candidates(params: Params) -> pd.DataFrame:
     """Those of the whole pool where all of it is asked for."""
     clusters, lengths = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/lengths.parquet")
+    return candidates_of(params, clusters, lengths, pd.read_parquet("data/ratings.parquet"))
+
+
+def candidates_of(params: Params, clusters: pd.DataFrame, lengths: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The same, of tables that were read."""
     too_long = params.sample.too_long or params.sampler == "full"
-    return candidates(clusters, lengths, pd.read_parquet("data/ratings.parquet"), params.rate.per, too_long)
+    return candidates(clusters, lengths, ratings, params.rate.per, too_long)

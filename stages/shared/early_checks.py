@@ -4,6 +4,7 @@ In: params, dev, the pool and its lengths. Out: nothing, or an error in one line
 """
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import pandas as pd
 
@@ -12,6 +13,9 @@ from shed.data.records import Record
 from shed.params import Params
 from shed.selection.candidates import candidates
 from shed.selection.given.order import taken
+from shed.settings.estimators import ESTIMATORS
+from shed.valuation.budget import Budget
+from shed.valuation.costs.forecast import check_budget
 from stages.shared.selecting import given_order, sample_size
 
 NOT_RATED = pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)})
@@ -65,7 +69,7 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
     """Refuse a pool of which a later stage could not make clusters, or the rows that are asked for.
 
     Args:
-        lengths: of all its records, as `shed.models.costs.record_lengths` makes them.
+        lengths: of all its records, as `shed.models.record_lengths.record_lengths` makes them.
 
     Raises:
         ShedError: it has fewer records than clusters, too few rows or tokens that may be selected, or the selection that was
@@ -81,3 +85,29 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
     size = sample_size(params, table)
     if params.sampler == "given" and params.sample.given is not None:
         taken(given_order(params, params.sample.given, pool), table, size)
+
+
+def check_score_budget(params: Params, pool_tokens: float, dev_tokens: float) -> str | None:
+    """Refuse a budget of scoring that cannot cover its first estimate, before ratings are paid for.
+
+    Args:
+        pool_tokens: mean tokens of a pool record.
+        dev_tokens: of all the dev records that utility is measured on, together.
+
+    Returns:
+        A warning where the budget is likely not to cover it, else None.
+
+    Raises:
+        ShedError: it cannot, whatever the clusters are; or the estimator does not take so many clusters.
+    """
+    score, regime = params.score, params.regime
+    proxies = params.C * params.cluster.proxies_per_cluster
+    tuned = 2 * regime.epochs * proxies * pool_tokens
+    return check_budget(
+        ESTIMATORS[score.method](score),
+        Budget(**score.budget.model_dump()),
+        params.C,
+        dev_tokens / (tuned + dev_tokens),
+        regime.epochs * ceil(proxies / regime.batch_size),
+        warms_up=regime.optimizer == "frozen_adam",
+    )

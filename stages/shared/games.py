@@ -12,6 +12,7 @@ from shed.engine.regime import Regime
 from shed.engine.utility import UtilityKind
 from shed.params import Params
 from shed.valuation.proxy_game import ProxyGame, Setting, open_game
+from stages.shared.settings.dev_tasks import dev_tasks
 from stages.shared.settings.model import model_spec
 from stages.shared.settings.regime import scoring_regime
 
@@ -29,6 +30,6 @@ def game_of(params: Params, clusters: pd.DataFrame, utility: UtilityKind, regime
         clusters,
         read_records("data/prepared/pool.jsonl"),
         read_records("data/prepared/dev.jsonl")[: params.score.dev_rows],
-        Setting(model_spec(params), read_json("data/model.json"), utility, regime, read_json("data/prepared/dev_tasks.json")),
+        Setting(model_spec(params), read_json("data/model.json"), utility, regime, *dev_tasks()),
         LEDGER,
     )

@@ -1,15 +1,16 @@
-"""What a run will cost, told before it is paid for.
+"""What a run will cost, before it is paid for, in the model's work.
 
-In: params, how many records there are, how long they are, and how fast the model reads them here. Out: token passes of each
-costly stage, and their time.
+In: params, how many records there are, and how long they are. Out: token passes of each costly stage; `stages.shared.times`
+makes seconds of them.
 
 A token pass is what a forward pass does to one token; a backward pass is counted as another. Attention grows faster than the
 length, so that a pass over long records is timed on such. Answers are written a token at a time, which is slower than reading:
-a step of a batch is counted as the token passes that take as long.
+a step of a batch counts as the token passes that take as long.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -21,11 +22,7 @@ from shed.models.encoding import Encoder
 from shed.params import Params
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
-RUNS_A_SEED = 3  # the selection and two controls
-UNITS = ((24 * 60, "days"), (60, "hours"), (1, "minutes"))
-STEP = (
-    120  # token passes of records that are read together; measured with the packaged model on two cores, four answers at once
-)
+STEP, AN_ANSWER = 25, 8  # token passes that a step of writing is worth, and each of its answers besides; measured, see docs
 MOST = 500  # records of a split whose lengths are looked at
 
 
@@ -46,6 +43,42 @@ class Lengths:
     longest: int
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is to be done.
+
+    Attributes:
+        params, splits, lengths: as `token_passes` takes them.
+    """
+
+    params: Params
+    splits: Mapping[str, Sequence[Record]]
+    lengths: Mapping[str, Lengths]
+
+    @cached_property
+    def passes(self) -> dict[str, float]:
+        """Token passes of each stage that uses the model."""
+        return token_passes(self.params, self.splits, self.lengths)
+
+    @property
+    def passes_that_read(self) -> float:
+        """Those of rating that have no backward pass."""
+        return 2 * _ways(self.params) * len(self.splits["pool"]) * self.lengths["pool"].tuned
+
+    @property
+    def passes_of_whole_pool(self) -> float:
+        """Of a final tuning on all rows."""
+        everything = self.params.model_copy(update={"sampler": "full"})
+        return token_passes(everything, self.splits, self.lengths)["finetune"]
+
+    @property
+    def fine_tune(self) -> float:
+        """Token passes of one fine-tune equivalent."""
+        budget = self.params.score.budget.model_copy(update={"fte": 1.0, "evaluations": None})
+        one = self.params.score.model_copy(update={"budget": budget, "method": "metagradient"})
+        return token_passes(self.params.model_copy(update={"score": one}), self.splits, self.lengths)["score"]
+
+
 def lengths_of(encoder: Encoder, records: Sequence[Record]) -> Lengths:
     """From the first 500 records."""
     some = records[:MOST]
@@ -60,7 +93,10 @@ def lengths_of(encoder: Encoder, records: Sequence[Record]) -> Lengths:
 
 
 def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths: Mapping[str, Lengths]) -> dict[str, float]:
-    """Token passes of each costly stage; what ends scoring by minutes is not among them."""
+    """Token passes of each costly stage: of the verdict's runs, each is `finetune` and half of `evaluate`.
+
+    What ends scoring by minutes is not among them.
+    """
     pool, dev = lengths["pool"], lengths["dev"]
     pass_and_back = 3 if pool.longest > SHORT else 2  # of long records, layers are run again for the backward pass
     regime, final, fidelity = params.regime, params.finetune, params.fidelity
@@ -82,22 +118,18 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
     scored_on = on_dev(params.score.dev_rows, by_choice[params.score.utility])
     audited_on = on_dev(params.score.dev_rows, by_choice[fidelity.target_utility])
     evaluation = _evaluation(params, splits, lengths)
-    runs = params.verdict.seeds * RUNS_A_SEED - (1 <= final.seed <= params.verdict.seeds)  # one is the final tuning's
     passes = {
         "score": fine_tune_equivalents(params) * (tuning(proxies, regime.epochs) + scored_on),
         "fidelity": fidelity.coalitions * (tuning(proxies / 2, regime.epochs) + scored_on)
         + (fidelity.target_coalitions or 0) * fidelity.target_draws * (tuning(proxies / 2, final.epochs) + audited_on),
         "finetune": tuning(rows, final.epochs),
         "evaluate": 2 * evaluation,  # the base model, and the tuned one
-        "verdict": runs * (tuning(rows, final.epochs) + evaluation),
     }
-    if params.verdict.full:
-        passes["verdict"] += params.verdict.seeds * (tuning(len(splits["pool"]), final.epochs) + evaluation)
     if not params.rate.warm_rows:
         return passes
     warm = tuning(min(params.rate.warm_rows, len(splits["pool"])), regime.epochs)
     on = on_dev(params.rate.dev_rows, by_choice[params.rate.utility])
-    return {"rate": warm + 3 * on + 2 * len(splits["pool"]) * pool.tuned} | passes
+    return {"rate": warm + 3 * on + 2 * _ways(params) * len(splits["pool"]) * pool.tuned} | passes
 
 
 def fine_tune_equivalents(params: Params) -> float:
@@ -110,18 +142,12 @@ def fine_tune_equivalents(params: Params) -> float:
     return most if np.isfinite(most) else 0.0
 
 
-def told(params: Params, passes: Mapping[str, float], seconds: float) -> str:
-    """The time that each stage takes, in one line.
-
-    Args:
-        seconds: of a token pass.
-    """
-    minutes = {stage: own * seconds / 60 for stage, own in passes.items()}
-    if limit := params.score.budget.minutes:
-        minutes["score"] = min(minutes["score"] or limit, limit)
-    parts = ", ".join(f"{stage} {_rounded(own)}" for stage, own in minutes.items())
-    every = _rounded(sum(minutes.values()))
-    return f"on this machine ({1000 * seconds:.2g} ms a token) the stages take about: {parts}; {every} in all"
+def _ways(params: Params) -> int:
+    """Along how many directions records are rated: one, or one for each task where the worst of them counts."""
+    data = params.data
+    if data.dev_combine == "mean" or not isinstance(data.dev, dict):
+        return 1
+    return sum(task.weight > 0 for task in data.dev.values())
 
 
 def _selected(params: Params, pool: int, response: float) -> float:
@@ -134,12 +160,6 @@ def _selected(params: Params, pool: int, response: float) -> float:
     return sample.rows or min(pool, (sample.tokens or 0) / response)
 
 
-def _rounded(minutes: float) -> str:
-    if minutes < 1.5:
-        return "a minute"
-    return next(f"{minutes / size:.0f} {unit}" for size, unit in UNITS if minutes >= 2 * size or size == 1)
-
-
 def _evaluation(params: Params, splits: Mapping[str, Sequence[Record]], lengths: Mapping[str, Lengths]) -> float:
     """Of one model: all that it reads, prompts once more for the answers that it writes, each as long as it may be."""
     own = params.evaluate
@@ -148,7 +168,7 @@ def _evaluation(params: Params, splits: Mapping[str, Sequence[Record]], lengths:
     answers = {split: sum(len(writing.places(records)) for of, records in measured if of == split) for split, _ in measured}
     steps = ceil(sum(answers.values()) / own.batch_size) * writing.max_new_tokens
     read = sum(len(records) * lengths[split].measured for split, records in measured)
-    return read + sum(count * lengths[split].tuned for split, count in answers.items()) + steps * max(STEP, own.batch_size)
+    return read + sum(count * lengths[split].tuned for split, count in answers.items()) + steps * (STEP + AN_ANSWER * own.batch_size)
 
 
 def _first_of_sources(records: Sequence[Record], limit: int | None) -> list[list[Record]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from shed.common.atomic_io import read_json
-from shed.common.progress import track
 from shed.data.records import Record
 from shed.evaluation.generation import Writing
 from shed.evaluation.run_ledger import RunLedger, RunSettings
@@ -29,7 +28,4 @@ def run_ledger(params: Params, model: ModelSpec, splits: Mapping[str, Sequence[R
 def items_of(ledger: RunLedger, rows: Sequence[Sequence[Record]], seeds: Sequence[int], name: str) -> pd.DataFrame:
     """The items of a run for each seed, with `seed`; the bar of progress has this name."""
     with naming_keys(FINAL_TUNING):
-        runs = [
-            ledger.items(own, seed).assign(seed=seed) for own, seed in track(list(zip(rows, seeds, strict=True)), name, "run")
-        ]
-    return pd.concat(runs, ignore_index=True)
+        return ledger.items_of(rows, seeds, name)

@@ -9,6 +9,7 @@ import pytest
 from project_calls import call
 
 from shed.cli.app import COMMANDS, command_line, main
+from shed.cli.terminal import counted
 
 HEAVY = ("torch", "pandas", "transformers", "dvc", "lm_eval", "sentence_transformers")
 
@@ -48,6 +49,35 @@ def test_outside_a_project_an_error_is_one_line(
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("shed: error: ")
     assert "shed init" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "check", "plan", "run", "show", "why some", "report", "export alpaca", "compare HEAD", "comment", "doctor", "upgrade",
+        "init mine",
+    ],
+)  # fmt: skip
+def test_with_json_an_error_leaves_standard_output_empty(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that reads JSON gets JSON or nothing; the error is on standard error, where the interpreter puts it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), "--json"])
+    assert str(ended.value.code).startswith("shed: error: ")
+    assert capsys.readouterr().out == ""
+
+
+def test_no_option_has_an_empty_default(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert call(name, "--help") == 0
+    assert not [line for line in capsys.readouterr().out.splitlines() if "default: ()" in line or "default: []" in line]
+
+
+def test_one_is_not_some() -> None:
+    assert [counted(n, "row") for n in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert [counted(n, "more copy", "more copies") for n in (1, 2)] == ["1 more copy", "2 more copies"]
 
 
 def test_a_fault_of_ours_is_one_line_too_and_a_traceback_where_it_is_asked_for(

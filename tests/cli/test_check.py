@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from project_calls import call, write_rows
 from ruamel.yaml import YAML
 
+from shed.cli.making.findings import COUNTED
 from shed.cli.making.outlook import few
 from shed.cli.making.survey import sampled
 from shed.data.records import single_turn
 from shed.data.tasks.dev_tasks import DevTask
+from shed.models.encoding import token_lengths
 from shed.params import load_params
 
 WEIGHTS = {"maths": 0.0, "chat": 1.0}
@@ -64,9 +67,9 @@ def test_what_is_set_aside_is_told_with_its_place(project: Path, capsys: pytest.
     (project / "pool.jsonl").write_text("\n".join([*rows, rows[0], of_test[0], "no JSON"]) + "\n", encoding="utf-8")
     assert call("check") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "pool: set aside, exact_duplicate: 1 rows, the first is pool.jsonl, line 61" in said
-    assert "pool: set aside, in_test: 1 rows, the first is pool.jsonl, line 62" in said
-    assert "not valid JSON: 1 rows, the first is pool.jsonl, line 63" in said
+    assert "pool: set aside, exact_duplicate: 1 row, the first is pool.jsonl, line 61" in said
+    assert "pool: set aside, in_test: 1 row, the first is pool.jsonl, line 62" in said
+    assert "not valid JSON: 1 row, the first is pool.jsonl, line 63" in said
     assert "0 errors" in said
 
 
@@ -147,6 +150,62 @@ def test_a_path_in_a_recipe_is_named_as_the_user_wrote_it(path: str, project: Pa
     (error,) = json.loads(capsys.readouterr().out)["errors"]
     assert error.startswith(f"mine.yaml, source 'mine': {path}: ")
     assert "/tmp" not in error.replace(str(project), "")
+
+
+def test_a_change_that_is_not_made_is_checked_and_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (project / "params.yaml").read_bytes()
+    for change, said in (
+        ("C=100", "-S C=100: the pool has 60 records, and C is 100"),
+        ("sampler=qwxs", "-S sampler=qwxs: sampler is 'qwxs'; it must be 'top'"),
+        ("sample.rows=20", "-S sample.rows=20: set exactly one of sample.fraction, sample.rows and sample.tokens"),
+        ("data.pool=nowhere.jsonl", "-S data.pool=nowhere.jsonl: data.pool: nowhere.jsonl: no such file"),
+    ):
+        assert call("check", "-S", change, "--json") == 1
+        (error,) = json.loads(capsys.readouterr().out)["errors"]
+        assert error.startswith(said)
+        assert "params.yaml: " not in error
+    assert call("check", "-S", "sample.fraction=null", "-S", "sample.rows=20", "--json") == 0
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_what_is_wrong_with_the_file_is_not_blamed_on_a_change(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(project, "", C="many")
+    assert call("check", "-S", "sampler=random", "--json") == 1
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert "params.yaml: C is 'many'" in error
+    assert not error.startswith("-S")
+
+
+def test_records_that_are_too_long_are_counted_with_what_becomes_of_them(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = [{"instruction": f"Tell of {n}.", "output": "and so on " * 80} for n in range(3)]
+    with (project / "pool.jsonl").open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in long))
+    change(project, "model", max_tokens=128)
+    assert call("check") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "pool: 3 records of 63 longer than the context, which cannot be selected (sample.too_long: false)" in said
+    assert "of the first 500 records" not in said
+    assert call("check", "-S", "sample.too_long=true") == 0
+    assert "which may be selected as they are cut (sample.too_long: true)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_tokens_that_are_counted_in_some_records_say_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert signature(token_lengths).parameters["most"].default == COUNTED
+    write_rows(project / "pool.jsonl", 501)
+    assert call("check") == 0
+    assert "tokens, longest and cut: of the first 500 records of pool; " in " ".join(capsys.readouterr().out.split())
+
+
+def test_dev_tasks_are_told_with_their_rows_and_weights(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(project / "chat.jsonl", 30, 9_000)
+    tasks = {"sums": {"from": "dev.jsonl", "weight": 3.0}, "talk": {"from": "chat.jsonl", "weight": 1.0}}
+    change(project, "data", dev=tasks)
+    assert call("check") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    at = lines.index(["dev", "task", "rows", "weight"])
+    assert lines[at + 1 : at + 3] == [["sums", "60", "0.75"], ["talk", "30", "0.25"]]
 
 
 def many_rows(project: Path, unreadable: int) -> None:

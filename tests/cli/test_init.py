@@ -9,6 +9,14 @@ import pytest
 from project_calls import call, write_rows
 from ruamel.yaml import YAML
 
+from shed.cli.making.init import AS_IT_STANDS
+from shed.cli.making.sizes import look
+from shed.cli.making.tokens import FRAME, counter
+from shed.data.readers import Reading
+from shed.data.records import Record
+from shed.data.splits import read_split
+from shed.models.encoding import Encoder, token_lengths
+from shed.models.loading import load_tokenizer
 from shed.params import load_params
 from tools.project_template import TEMPLATE, is_current, renewed
 
@@ -76,24 +84,40 @@ def test_data_inside_the_project_is_named_from_there(tmp_path: Path) -> None:
     assert load_params(tmp_path / "mine/params.yaml").data.pool == "rows/pool.jsonl"
 
 
-def test_without_dev_and_test_some_of_the_pool_are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_dev_and_test_some_of_the_pool_are_split_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_rows(tmp_path / "pool.jsonl", 60)
     assert call("init", "mine", "--pool", "pool.jsonl", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["data"]["pool"] == {"rows": 60, "exact": True, "tokens": 7, "forms": {"alpaca": 60}, "unreadable": 0}
+    assert 12 < found["data"]["pool"].pop("tokens") < 19
+    assert found["data"]["pool"] == {"rows": 60, "exact": True, "forms": {"alpaca": 60}, "unreadable": 0}
     params = load_params(tmp_path / "mine/params.yaml")
     assert (params.data.dev, params.data.test) == (None, None)
 
 
 def test_of_a_large_pool_as_many_rows_are_drawn_as_can_be_rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shed.cli.making.sizes.RATED_TOKENS", 4_000)
+    monkeypatch.setattr("shed.cli.making.sizes.RATED_TOKENS", 8_000)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     write_rows(tmp_path / "pool.jsonl", 3_000)
     assert call("init", "mine", "--pool", "pool.jsonl") == 0
     params = load_params(tmp_path / "mine/params.yaml")
     assert params.data.pool_rows is not None
-    assert 800 < params.data.pool_rows < 1_200  # 8,000 tokens, of 8 and some a row
+    assert 800 < params.data.pool_rows < 1_200  # 16,000 tokens, of about sixteen a row
     assert params.C == 32
+
+
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_tokens_of_a_record_are_about_those_that_it_is_tuned_on(form: str, tmp_path: Path, tiny_model: str) -> None:
+    """By the model's tokenizer where it is at hand, with what the prompt form writes around a question and its response."""
+    rows = [{"instruction": f"x = [{n}]; y = {{{n}: x}} # what is y?", "output": f"{{{n}: [{n}]}}"} for n in range(60)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    records = [record for record in read_split("pool.jsonl", AS_IT_STANDS, Reading()) if isinstance(record, Record)]
+    encoder = Encoder(load_tokenizer(tiny_model, None), "plain", 4096, 8192)
+    texts = [len(encoder.tokenizer(turn.text).input_ids) for record in records for turn in record.messages]
+    found = look("pool.jsonl", AS_IT_STANDS, count=counter(tiny_model), form=form)
+    assert found.tokens == pytest.approx(sum(texts) / 60 + FRAME[form], rel=0.02)
+    assert found.tokens > 1.5 * look("pool.jsonl", AS_IT_STANDS, count=counter("some/where-else")).tokens
+    if form == "plain":
+        assert found.tokens == pytest.approx(token_lengths(encoder, records)["tokens_mean"], rel=0.25)
 
 
 def test_of_long_responses_budget_and_ratings_are_in_tokens(tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -15,17 +13,15 @@ from ruamel.yaml import YAML
 from toy_pipeline import make_toy
 
 from shed.cli.app import main
-from shed.cli.running import changes, forecast, outside
+from shed.cli.running import changes, outside
 from shed.cli.running.known_runs import Runs, known_runs
-from shed.cli.running.plan import about
-from shed.cli.running.timing import Speed, measure
+from shed.cli.running.plan import about, idle_stages
 from shed.common.atomic_io import write_json, write_jsonl, write_table
 from shed.data.records import Record
 from shed.evaluation import run_ledger
-from shed.models.specs import ModelSpec
 from shed.params import load_params
 from stages import verdict
-from stages.shared.settings.regime import scoring_regime
+from stages.shared.times import RunsLeft
 
 
 def call(*words: str) -> int | str | None:
@@ -87,7 +83,8 @@ def test_where_nothing_has_changed_nothing_is_timed(toy: Path, capfd: pytest.Cap
         ("frction=0.2", "did you mean 'sample.fraction'?"),
         ("sampler", "-S sampler: no value; write KEY=VALUE"),
         ("C=[", "-S C=[: no viable alternative"),
-        ("C=many", "error: params.yaml: C is 'many'"),
+        ("C=many", "error: -S C=many: C is 'many'"),
+        ("sampler=qwxs", "error: -S sampler=qwxs: sampler is 'qwxs'; it must be 'top'"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_in_one_line(toy: Path, change: str, told: str) -> None:
@@ -134,56 +131,6 @@ def test_what_has_changed_outside_is_looked_up(tmp_path: Path, monkeypatch: pyte
     }
 
 
-MEASURED = {  # seconds of the packaged pipeline's stages in one run on two idle cores that multiply in bfloat16
-    "rate": 170,
-    "score": 105,
-    "fidelity": 159,
-    "finetune": 41,
-    "evaluate_base": 21,
-    "evaluate": 21,
-    "verdict": 399,
-}
-PASSES = {"rate": 163_564, "score": 53_967, "fidelity": 108_429, "finetune": 23_677, "evaluate": 36_058, "verdict": 333_645}
-
-
-def test_of_the_packaged_pipeline_each_stage_comes_within_a_fifth(project_root: Path) -> None:
-    params = load_params(project_root / "params.yaml")
-    work: Any = SimpleNamespace(
-        params=params, passes=PASSES, passes_that_read=2 * 2000 * 29.6, passes_of_whole_pool=10 * PASSES["finetune"]
-    )
-    speed = Speed([0.00093], [0.00118], [0.00093], [0.00118], 0, 0, 0, 0, 0)
-    none = Runs(asked=9, there=0, final=False, shared=True, full=0)
-    times = forecast.seconds_of(work, speed, none, evaluates=True)
-    assert times == {name: pytest.approx(seconds, rel=0.2) for name, seconds in MEASURED.items()}
-    alone = forecast.seconds_of(work, speed, none, evaluates=False)["verdict"]
-    assert alone > times["verdict"], "the run of the final tuning is the verdict's to make"
-    done = Runs(asked=9, there=9, final=True, shared=False, full=0)
-    assert forecast.seconds_of(work, speed, done, evaluates=True) | {"verdict": 0, "evaluate": 0} == times | {
-        "verdict": 0,
-        "evaluate": 0,
-    }
-    assert forecast.seconds_of(work, speed, done, evaluates=True)["verdict"] == forecast.START
-
-
-def test_where_only_the_top_layers_are_scored_the_final_tuning_is_timed_by_itself(
-    tiny_model: str, records: list[Record], project_root: Path
-) -> None:
-    params = load_params(project_root / "params.yaml")
-    whole = scoring_regime(params, 1)
-    spec = ModelSpec(tiny_model, "plain", 256)
-    all_layers = measure(spec, records, records, whole)
-    assert all_layers.forward_whole is all_layers.forward
-    top = measure(spec, records, records, replace(whole, lora=replace(whole.lora, depth=1)))
-    assert (top.lora_whole, all_layers.lora) == (3 * top.lora, 3 * top.lora), "the model has three layers"
-    assert top.forward_whole != top.forward
-    assert all(seconds > 0 for seconds in (*top.forward, *top.tuned, *top.forward_whole, *top.tuned_whole))
-    assert top.memory > top.model_bytes > 0
-
-
-def test_intervals_are_as_wide_as_the_timed_passes_differ() -> None:
-    assert Speed([1.0, 1.0], [2.0, 3.0, 2.5], [], [], 0, 0, 0, 0, 0).spread == pytest.approx(0.2)
-
-
 def test_runs_that_are_in_the_ledger_cost_nothing(
     project_root: Path, tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +160,13 @@ def test_runs_that_are_in_the_ledger_cost_nothing(
     assert known_runs(tuned, pool_changes=False, selection_changes=False).final
     whole = params.model_copy(update={"sampler": "full"})
     assert known_runs(whole, pool_changes=False, selection_changes=True).asked == 0, "it has nothing to be compared with"
+
+
+def test_the_run_of_the_final_tuning_is_made_by_whichever_stage_comes_first() -> None:
+    shared = Runs(asked=9, there=0, final=False, shared=True, full=0)
+    assert shared.to_make(evaluates=True) == RunsLeft(verdict=8)
+    assert shared.to_make(evaluates=False) == RunsLeft(verdict=9)
+    assert Runs(asked=12, there=9, final=True, shared=False, full=3).to_make(evaluates=True) == RunsLeft(0, full=3, final=False)
 
 
 def evaluated(_: Any, adapter: Path | None, splits: Mapping[str, Sequence[Record]], *about: Any) -> pd.DataFrame:
@@ -257,7 +211,25 @@ def test_before_the_first_run_rows_are_sampled_from_the_files_and_it_says_so(
     assert re.search(r"^ ?score +\d.* 22 ", told, re.MULTILINE)
     assert "The records are not prepared with these params yet" in told
     assert "In all about" in told
+    assert "FTE: fine-tune equivalents" in told
+    assert "the work of score and fidelity takes no part in the selection" in told
+    assert "fidelity.coalitions=4 with fidelity.target_coalitions=null" in told
     assert not (fresh / "data").exists()
+
+
+def test_a_budget_below_the_first_estimate_is_refused_before_anything_is_timed(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("shed.cli.running.estimate.measure")
+    status = str(call("plan", "-S", "score.budget.fte=5.5"))
+    assert "-S score.budget.fte=5.5: the budget of 5.5 FTE does not cover the first estimate of 4 clusters" in status
+    assert status.endswith("takes at least 6.0; raise the budget (score.budget in params.yaml)")
+
+
+def test_samplers_that_go_by_scores_need_the_work_of_scoring(project_root: Path) -> None:
+    params = load_params(project_root / "params.yaml")
+    idle = {name: idle_stages(params.model_copy(update={"sampler": name}), ["score", "sample"]) for name in ("top", "qwcs")}
+    assert idle == {"top": ["score"], "qwcs": []}
 
 
 def test_times_are_rounded_as_befits_them() -> None:

@@ -1,14 +1,16 @@
 """What counts as the same record, the same prompt, and nearly the same text."""
 
 import dataclasses
+import random
 import unicodedata
 
 import pytest
+from datasketch import MinHash, MinHashLSH
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shed.data.duplicates import content_key, normalise, prompt_key, prompt_keys
-from shed.data.near_duplicates import NearIndex, asked, jaccard, said, shingles, sketch
+from shed.data.near_duplicates import HASHES, Near, NearIndex, asked, bands_of, jaccard, said, shingles, sketch
 from shed.data.records import Message, Record, single_turn
 
 CALL = '[{"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": {"town": "Oslo"}}}]'
@@ -137,30 +139,30 @@ def test_shingles_are_three_words_or_three_characters_where_words_have_no_spaces
     assert jaccard({"a", "b"}, {"b", "c"}) == pytest.approx(1 / 3)
 
 
+def index_of(threshold: float, *texts: str) -> NearIndex:
+    """An index to which the texts were added, one after the other."""
+    index = NearIndex(threshold, texts.__getitem__)
+    for text in texts:
+        index.add(sketch(text))
+    return index
+
+
 def test_a_hit_has_the_exact_similarity_and_the_nearest_is_given() -> None:
     text = "one two three four five six seven eight nine ten eleven twelve"
-    index = NearIndex(0.5, said)
-    assert index.nearest(sketch(text)) is None
-    for name, other in (("far", text.replace("six", "6")), ("near", text.replace("twelve", "12"))):
-        index.add(name, other, sketch(other))
-    hit = index.nearest(sketch(text))
+    far, near = text.replace("six", "6"), text.replace("twelve", "12")
+    assert index_of(0.5).nearest(sketch(text)) is None
+    hit = index_of(0.5, far, near, near).nearest(sketch(text))
     assert hit is not None
-    assert (hit.of, hit.similarity) == ("near", pytest.approx(9 / 11))
-    assert NearIndex(0.9, said).nearest(sketch(text)) is None
-    strict = NearIndex(0.85, said)
-    strict.add("near", other, sketch(other))
-    assert strict.nearest(sketch(text)) is None
-    exact = NearIndex(1.0, said)
-    exact.add("copy", text.upper(), sketch(text.upper()))
-    assert exact.nearest(sketch(text)) is not None
+    assert (hit.place, hit.similarity) == (1, pytest.approx(9 / 11))
+    assert index_of(0.85, near).nearest(sketch(text)) is None
+    assert index_of(1.0, text.upper()).nearest(sketch(text)) is not None
 
 
 @given(st.lists(st.integers(0, 30), min_size=5, max_size=30), st.integers(0, 29), st.sampled_from([0.3, 0.6, 0.9]))
 def test_no_hit_is_below_the_threshold_and_a_copy_is_always_found(words: list[int], place: int, threshold: float) -> None:
     text = " ".join(map(str, words))
     changed = " ".join(map(str, [*words[:place], "new", *words[place:]]))
-    index = NearIndex(threshold, said)
-    index.add("it", text, sketch(text))
+    index = index_of(threshold, text)
     copy, hit = index.nearest(sketch(text)), index.nearest(sketch(changed))
     assert copy is not None
     assert copy.similarity == 1
@@ -169,16 +171,46 @@ def test_no_hit_is_below_the_threshold_and_a_copy_is_always_found(words: list[in
 
 def test_nearly_all_pairs_at_the_threshold_are_found() -> None:
     """Pairs of 100 words of which the last 10 differ: 88 shingles of 108 are shared, a similarity of 0.81."""
-    index = NearIndex(0.8, said)
     pairs = [
         (" ".join(f"w{n}x{i}" for i in range(100)), " ".join(f"w{n}x{i + 900 * (i > 89)}" for i in range(100)))
         for n in range(200)
     ]
-    for n, (one, _) in enumerate(pairs):
-        index.add(str(n), one, sketch(one))
+    index = index_of(0.8, *(one for one, _ in pairs))
     hits = [index.nearest(sketch(other)) for _, other in pairs]
     assert sum(hit is not None for hit in hits) >= 190
-    assert all(hit is None or hit.of == str(n) for n, hit in enumerate(hits))
+    assert all(hit is None or hit.place == n for n, hit in enumerate(hits))
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 1.0])
+def test_hits_are_those_of_the_library_that_hashes(threshold: float) -> None:
+    """Of three thousand texts, more than the index has room for at first, most are like some others.
+
+    The nearest among all that share a band of the hashes is given, the earliest of equal ones.
+    """
+    rng = random.Random(1)
+    topics = [[f"w{rng.randrange(500)}" for _ in range(30)] for _ in range(300)]
+    texts = []
+    for n in range(3000):
+        words = topics[n % 300][:]
+        for _ in range(rng.randrange(4)):
+            words[rng.randrange(30)] = f"w{rng.randrange(500)}"
+        texts.append(" ".join(words))
+    lsh = MinHashLSH(num_perm=HASHES, params=bands_of(threshold))
+    index, shared = NearIndex(threshold, texts.__getitem__), 0
+    for n, text in enumerate(texts):
+        own = sketch(text)
+        hashes = MinHash(hashvalues=own.minhash, scheme="affine32")
+        like = {place: jaccard(own.shingles, shingles(texts[place])) for place in sorted(lsh.query(hashes))}
+        best = max(like, key=lambda place: like[place], default=None)
+        hit = index.nearest(own)
+        if best is None or like[best] < threshold:
+            assert hit is None
+        else:
+            assert hit == Near(best, like[best])
+            shared += 1
+        lsh.insert(n, hashes)
+        index.add(own)
+    assert shared > 300
 
 
 def test_a_long_system_prompt_does_not_make_unrelated_records_alike() -> None:
@@ -186,7 +218,6 @@ def test_a_long_system_prompt_does_not_make_unrelated_records_alike() -> None:
     one = Record((system, Message("user", "What is the capital?"), Message("assistant", "It is Oslo.")), "s", "o")
     other = Record((system, Message("user", "Bake a cake for me"), Message("assistant", "With pleasure.")), "s", "o")
     for text in (said, asked):
-        index = NearIndex(0.3, text)
-        index.add(one.id, one, sketch(text(one)))
+        index = index_of(0.3, text(one))
         assert index.nearest(sketch(text(other))) is None
         assert index.nearest(sketch(text(dataclasses.replace(one, messages=one.messages[1:])))) is not None

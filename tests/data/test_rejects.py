@@ -78,7 +78,7 @@ def test_where_the_model_cannot_take_the_rows_its_setting_is_named(why: str, tod
 def test_what_was_read_kept_and_set_aside_is_told_by_reason() -> None:
     bad = BadRecord("b, line 1", "b", "not valid JSON", "")
     found = prepared([record("1"), record("1"), record("1"), record("2"), record("dev"), bad])
-    assert counts_told("pool", len(found.pool), found.rejects) == (
+    assert counts_told("pool", len(found.pool), found.rejects.reasons("pool")) == (
         "pool: 6 rows read, 2 kept; set aside: 2 exact_duplicate, 1 in_dev, 1 not valid JSON"
     )
-    assert counts_told("dev", 1, found.rejects) == "dev: 1 row read, 1 kept"
+    assert counts_told("dev", 1, found.rejects.reasons("dev")) == "dev: 1 row read, 1 kept"

@@ -43,7 +43,7 @@ def prepared(pool: Iterable[Record | BadRecord], **settings: Any) -> PreparedDat
     return prepare(pool, **{**given, **settings})
 
 
-def of_sources(records: list[Record]) -> Counter[str]:
+def of_sources(records: Iterable[Record]) -> Counter[str]:
     return Counter(one.source for one in records)
 
 
@@ -236,7 +236,7 @@ def folder(tmp_path: Path, project_root: Path, tiny_model: str, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fetch, "_keep", lambda path, name, kind: write_json(path, {}))
     monkeypatch.setattr(stage, "check_embedder", lambda model, revision: None)
-    monkeypatch.setattr(stage, "seconds_a_token", lambda spec, records: 0.001)
+    monkeypatch.setattr(stage, "times_told", lambda params, encoder: "")
     return tmp_path
 
 

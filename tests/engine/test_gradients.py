@@ -1,14 +1,15 @@
 """The gradient through the whole tuning, against finite differences in float64."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 
-from shed.data.records import Record
+from shed.data.records import Record, single_turn
 from shed.engine.coalition_trainer import CoalitionTrainer
-from shed.engine.gradients import in_run, metagradient, metagradient_fte
+from shed.engine.gradients import dev_gradients, in_run, metagradient, metagradient_fte
 from shed.engine.regime import Optimizer, Regime
 from shed.engine.utility import UtilityKind, dev_set
 from shed.models.encoding import Encoder
@@ -29,7 +30,12 @@ REGIME = Regime(
 
 
 def double_trainer(
-    tiny_model: str, records: list[Record], regime: Regime, utility: UtilityKind = "dev_loss", members: int = 7
+    tiny_model: str,
+    records: list[Record],
+    regime: Regime,
+    utility: UtilityKind = "dev_loss",
+    members: int = 7,
+    worst_of: Sequence[str] = (),
 ) -> CoalitionTrainer:
     """A trainer in float64 throughout: transformers' own norm computes in float32 whatever it is given."""
     encoder = Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
@@ -41,7 +47,7 @@ def double_trainer(
                 norm = torch.nn.RMSNorm(child.weight.shape, eps=child.variance_epsilon, dtype=torch.float64)
                 norm.weight = child.weight
                 setattr(parent, name, norm)
-    dev = dev_set(utility, records[7:], encoder)
+    dev = dev_set(utility, records[7:], encoder, dict.fromkeys(worst_of, 1.0), "worst" if worst_of else "mean")
     return CoalitionTrainer(model, encoded[:members], dev, regime, encoded[members:7])
 
 
@@ -76,6 +82,35 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     trainer = double_trainer(tiny_model, records, regime, utility)
     together = np.array([weights, [1, 1, 1, 0, 0, 0.5, 0]])  # with another coalition, which must have no effect
     values, gradients = metagradient(trainer, together)
+    assert values == pytest.approx(trainer.utilities(together), abs=1e-12)
+    size = 1e-5
+    for at, gradient in zip(together, gradients, strict=True):
+        numeric = (trainer.utilities(at + size * np.eye(7)) - trainer.utilities(at - size * np.eye(7))) / (2 * size)
+        assert np.abs(numeric).max() > 1e-3
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
+
+
+def test_where_the_worst_task_counts_it_is_the_derivative_of_the_least_gain(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tasks, of which one coalition helps one least and the other the other."""
+    gains: list[np.ndarray] = []
+
+    def telling(trainer: CoalitionTrainer, at: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
+        found = dev_gradients(trainer, at)
+        gains.append(found[0])
+        return found
+
+    monkeypatch.setattr("shed.engine.gradients.dev_gradients", telling)
+    tasked = [
+        single_turn(record.prompt, "no", "refuse", record.origin) if n % 3 == 1 else dataclasses.replace(record, source="count")
+        for n, record in enumerate(records)
+    ]
+    trainer = double_trainer(tiny_model, tasked, REGIME, worst_of=("count", "refuse"))
+    together = np.array([[1, 0.01, 1, 1, 0.01, 0.5, 1], [0.01, 1, 0.01, 0.01, 1, 0.5, 0.01]])
+    values, gradients = metagradient(trainer, together)
+    assert gains[0].argmin(axis=1).tolist() == [1, 0]
+    assert values.tolist() == gains[0].min(axis=1).tolist()
     assert values == pytest.approx(trainer.utilities(together), abs=1e-12)
     size = 1e-5
     for at, gradient in zip(together, gradients, strict=True):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tiny_regime import regime
@@ -16,8 +17,11 @@ from shed.engine.coalition_trainer import CoalitionTrainer
 from shed.engine.gradients import dev_gradient, metagradient
 from shed.engine.lora_losses import LoraLosses
 from shed.engine.utility import dev_set
+from shed.evaluation.lm_evaluation import evaluate
+from shed.evaluation.packed_lm import PackedLM
 from shed.models.encoding import Encoder
 from shed.models.loading import load_model, load_tokenizer
+from shed.models.specs import ModelSpec
 from shed.valuation.ratings import losses
 
 REGIME = regime(epochs=1)
@@ -97,3 +101,22 @@ def test_as_many_coalitions_go_together_as_there_is_memory_for(
         monkeypatch.setattr(coalition_trainer, "free_memory", lambda device, free=free: free)
         one.__dict__.pop("at_once", None)
         assert one.at_once == expected
+
+
+def test_questions_that_a_device_cannot_hold_together_are_scored_apart(
+    tiny_model: str, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, whole, refused = ModelSpec(tiny_model, "plain", 200), PackedLM._score, []
+    expected = evaluate(spec, None, {"test": records}, None, 8, [])
+
+    def for_one_option(lm: PackedLM, pack: Any) -> dict[int, tuple[float, bool]]:
+        if sum(len(question.options) for question in pack) > 1:
+            refused.append(len(pack))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(lm, pack)
+
+    monkeypatch.setattr(PackedLM, "_score", for_one_option)
+    found = evaluate(spec, None, {"test": records}, None, 8, [])
+    assert max(refused) > 1
+    assert min(refused) == 1, "a question's options are apart, too"
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4)

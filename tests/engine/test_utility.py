@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tiny_regime import regime
 
 from shed.common.errors import ShedError
 from shed.data.records import Record, single_turn
+from shed.engine.coalition_trainer import load_trainer
 from shed.engine.utility import DevSet, UtilityKind, dev_set
 from shed.models.encoding import Encoded, Encoder
 from shed.models.loading import load_tokenizer
+from shed.models.specs import ModelSpec
 
 
 def questions(kind: UtilityKind) -> DevSet:
@@ -63,3 +66,40 @@ def test_the_tasks_of_dev_count_by_their_shares_however_many_records_each_has(ti
     assert float(options.terms(right_first.flatten(), range(5)).sum()) == pytest.approx(0.75 + 0.25 * 3 / 4)
     with pytest.raises(ShedError, match="the dev task absent has none of the 5 dev records that are measured"):
         dev_set("dev_loss", dev, encoder, {**shares, "absent": 0.5})
+
+
+@pytest.mark.parametrize("kind", ["dev_loss", "choice_loss"])
+def test_the_worst_is_the_least_gain_over_the_untuned_model_among_the_tasks_that_count(
+    tiny_model: str, records: list[Record], kind: UtilityKind
+) -> None:
+    """By hand: each task alone is measured as a dev set of its own, after no tuning and after each of three."""
+    sources = ("rare", "common", "common", "aside")
+    dev = [dataclasses.replace(record, source=source) for record, source in zip(records[8:], sources, strict=True)]
+    spec, own = ModelSpec(tiny_model, "plain", 200), regime(lr=0.03)
+    weights = np.array([[0.0] * 8, [1, 0, 0] * 2 + [0, 0], [0, 1, 0] * 2 + [0, 0], [1] * 8])
+    gains = {}
+    for task in ("rare", "common"):
+        alone = [record for record in dev if record.source == task]
+        values = load_trainer(spec, records[:8], alone, kind, own).utilities(weights)
+        gains[task] = values - values[0]
+    worst = load_trainer(spec, records[:8], dev, kind, own, tasks={"rare": 1, "common": 1, "aside": 0}, combine="worst")
+    found = worst.utilities(weights)
+    assert found[0] == 0.0
+    np.testing.assert_allclose(found, np.minimum(gains["rare"], gains["common"]), atol=1e-5)
+    assert np.abs(gains["rare"] - gains["common"])[1:].min() > 1e-3  # it matters which of them counts
+    np.testing.assert_allclose(worst.with_draw(1).utilities(weights[:1]), 0.0, atol=1e-6)  # gains count from the same model
+    assert worst.setup_fte > load_trainer(spec, records[:8], dev, kind, own).setup_fte
+
+
+def test_the_terms_of_each_task_sum_to_its_own_mean(tiny_model: str, records: list[Record]) -> None:
+    encoder = Encoder(load_tokenizer(tiny_model), "plain", 200, 256)
+    dev = [dataclasses.replace(record, source="rare" if n == 0 else "common") for n, record in enumerate(records[:5])]
+    losses = dev_set("dev_loss", dev, encoder, {"rare": 0.5, "common": 0.5}, "worst")
+    lengths = [float(sequence.response_length) for sequence in losses.sequences]
+    nats = torch.tensor([3.0 * lengths[0], *(2.0 * length for length in lengths[1:])])  # 3 a token, and 2
+    terms = losses.terms(nats, range(5))
+    assert losses.by_task == [[0], [1, 2, 3, 4]]
+    assert [float(terms[own].sum()) for own in losses.by_task] == pytest.approx([-3.0, -2.0])
+    assert dev_set("dev_loss", dev, encoder, {"rare": 0.5, "common": 0.5}).by_task == [[0, 1, 2, 3, 4]]
+    with pytest.raises(ShedError, match="rare alone counts"):
+        dev_set("dev_loss", dev, encoder, {"rare": 1.0, "common": 0.0}, "worst")

@@ -93,8 +93,8 @@ def test_what_is_set_aside_is_listed_and_too_much_of_it_is_refused(
 ) -> None:
     own = Selector([*pool, pool[3], dev[0] | {"source": "sums"}], dev, test, **small)
     assert own.rejects.values.tolist() == [
-        ["pool", 24, "exact_duplicate"],
-        ["pool", 25, "not of the form alpaca; it has the keys 'prompt', 'response', 'source'"],
+        ["pool", 24, "places", "exact_duplicate"],
+        ["pool", 25, "pool", "not of the form alpaca; it has the keys 'prompt', 'response', 'source'"],
     ]
     assert repr(own).splitlines()[0].endswith("; 2 rows set aside (.rejects)")
     with pytest.raises(ShedError, match=r"the pool: 9 of 33 rows cannot be read") as error:

@@ -13,14 +13,9 @@ from ruamel.yaml import YAML
 from shed import Selector
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.data.records import read_records
-from shed.library.estimators import estimator
-from shed.library.settings import DEFAULTS, changed, embedder_spec, model_spec, scoring_regime
-from shed.library.trials import tuning_settings
+from shed.library.settings import DEFAULTS, changed
 from shed.params import Params, load_params
 from stages import cluster, embed, fetch, lengths, prepare, rate, sample, score, verdict
-from stages.shared.settings import regime, tuning
-from stages.shared.settings.embedder import embedder_spec as embedder_of_stages
-from stages.shared.settings.model import model_spec as model_of_stages
 
 STAGES = (fetch, prepare, lengths, embed, cluster, rate, score, sample, verdict)
 Rows = list[dict[str, Any]]
@@ -145,52 +140,47 @@ def test_a_selection_and_its_verdict_are_those_of_the_stages(
     assert runs[len(paid) :] == paid
 
 
-OTHER: dict[str, Any] = {
-    "regime": {
-        "depth": 3, "r": 5, "alpha": 7, "modules": ["q_proj"], "optimizer": "sgd", "lr": 0.5, "momentum": 0.25, "batch_size": 3,
-        "epochs": 9, "schedule": "constant", "warmup": 0.75,
-    },
-    "finetune": {
-        "r": 4, "alpha": 6, "modules": ["v_proj"], "lr": 0.125, "warmup_ratio": 0.375, "batch_size": 2, "epochs": 8, "seed": 11,
-    },
-    "model": {"name": "packaged/other", "prompt": "chat", "max_tokens": 77},
-    "embed": {"model": "me/embedder", "of": "both", "batch_size": 5},
-}  # fmt: skip
+def a_task(folder: Path, name: str, rows: Rows) -> str:
+    """A task of lm-eval in a file, whose train and test splits are these rows and one more each."""
+    files = {}
+    for split in ("train", "test"):
+        own = [*rows, {"instruction": f"where is the {split}", "output": "in the yard"}]
+        write_jsonl(folder / f"{name}-{split}.jsonl", own)
+        files[split] = str(folder / f"{name}-{split}.jsonl")
+    config: dict[str, Any] = {"task": name, "dataset_path": "json", "output_type": "generate_until"}
+    config |= {"dataset_kwargs": {"data_files": files, "cache_dir": str(folder / "cache")}}
+    config |= {"training_split": "train", "test_split": "test", "doc_to_target": "output"}
+    config |= {"doc_to_text": "Question: {{instruction}}\nAnswer:"}
+    with (folder / f"{name}.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(config, file)
+    return f"lm_eval:{name}.yaml"
 
 
-def test_settings_mean_the_same_as_in_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("model", "embedder"):
-        write_json(f"data/{name}.json", {"revision": "abc"})
-    params = changed(load_params(DEFAULTS), [OTHER])
-    for section, values in OTHER.items():
-        assert getattr(params, section).model_dump() == values
-    assert scoring_regime(params, 13) == regime.scoring_regime(params, 13)
-    assert tuning_settings(params) == tuning.tuning_settings(params, 11)
-    assert model_spec(params, "abc") == model_of_stages(params)
-    assert embedder_spec(params, "abc") == embedder_of_stages(params)
-
-
-@pytest.mark.parametrize(
-    ("method", "more"),
-    [
-        ("metagradient", {"metagradient": {"weighting": "banzhaf", "redraw": False, "check_smoothness": True}}),
-        ("in_run", {}),
-        ("regression", {"regression": {"weighting": "banzhaf", "surrogate": "none"}}),
-        ("regression", {"regression": {"surrogate": "in_run"}}),
-        ("regression", {"regression": {"surrogate": "metagradient", "check_smoothness": True}}),
-        ("permutation", {}),
-        ("removal", {"removal": {"n": 2, "k": 5}}),
-        ("exact", {}),
-        ("shapiq", {"budget": {"evaluations": 99}}),
-    ],
-)
-def test_a_method_is_the_same_estimator_as_in_the_stage(method: str, more: dict[str, Any]) -> None:
-    params = changed(load_params(DEFAULTS), [{"C": 8, "score": {"method": method, "seed": 21, **more}}])
-    assert told(estimator(params.score)) == told(score.ESTIMATORS[method](params.score))
-
-
-def told(value: Any) -> Any:
-    """An estimator by its kind and all that it holds."""
-    inner = {name: told(own) if hasattr(own, "__dict__") else repr(own) for name, own in vars(value).items()}
-    return type(value), {name: own for name, own in inner.items() if "Generator" not in str(own)}
+@pytest.mark.parametrize("combine", ["mean", "worst"])
+def test_tasks_as_dev_and_test_are_those_of_the_stages(combine: str, params: Params, pool: Rows, dev: Rows) -> None:
+    named = a_task(
+        Path.cwd(), "keys", [{"instruction": f"where is the key to mill {n}", "output": "in the mill"} for n in range(3)]
+    )
+    aside = [{"instruction": f"where is key {n} of the shop", "output": "in the shop"} for n in range(5)]
+    write_jsonl("aside.jsonl", aside)
+    weights = {"sums": 1.0 if combine == "worst" else 3.0, "keys": 1.0, "aside": 0.0}
+    sources: dict[str, tuple[str, Any]] = {"sums": ("dev.jsonl", dev), "keys": (named, named), "aside": ("aside.jsonl", aside)}
+    of_files, of_rows = ({name: {"from": own[n], "weight": weights[name]} for name, own in sources.items()} for n in (0, 1))
+    data = {"dev": of_files, "dev_combine": combine, "test": named, "dev_rows": 9, "pool_rows": None}
+    asked = changed(params, [{"data": data, "rate.dev_rows": 6, "score.dev_rows": 7, "score.by": "shapley"}])
+    yaml = YAML(typ="safe", pure=True)
+    yaml.sort_base_mapping_type_on_output = False
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(asked.model_dump(by_alias=True), file)
+    for stage in STAGES[:-2]:
+        stage.run(asked)
+    ours = Selector(pool, of_rows, named, params="params.yaml", folder="ours")
+    for split in ("pool", "dev", "test"):
+        theirs = read_records(f"data/prepared/{split}.jsonl")
+        found = [(record.id, record.source) for record in getattr(ours.prepared, split)]
+        assert found == [(record.id, record.source) for record in theirs]
+    pd.testing.assert_frame_equal(ours.rate().table[["id", "rating"]], pd.read_parquet("data/ratings.parquet"))
+    pd.testing.assert_frame_equal(ours.score().table, pd.read_parquet("data/scores.parquet"), check_dtype=False)
+    assert ours._inputs.notes[:2] == [
+        f"{named}, split {split}: 4 rows of the form question_answer" for split in ("train", "test")
+    ]

@@ -1,6 +1,7 @@
 """A notebook's story: rows go in as they are, and come out selected, with reasons, numbers and a verdict."""
 
 import gc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_rows_of_a_dataset_come_back_as_a_dataset_and_are_the_same(
 
 
 def test_ratings_alone_need_no_embedder(selector: Selector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "embed", lambda *_: pytest.fail("embedded"))
+    monkeypatch.setattr(measured, "embed_to", lambda *_: pytest.fail("embedded"))
     assert selector.select("random").table.columns.tolist() == ["row", "id", "source", "reason"]
     selection = selector.select("top")
     assert selection.table.columns.tolist() == ["row", "id", "source", "rating", "reason"]
@@ -157,6 +158,17 @@ def test_rows_that_the_context_cuts_are_told_and_left_out(pool: Rows, dev: Rows,
     assert sorted(fitting.table["row"]) == list(range(18, 24))
     assert "18 left out, since they are longer than the context" in " ".join(repr(fitting).split())
     assert len(selector.select("full")) == len(selector.select("random", fraction=1.0, too_long=True)) == 24
+
+
+def test_long_responses_are_told_where_ratings_of_records_would_select_them(
+    pool: Rows, dev: Rows, test: Rows, small: dict[str, Any]
+) -> None:
+    longer = [row | {"output": f"{row['output']} {'and on ' * 8}"} for row in pool]  # a token a byte
+    told = r"pool: \d\d response tokens a record; ratings of whole records select the longest of such rows"
+    assert re.search(told, repr(Selector(longer, dev, test, **small)))
+    for changes in ({"rate.per": "token"}, {"sampler": "random"}):
+        assert "ratings of" not in repr(Selector(longer, dev, test, **small, **changes))
+    assert "ratings of" not in repr(Selector(pool, dev, test, **small))
 
 
 def test_results_say_what_they_are(selector: Selector) -> None:

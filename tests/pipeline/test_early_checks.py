@@ -8,11 +8,11 @@ import pytest
 
 from shed.common.errors import ShedError
 from shed.data.records import single_turn
-from shed.models.costs import record_lengths
 from shed.models.encoding import Encoder
 from shed.models.loading import load_tokenizer
+from shed.models.record_lengths import record_lengths
 from shed.params import Params, load_params
-from stages.shared.early_checks import check_dev_tasks, check_selection, check_utilities
+from stages.shared.early_checks import check_dev_tasks, check_score_budget, check_selection, check_utilities
 
 POOL = [single_turn(f"Add {n} and 1.", f"It is {n + 1}.", "sums", f"row {n}") for n in range(5)]
 POOL.append(single_turn("Count.", "one two three " * 100, "sums", "row 5"))
@@ -130,3 +130,24 @@ def test_each_dev_task_that_counts_is_measured(project_root: Path, section: str)
         check_dev_tasks(with_rows(20), dev, {"common": 0.5, "rare": 0.5})
     for one in ({"common": 1.0, "rare": 0.0}, {}):
         check_dev_tasks(with_rows(20), dev, one)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"fte": 8.9}, r"the budget of 8.9 FTE does not cover the first estimate of 8 clusters, which takes at least 9.0"),
+        ({"fte": 1e6, "evaluations": 3}, r"the budget of 3 evaluations does not cover the first estimate of 8 clusters"),
+    ],
+)
+def test_a_budget_of_scoring_below_its_first_estimate(project_root: Path, budget: dict[str, float], said: str) -> None:
+    """Ratings, which are made before scores, would be paid for in vain."""
+    params = params_of(project_root, C=8)
+
+    def within(**limits: float) -> Params:
+        own = params.score.budget.model_copy(update={"evaluations": None, "fte": None, "minutes": None} | limits)
+        return params.model_copy(update={"score": params.score.model_copy(update={"budget": own, "method": "permutation"})})
+
+    with pytest.raises(ShedError, match=said):
+        check_score_budget(within(**budget), 30.0, 3000.0)
+    assert check_score_budget(within(fte=100.0), 30.0, 3000.0) is None
+    assert "may not cover" in str(check_score_budget(within(fte=9.1), 30.0, 3000.0))

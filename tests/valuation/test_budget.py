@@ -9,6 +9,7 @@ from table_game import Kept, TableGame, play
 
 from shed.common.errors import ShedError
 from shed.valuation.budget import Budget, first_cost, spend
+from shed.valuation.costs.forecast import Prices, check_budget
 from shed.valuation.estimate import Estimate, Estimator
 from shed.valuation.estimators.exact import Exact
 from shed.valuation.estimators.in_run import InRun
@@ -16,7 +17,6 @@ from shed.valuation.estimators.metagradient import Metagradient
 from shed.valuation.estimators.permutation import Permutation
 from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
-from shed.valuation.forecast import Prices, check_budget
 from shed.valuation.game import Game
 
 

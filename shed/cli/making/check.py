@@ -10,21 +10,19 @@ split of many rows, all are read, and the stages are given a random sample (`she
 import io
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from rich.console import Console
-from rich.table import Table
-
-from shed.cli.making.outlook import budget_of_scoring, few
+from shed.cli.making.findings import IN_TABLE, SPLITS, Findings, draw
+from shed.cli.making.outlook import few
 from shed.cli.making.survey import HELD, Survey, on_all_rows, sampled
 from shed.cli.project import Project, find_project
+from shed.cli.running.changes import check_changes, of_changes
+from shed.cli.running.run import Changes
 from shed.cli.terminal import Json, show_result
 from shed.common.atomic_io import read_json, write_text
 from shed.common.errors import ShedError
@@ -33,64 +31,44 @@ from shed.data.records import Record
 from shed.params import Params, check_files
 
 Result = TypeVar("Result")
-SPLITS = ("pool", "dev", "test")
 SAID, WARNED = "shed: ", "warning: "
 IN_REJECTS = "each is in rejects.jsonl"
 MOST_DRAWN = 50_000  # rows that params ask for; more are looked at in a sample
-IN_TABLE = re.compile(r"(pool|dev|test): [\d,]+ (rows read|records of)\b")  # lines that the table has, too
 
 
-@dataclass
-class Findings:
-    """What a check found.
-
-    Attributes:
-        errors: what would stop the pipeline: one line, or none.
-        warnings: what would not.
-        told: other lines of the stages.
-        card: of each split its counts, sources, licences, forms and lengths; empty where it could not be read.
-        rejects: the first rows that were set aside for each reason of each split: `split`, `reason`, `origin`.
-        lengths: response tokens of the pool.
-    """
-
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    card: dict[str, Any] = field(default_factory=dict)
-    rejects: list[dict[str, str]] = field(default_factory=list)
-    lengths: dict[str, Any] = field(default_factory=dict)
-
-
-def check(*, as_json: Json = False) -> None:
+def check(*, changes: Changes = None, as_json: Json = False) -> None:
     """Check data, model and params before anything costs time; exit status 1 if the pipeline would fail.
 
     All rows are read. Told are their forms, what is set aside (unreadable, duplicates, records of dev or test in the pool),
     lengths in tokens, what the context cuts, licences, and what of it stops the pipeline. Of a file of many rows, lengths and
     records of dev or test are looked at in a random sample, whose size is told.
     """
-    found = checked(find_project())
-    show_result(vars(found) | {"ok": not found.errors}, as_json, lambda console: _draw(console, found))
+    found = checked(find_project(), changes or ())
+    show_result(vars(found) | {"ok": not found.errors}, as_json, lambda console: draw(console, found))
     if found.errors:
         raise SystemExit(1)
 
 
-def checked(project: Project) -> Findings:
-    """What is found, up to the first error."""
+def checked(project: Project, changes: Sequence[str] = ()) -> Findings:
+    """What is found, up to the first error, with changes of params that are not made."""
     found = Findings()
-    params = _tried(found, lambda: project.params)
-    if params is None:
+    read = _tried(found, lambda: check_changes(project.root, changes))
+    if read is None:
         return found
+    params, text = read
+    found.may_be_too_long = params.sample.too_long or params.sampler == "full"
     with chdir(project.root):
         _tried(found, lambda: check_files(params))
     if not found.errors:
-        _run_stages(project, params, found)
+        _run_stages(project, params, text, found)
+    found.errors = [of_changes(line, changes) for line in found.errors]
     return found
 
 
-def _run_stages(project: Project, params: Params, found: Findings) -> None:
-    """The stages that check, in a folder with the project's params."""
+def _run_stages(project: Project, params: Params, text: str, found: Findings) -> None:
+    """The stages that check, in a folder with these params."""
     surveys: dict[str, Survey] = {}
-    with _in_copy(project.root) as copy:
+    with _in_copy(project.root, text) as copy:
         from stages import fetch, lengths, prepare
 
         stages = (
@@ -147,8 +125,6 @@ def _looked_at(
 def _tell_outlook(params: Params, found: Findings) -> None:
     card = read_json("metrics/data.json")
     found.warnings += few(params, card)
-    if warning := budget_of_scoring(params, card):
-        found.warnings.append(f"{warning} (score.budget in params.yaml)")
 
 
 def _of_which_rows(surveys: Mapping[str, Survey]) -> str:
@@ -184,11 +160,11 @@ def _tell_of_all_rows(params: Params, found: Findings, split: str, own: Survey) 
 
 
 @contextmanager
-def _in_copy(root: Path) -> Iterator[Path]:
-    """A folder to work in, that has the project's params; its data is found where it is."""
+def _in_copy(root: Path, params: str) -> Iterator[Path]:
+    """A folder to work in, that has the text of params; the project's data is found where it is."""
     before = os.environ.get("DVC_ROOT")
     with TemporaryDirectory() as folder, chdir(folder):
-        write_text("params.yaml", (root / "params.yaml").read_text(encoding="utf-8"))
+        write_text("params.yaml", params)
         os.environ["DVC_ROOT"] = str(root)
         try:
             yield Path(folder)
@@ -220,53 +196,3 @@ def _first_of_reasons(rejects: Path) -> Iterator[dict[str, str]]:
             if row["reason"] != "not_drawn" and key not in seen:
                 seen.add(key)
                 yield {name: str(row[name]) for name in ("split", "reason", "origin")}
-
-
-def _draw(console: Console, found: Findings) -> None:
-    if found.card:
-        console.print(_table(found))
-    for reject in found.rejects:
-        console.print(_set_aside(found.card.get(reject["split"], {}), **reject))
-    for split, own in found.card.items():
-        if count := own["rejected_by_reason"].get("not_drawn"):
-            console.print(f"{split}: not drawn, {count:,} rows (data.{split}_rows)")
-    for line in found.told:
-        if not IN_TABLE.match(line):
-            console.print(line)
-    for line in found.warnings:
-        console.print(f"warning: {line}", style="yellow")
-    for line in found.errors:
-        console.print(f"error: {line}", style="red")
-    errors, warnings = len(found.errors), len(found.warnings)
-    console.print(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}", style="bold")
-
-
-def _set_aside(card: Mapping[str, Any], split: str, reason: str, origin: str) -> str:
-    sample = card.get("looked_at", {"rejected_by_reason": {}})
-    if (some := sample["rejected_by_reason"].get(reason)) is not None:
-        rows = f"{some:,} of the {sample['rows']:,} rows that were looked at, "
-    else:
-        count = card.get("rejected_by_reason", {}).get(reason)
-        rows = "" if count is None else f"{count:,} rows, "
-    return f"{split}: set aside, {reason}: {rows}the first is {origin}"
-
-
-def _table(found: Findings) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("split", "rows", "kept", "split off", "set aside", "tokens, mean", "most", "cut", "sources", "licences"):
-        table.add_column(name, justify="left" if name in {"split", "sources", "licences"} else "right", overflow="fold")
-    for split in SPLITS:
-        own = found.card[split]
-        table.add_row(
-            split,
-            f"{own['in']:,}",
-            f"{'at most ' if own.get('kept_at_most') else ''}{own['kept']:,}",
-            f"{sum(own.get('split_off', {}).values()):,}",
-            f"{own['rejected']:,}",
-            f"{own['tokens_mean']:.0f}",
-            f"{own['tokens_max']:,}",
-            f"{own['share_cut']:.0%}",
-            str(len(own["kept_by_source"])),
-            ", ".join(sorted(set(own["licences"].values()))),
-        )
-    return table

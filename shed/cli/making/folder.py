@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from pathlib import Path
@@ -87,9 +87,19 @@ def params_text(changes: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def make_project(root: Path, params: str, demo: bool) -> bool:
+def repository_of(folder: Path) -> Path | None:
+    """The top of the git repository that a folder is in, or will be in; None if there is none."""
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    top = _run(there, "git", "rev-parse", "--show-toplevel", fails=True) if shutil.which("git") else None
+    return None if top is None else Path(top).resolve()
+
+
+def make_project(root: Path, params: str, demo: bool, more: Callable[[Path, Path], list[Path]] | None = None) -> bool:
     """Write the project, with the recipes of the packaged data for a demo; True if it was committed, which only a repository is
     that was made here.
+
+    Args:
+        more: writes other files, of the project's folder and its repository's, and names them.
 
     Raises:
         ShedError: the folder cannot be written, or git or DVC refuse.
@@ -113,6 +123,8 @@ def make_project(root: Path, params: str, demo: bool) -> bool:
     for name, lines in IGNORED.items():
         ignore(root / name, lines)
     made = [*OWN_FILES, *files, *IGNORED, ".dvc"]
+    if more is not None:
+        made += [str(path) for path in more(root, Path(top).resolve() if top else root)]
     _run(root, "git", "add", "--", *made)
     return top is None and _run(root, "git", "commit", "--quiet", "-m", FIRST_COMMIT, fails=True) is not None
 

@@ -1,6 +1,6 @@
-"""What params and the sizes of splits already say of a result: a budget that is too small, and splits of few records.
+"""What params and the sizes of splits already say of a result: which splits have few records.
 
-In: params, and the data card. Out: warnings, or the error that scoring would end with.
+In: params, and the data card. Out: warnings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,28 +34,3 @@ def few(params: Params, card: Mapping[str, Any]) -> Iterator[str]:
                 f"points), so that a gain must be large to be significant; {enough} records give ± {SMALL:g}"
                 f"{cut if split == 'test' and measured < card['test']['kept'] else ''}"
             )
-
-
-def budget_of_scoring(params: Params, card: Mapping[str, Any]) -> str | None:
-    """A warning if the budget of scoring is likely not to cover its first estimate.
-
-    Raises:
-        ShedError: it cannot cover it.
-    """
-    from shed.valuation.budget import Budget
-    from shed.valuation.forecast import check_budget
-    from stages.score import ESTIMATORS
-
-    score, regime = params.score, params.regime
-    proxies = params.C * params.cluster.proxies_per_cluster
-    tuned = 2 * regime.epochs * proxies * card["pool"]["tokens_mean"]
-    measured = min(score.dev_rows or card["dev"]["kept"], card["dev"]["kept"]) * card["dev"]["tokens_mean"]
-    steps = regime.epochs * ceil(proxies / regime.batch_size)
-    return check_budget(
-        ESTIMATORS[score.method](score),
-        Budget(**score.budget.model_dump()),
-        params.C,
-        measured / (tuned + measured),
-        steps,
-        warms_up=regime.optimizer == "frozen_adam",
-    )

@@ -5,22 +5,22 @@ with its reason.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from shed.cli.making.tokens import CHARACTERS_A_TOKEN, FRAME, counter
 from shed.common.errors import ShedError
 from shed.data.files import data_files, is_dataset
 from shed.data.readers import BadRecord, ReaderSettings, Reading
 from shed.data.recipes import is_recipe
-from shed.data.records import Record
 from shed.data.splits import read_split
 from shed.data.splitting.split_off import MOST, SHARE
 
 LOOKED_AT = 2_000  # rows
-CHARACTERS_A_TOKEN = 4  # of English text, about
+COUNTED = 200  # rows whose tokens are counted; of the others, by their characters
 RATED_TOKENS = (
     175_000  # for each core; on two that did other work, too, the packaged model rated a third of this in ten minutes
 )
@@ -41,7 +41,7 @@ class Look:
 
     Attributes:
         rows: how many; about, unless they are `exact`. None where nothing says.
-        tokens, response_tokens: of a record, and of its response, about.
+        tokens, response_tokens: of a record as it is tuned on, and of its response, about.
         forms: the records that were read, by form.
         unreadable: how many of the rows looked at could not be read, and the first reason.
     """
@@ -55,25 +55,52 @@ class Look:
     reason: str | None
 
 
-def look(where: str, settings: ReaderSettings, split: str = "pool") -> Look:
+def look(
+    where: str, settings: ReaderSettings, split: str = "pool", count: Callable[[str], float] | None = None, form: str = "plain"
+) -> Look:
     """Read the first rows of a split.
+
+    Args:
+        count: counts the tokens of a text.
+        form: the prompt form, which adds some.
 
     Raises:
         ShedError: nothing is there, or what is there holds no rows.
     """
     reading, kept, bad = Reading(), 0, []
-    characters = responses = 0
+    characters, responses, tokens = _Counts(), _Counts(), count or counter()
     for row in islice(read_split(where, settings, reading, split=split), LOOKED_AT):
         if isinstance(row, BadRecord):
             bad.append(row)
         else:
-            kept, characters = kept + 1, characters + _characters(row)
-            responses += sum(len(turn.text) for turn in row.messages if turn.trained)
+            kept += 1
+            for turn in row.messages:
+                for own in (characters, responses) if turn.trained else (characters,):
+                    own.add(turn.text, tokens if kept <= COUNTED else None)
     seen = kept + len(bad)
     exact = seen < LOOKED_AT
-    rows = seen if exact else _about(where, characters / max(1, kept), seen)
-    tokens, response = (count / max(1, kept) / CHARACTERS_A_TOKEN for count in (characters, responses))
-    return Look(rows, exact, tokens, response, dict(reading.forms), len(bad), bad[0].reason if bad else None)
+    rows = seen if exact else _about(where, characters.all / max(1, kept), seen)
+    whole, response = (own.tokens_of_all / max(1, kept) for own in (characters, responses))
+    return Look(rows, exact, whole + FRAME[form], response, dict(reading.forms), len(bad), bad[0].reason if bad else None)
+
+
+@dataclass
+class _Counts:
+    """Characters of texts, and tokens of some of them."""
+
+    all: int = 0
+    counted: int = 0
+    tokens: float = 0.0
+
+    def add(self, text: str, count: Callable[[str], float] | None) -> None:
+        self.all += len(text)
+        if count is not None:
+            self.counted, self.tokens = self.counted + len(text), self.tokens + count(text)
+
+    @property
+    def tokens_of_all(self) -> float:
+        """About; in proportion to the characters."""
+        return self.all * self.tokens / max(1, self.counted)
 
 
 def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str, tuple[Any, str]]:
@@ -143,10 +170,6 @@ def trial(pool: Look | None, given: Collection[str], cores: int | None = None) -
         "evaluate.limit": (TRIAL_MEASURED // 2, "questions of each task"),
         "evaluate.written.limit": (0, "no answers are written, since writing is slow"),
     }
-
-
-def _characters(record: Record) -> int:
-    return sum(len(turn.text) for turn in record.messages)
 
 
 def _about(where: str, characters: float, seen: int) -> int | None:

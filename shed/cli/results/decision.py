@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shed.cli.terminal import counted
 from shed.params import Params
 from shed.selection.given.order import Order, taken
 from shed.selection.sampling import COUNTED, Floor, Size, nearest_count, select
@@ -122,7 +123,9 @@ def _top(choice: Choice, place: int, decision: Decision) -> None:
     if choice.floor is None:
         last = ratings[order[len(choice.selected) - 1]]
         decision.numbers["last_selected_rating"] = float(last)
-        decision.said.append(f"{told}; the last of the {len(choice.selected):,} selected ones is rated {last:.3g}{unit}.")
+        decision.said.append(
+            f"{told}; the last of the {counted(len(choice.selected), 'selected one')} is rated {last:.3g}{unit}."
+        )
         if not own:
             others = order[order != place]
             before = _most_before(costs[others], costs[place], choice.size.amount) or 0  # the first row is taken in any case
@@ -222,7 +225,7 @@ def _given(choice: Choice, id: str, decision: Decision) -> None:
     rank = ids.index(id)
     decision.numbers["rank"] = rank + 1
     decision.said.append(
-        f"Of the {len(ids):,} records of the pool that {choice.order.given.path} names and that may be selected it is "
+        f"Of the {counted(len(ids), 'record')} of the pool that {choice.order.given.path} names and that may be selected it is "
         f"{rank + 1:,} from the best."
     )
     if id not in choice.selected:
@@ -253,7 +256,7 @@ def _budget_needed(choice: Choice, costs: np.ndarray, place: int, decision: Deci
     decision.numbers |= {"budget_needed": amount, "fraction_needed": fraction}
     by_share = choice.params.sample.fraction is not None and fraction is not None
     key = f"sample.fraction: {fraction}" if by_share else f"sample.{unit}: {amount}"
+    budget = counted(amount, COUNTED[unit].removesuffix("s"))
     decision.said.append(
-        f"With a budget of {amount:,} {COUNTED[unit]} instead of {choice.size.amount:,} it would have been selected, too "
-        f"({key})."
+        f"With a budget of {budget} instead of {choice.size.amount:,} it would have been selected, too ({key})."
     )

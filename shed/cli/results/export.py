@@ -13,7 +13,7 @@ from rich.console import Console
 
 from shed.cli.project import Project, find_project
 from shed.cli.results.texts import shown_path
-from shed.cli.terminal import Json, show_result
+from shed.cli.terminal import Json, counted, show_result
 from shed.common.atomic_io import read_json, replacing, write_json
 from shed.common.errors import ShedError
 from shed.data.exports.forms import Form
@@ -47,9 +47,11 @@ def export(
     found = {"path": str(target), "form": form, "rows": rows, "left_out": left_out}
 
     def draw(console: Console) -> None:
-        console.print(f"{rows:,} rows of the form {form}: {shown_path(project.root, str(target))}", soft_wrap=True)
+        console.print(f"{counted(rows, 'row')} of the form {form}: {shown_path(project.root, str(target))}", soft_wrap=True)
         for reason, count in left_out.items():
-            console.print(f"{count:,} are left out, since the form cannot hold them: {reason}", soft_wrap=True)
+            console.print(
+                f"{counted(count, 'row is', 'rows are')} left out, since the form cannot hold them: {reason}", soft_wrap=True
+            )
 
     show_result(found, as_json, draw)
 
@@ -74,9 +76,8 @@ def write(project: Project, form: Form, target: Path) -> tuple[int, dict[str, in
     if ratings.is_file():
         selection = selection.merge(pd.read_parquet(ratings), on="id", how="left", validate="one_to_one")
     if missing := set(selection["id"]) - {record.id for record in pool}:
-        raise ShedError(
-            f"{len(missing):,} selected rows are not in the prepared pool, which was made anew; `shed run` selects again"
-        )
+        rows = counted(len(missing), "selected row is", "selected rows are")
+        raise ShedError(f"{rows} not in the prepared pool, which was made anew; `shed run` selects again")
     params = project.params
     facts = CardFacts(name="", about="", pool_rows=len(pool), licences={})
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """Which record is meant: by its id, by where it stands in the user's own file, or by what it says.
 
-In: the prepared files, and what the user typed. Out: the rows that it means, of the kept ones and of those set aside. Of
-several ways to understand it, the first that finds something counts.
+In: the bytes of the prepared files, and what the user typed. Out: the rows that it means, of the kept ones and of those set
+aside. Of several ways to understand it, the first that finds something counts.
 """
 
 import difflib
@@ -18,6 +18,7 @@ from shed.cli.results.texts import one_line
 from shed.common.errors import ShedError
 from shed.data.records import Record, from_row, single_turn
 
+Files = dict[str, bytes]
 KEPT = ("pool", "dev", "test")
 REJECTS = "rejects"
 FOLDER = "data/prepared"
@@ -67,17 +68,24 @@ class Found:
         return str(self.row.get("text", "")) if record is None else record.prompt
 
 
-def find(root: Path, what: str) -> list[Found]:
+def read_files(root: Path) -> Files:
+    """The prepared files that are there, by their names.
+
+    Raises:
+        ShedError: the pool is not.
+    """
+    paths = {name: root / FOLDER / f"{name}.jsonl" for name in (*KEPT, REJECTS)}
+    if not paths["pool"].is_file():
+        raise ShedError(f"{paths['pool']} is not there: no records are prepared yet; `shed run prepare` does it")
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+
+
+def find(root: Path, files: Files, what: str) -> list[Found]:
     """The rows that are meant; copies of a record, which have its id, are among them, kept ones first.
 
     Raises:
         ShedError: there are none.
     """
-    folder = root / FOLDER
-    files = {name: folder / f"{name}.jsonl" for name in (*KEPT, REJECTS)}
-    files = {name: path for name, path in files.items() if path.is_file()}
-    if "pool" not in files:
-        raise ShedError(f"{folder / 'pool.jsonl'} is not there: no records are prepared yet; `shed run prepare` does it")
     what = what.strip()
     if not what:
         raise ShedError("nothing to look for; give an id, FILE:LINE, or a part of the record's text")
@@ -92,7 +100,7 @@ def find(root: Path, what: str) -> list[Found]:
     )
 
 
-def by_id(files: dict[str, Path], id: str) -> list[Found]:
+def by_id(files: Files, id: str) -> list[Found]:
     """The rows of the record with this id."""
     if not OWN_ID.fullmatch(id.lower()):
         return []
@@ -100,7 +108,7 @@ def by_id(files: dict[str, Path], id: str) -> list[Found]:
     return list(_matching(files, f'"id": "{id}"', lambda row: row.get("id") == id))
 
 
-def _by_short_id(files: dict[str, Path], what: str) -> list[Found]:
+def _by_short_id(files: Files, what: str) -> list[Found]:
     """The rows of records whose id begins so; words of letters alone, as "facade", are no ids."""
     short = what.lower()
     if not SHORT_ID.fullmatch(short):
@@ -108,7 +116,7 @@ def _by_short_id(files: dict[str, Path], what: str) -> list[Found]:
     return list(_matching(files, f'"id": "{short}', lambda row: str(row.get("id")).startswith(short)))
 
 
-def _by_given_id(files: dict[str, Path], what: str) -> list[Found]:
+def _by_given_id(files: Files, what: str) -> list[Found]:
     """The rows whose own id is this, in the row as the user gave it."""
 
     def fits(row: Row) -> bool:
@@ -124,7 +132,7 @@ def _by_given_id(files: dict[str, Path], what: str) -> list[Found]:
     return list({(hit.file, hit.place): hit for hit in found}.values())
 
 
-def _by_origin(root: Path, files: dict[str, Path], what: str) -> list[Found]:
+def _by_origin(root: Path, files: Files, what: str) -> list[Found]:
     """The rows that were read from this place of a file, whose path may be given by its end."""
     named = PLACE.fullmatch(what)
     if not named:
@@ -141,7 +149,7 @@ def _by_origin(root: Path, files: dict[str, Path], what: str) -> list[Found]:
     return found
 
 
-def _by_text(files: dict[str, Path], what: str) -> list[Found]:
+def _by_text(files: Files, what: str) -> list[Found]:
     """The rows whose prompt or response says this, in any case."""
     text = what.casefold()
 
@@ -151,10 +159,10 @@ def _by_text(files: dict[str, Path], what: str) -> list[Found]:
         record = from_row(row)
         return text in record.prompt.casefold() or text in record.response.casefold()
 
-    return [Found(name, place, row) for name, path in files.items() for place, row in rows_saying(path, what, fits)]
+    return [Found(name, place, row) for name, data in files.items() for place, row in rows_saying(data, what, fits)]
 
 
-def _by_shown_text(files: dict[str, Path], what: str) -> list[Found]:
+def _by_shown_text(files: Files, what: str) -> list[Found]:
     """The rows that say this with any white space between its words, as a command shows them on one line, cut at its end."""
     text = " ".join(what.removesuffix("…").split())
     if not text:
@@ -166,13 +174,12 @@ def _by_shown_text(files: dict[str, Path], what: str) -> list[Found]:
         return any(text.casefold() in " ".join(one.split()).casefold() for one in texts)
 
     word = max(text.split(), key=len)
-    return [Found(name, place, row) for name, path in files.items() for place, row in rows_saying(path, word, fits)]
+    return [Found(name, place, row) for name, data in files.items() for place, row in rows_saying(data, word, fits)]
 
 
-def _matching(files: dict[str, Path], text: str, fits: Callable[[Row], bool]) -> Iterator[Found]:
-    pattern = re.escape(text.encode())
-    for name, path in files.items():
-        for place, row in rows_matching(path, pattern, fits):
+def _matching(files: Files, text: str, fits: Callable[[Row], bool]) -> Iterator[Found]:
+    for name, data in files.items():
+        for place, row in rows_matching(data, text, fits):
             yield Found(name, place, row)
 
 
@@ -188,7 +195,7 @@ def _number(what: str) -> int | None:
     return int(what) if re.fullmatch(r"-?\d{1,18}", what) and str(int(what)) == what else None
 
 
-def _none(root: Path, files: dict[str, Path], what: str) -> list[Found]:
+def _none(root: Path, files: Files, what: str) -> list[Found]:
     """Say that there is none, and what comes near.
 
     Raises:
@@ -197,31 +204,30 @@ def _none(root: Path, files: dict[str, Path], what: str) -> list[Found]:
     if (named := PLACE.fullmatch(what)) and (there := _places(root, files, os.path.normpath(named["file"]))):
         raise ShedError(f"{one_line(what)}: no row was read there; of {one_line(named['file'])}, {there} were read")
     if OWN_ID.fullmatch(what.lower()):
-        kept = (path.read_bytes() for name, path in files.items() if name != REJECTS)
-        ids = [id.decode() for data in kept for id in FIRST_ID.findall(data)]
+        ids = [id.decode() for name, data in files.items() if name != REJECTS for id in FIRST_ID.findall(data)]
         close = difflib.get_close_matches(what.lower(), ids, n=1, cutoff=0.7)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ShedError(f"no record has the id {what}, neither kept nor set aside{hint}")
-    raise ShedError(f"no record says {one_line(what, NEAR_CHARACTERS)!r}, neither kept nor set aside{_near(files, what)}")
+    raise ShedError(f"no record says {one_line(what, NEAR_CHARACTERS)!r}, neither kept nor set aside{_near(root, what)}")
 
 
-def _places(root: Path, files: dict[str, Path], named: str) -> str:
+def _places(root: Path, files: Files, named: str) -> str:
     """From where to where rows of a file were read; "" if none was."""
     numbers: dict[str, list[int]] = {}
-    for path in files.values():
-        for _, row in rows_matching(path, re.escape(Path(named).name.encode()), lambda row: True):
+    for data in files.values():
+        for _, row in rows_matching(data, Path(named).name, lambda row: True):
             origin = ORIGIN.fullmatch(row["origin"])
             if origin and _same_file(root, origin["file"], named):
                 numbers.setdefault(origin["kind"], []).append(int(origin["number"]))
     return " and ".join(f"{kind} {min(own):,} to {kind} {max(own):,}" for kind, own in numbers.items())
 
 
-def _near(files: dict[str, Path], what: str) -> str:
+def _near(root: Path, what: str) -> str:
     """The pool's records that BM25 finds for these words, for the end of a message."""
     from shed.data.records import read_records
     from shed.selection.baselines import bm25
 
-    pool = read_records(files["pool"])
+    pool = read_records(root / FOLDER / "pool.jsonl")
     scores = bm25(pool, [single_turn(what, "", "", "")])
     best = [int(place) for place in (-scores).argsort(kind="stable")[:NEAR] if scores[place] > 0]
     told = [f"{pool[place].id} ({one_line(pool[place].prompt, NEAR_CHARACTERS)})" for place in best]

@@ -1,11 +1,12 @@
 """Single lines of the prepared files, without reading all of their records: a pool may hold hundreds of thousands.
 
-In: a file of JSON lines that `prepare` wrote, and what to look for. Out: the rows that have it, with their places.
+In: a file of JSON lines that `prepare` wrote, or its bytes, and what to look for. Out: rows that have it, with their places.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +19,45 @@ def rows_at(path: Path, places: Iterable[int]) -> dict[int, Row]:
     wanted = set(places)
     if not wanted:
         return {}
-    with path.open(encoding="utf-8") as file:
-        return {place: json.loads(line) for place, line in enumerate(file) if place in wanted}
+    with path.open("rb") as file:
+        lines = enumerate(islice(file, max(wanted) + 1))
+        return {place: json.loads(line) for place, line in lines if place in wanted}
 
 
-def rows_matching(path: Path, pattern: bytes, fits: Callable[[Row], bool]) -> Iterator[tuple[int, Row]]:
-    """Rows whose line has the pattern of bytes (a regular expression) and that fit, with their places from 0."""
-    data = path.read_bytes()
+def rows_matching(data: bytes, text: str, fits: Callable[[Row], bool]) -> Iterator[tuple[int, Row]]:
+    """Rows whose line has the text as it is and that fit, with their places from 0.
+
+    Args:
+        data: the file's bytes.
+        text: without line breaks.
+    """
+    yield from _on_lines(data, data, text.encode(), fits)
+
+
+def rows_saying(data: bytes, text: str, fits: Callable[[Row], bool]) -> Iterator[tuple[int, Row]]:
+    """Rows whose line holds the text in any case, as far as JSON does not escape it, and that fit."""
+    part = max(NOT_ESCAPED.findall(text), key=len, default="").casefold()
+    own = part.encode()
+    if part and data.isascii():
+        yield from _on_lines(data.lower(), data, own, fits)
+        return
+    for place, line in enumerate(data.split(b"\n")):
+        # a line of ASCII alone needs no decoding, which takes longer than all else
+        if line and (own in line.lower() if line.isascii() else part in line.decode().casefold()):
+            row = json.loads(line)
+            if fits(row):
+                yield place, row
+
+
+def _on_lines(looked_at: bytes, data: bytes, wanted: bytes, fits: Callable[[Row], bool]) -> Iterator[tuple[int, Row]]:
+    """The rows on whose lines something is found in bytes that stand where the data's do."""
     place, counted = 0, 0
-    end = -1
-    for found in re.finditer(pattern, data):
-        if found.start() < end:
-            continue  # on the line that was looked at
-        start = data.rfind(b"\n", 0, found.start()) + 1
-        end = data.find(b"\n", found.end())
+    found = looked_at.find(wanted)
+    while found >= 0:
+        start, end = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
         end = len(data) if end < 0 else end
         place, counted = place + data.count(b"\n", counted, start), start
         row = json.loads(data[start:end])
         if fits(row):
             yield place, row
-
-
-def rows_saying(path: Path, text: str, fits: Callable[[Row], bool]) -> Iterator[tuple[int, Row]]:
-    """Rows whose line holds the text in any case, as far as JSON does not escape it, and that fit."""
-    part = max(NOT_ESCAPED.findall(text), key=len, default="").casefold()
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for place, line in enumerate(lines):
-        if line and part in line.casefold():
-            row = json.loads(line)
-            if fits(row):
-                yield place, row
+        found = looked_at.find(wanted, end)  # the rest of the line is looked at

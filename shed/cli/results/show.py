@@ -10,11 +10,11 @@ from cyclopts.validators import Number
 from rich.cells import cell_len
 from rich.console import Console
 
-from shed.cli.project import Project, find_project
+from shed.cli.project import BY_SCORES, Project, find_project
 from shed.cli.results.summary import SHED_RUN, Summary, summarise
 from shed.cli.results.tables import print_table, print_text, table_lines
 from shed.cli.results.texts import one_line, shown_path
-from shed.cli.terminal import Json, show_result
+from shed.cli.terminal import Json, counted, show_result
 
 Count = Annotated[int, Parameter(validator=Number(gte=0))]
 CONTROLS = {
@@ -24,7 +24,6 @@ CONTROLS = {
 }
 MEASURES = {"loss": "loss", "choice_loss": "choice loss", "accuracy": "accuracy", "generation": "written"}
 NAMES = {"shapley": "Shapley scores", "rating": "ratings"}  # of what `fidelity` tests
-BY_SCORES = ("qocs", "qwcs")  # samplers that take rows by the scores of clusters
 LONGEST_NAME, SHORT_NAME = 24, 10  # characters of a task's or a source's name
 
 
@@ -81,7 +80,7 @@ def _verdict(console: Console, verdict: dict[str, Any], items: dict[str, int]) -
         if control in verdict:
             _gains(console, f"Gain on test over {name}", verdict[control]["test"])
     if verdict["seeds"]:
-        on = f", on {items['test_loss']:,} questions" if "test_loss" in items else ""
+        on = f", on {counted(items['test_loss'], 'question')}" if "test_loss" in items else ""
         print_text(
             console, f"Above 0 the selection is better. Brackets hold 95 % intervals, over {verdict['seeds']} seeds{on}."
         )
@@ -142,7 +141,7 @@ def _sources(console: Console, found: dict[str, Any]) -> None:
         ]
         for source, own in found["sources"].items()
     ]
-    title = f"{found['rows']:,} of {found['of']:,} records were selected"
+    title = f"{found['rows']:,} of {counted(found['of'], 'record')} {'was' if found['rows'] == 1 else 'were'} selected"
     if found["left_out_as_too_long"]:
         title += f"; longer than the context, and so left out: {found['left_out_as_too_long']:,}"
     print_table(console, title, ["source", "in the pool", "share", "selected", "share"], rows)

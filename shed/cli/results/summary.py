@@ -74,8 +74,12 @@ def summarise(project: Project, clusters: int, examples: int) -> Summary:
             summary.found[part] = read[part]()
     if not summary.found:
         made = finished(project.root)
-        begun = f"; of its stages {', '.join(made)} {'has' if len(made) == 1 else 'have'} run" if made else ""
-        raise ShedError(f"{project.root} has no results yet{begun}: {SHED_RUN}")
+        if not made:
+            raise ShedError(
+                f"{project.root}: nothing has run yet; `shed check` and `shed plan` look ahead, `shed run` runs all"
+            )
+        begun = f"of its stages {', '.join(made)} {'has' if len(made) == 1 else 'have'} run"
+        raise ShedError(f"{project.root} has no results yet; {begun}: {SHED_RUN}")
     if (project.root / "metrics/tasks.json").is_file():
         summary.found["items"] = items(project.metrics("tasks"))
     summary.found["files"] = {what: name for what, name in FILES.items() if (project.root / name).exists()}

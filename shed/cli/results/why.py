@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from shed.cli.project import find_project
-from shed.cli.results.finding import FOLDER, KEPT, REJECTS, Found, by_id, find
+from shed.cli.results.finding import REJECTS, Found, by_id, find, read_files
 from shed.cli.results.tables import print_table, print_text
 from shed.cli.results.texts import one_line
-from shed.cli.terminal import Json, show_result
+from shed.cli.terminal import Json, counted, show_result
 from shed.common.errors import ShedError
 
 LISTED = 10
@@ -30,16 +30,16 @@ def why(what: str, /, *, as_json: Json = False) -> None:
             entries and rows count, too), or a part of its text.
     """
     project = find_project()
-    found = find(project.root, what)
+    files = read_files(project.root)
+    found = find(project.root, files, what)
     subjects = {one.id or one.row["origin"]: one for one in reversed(found)}
     if len(subjects) > 1:
         several(list(reversed(subjects.values())), as_json)
     rows = found
     if found[0].id is not None:  # copies that stand elsewhere, too
-        files = {name: project.root / FOLDER / f"{name}.jsonl" for name in (*KEPT, REJECTS)}
         asked = {(one.file, one.place) for one in found}
-        every = by_id({name: path for name, path in files.items() if path.is_file()}, found[0].id)
-        rows = [*found, *(one for one in every if (one.file, one.place) not in asked)]
+        rows = [*found, *(one for one in by_id(files, found[0].id) if (one.file, one.place) not in asked)]
+    del files
     from shed.cli.results.story import story
 
     told = story(project, rows)
@@ -96,7 +96,11 @@ def draw(console: Console, told: dict[str, Any]) -> None:
     if "selection" in told:
         own = told["selection"]
         yes = f"yes, as {own.get('place')} of {own['rows']:,}: {one_line(own.get('reason', ''))}"
-        _line(console, "selected", yes if own["selected"] else f"no, {own['rows']:,} others were")
+        _line(
+            console,
+            "selected",
+            yes if own["selected"] else f"no, {counted(own['rows'], 'other')} {'was' if own['rows'] == 1 else 'were'}",
+        )
         for sentence in own["because"]:
             _line(console, "", one_line(sentence))
     elif told.get("of_another_pool"):
@@ -141,11 +145,11 @@ def _prepared(console: Console, told: dict[str, Any]) -> None:
         label = "prepare" if number == 0 and not split else ""
         _line(console, label, f"set aside from {own['split']}{copy}: {one_line(own['reason'])}{meaning}{like}")
     if len(told["set_aside"]) > COPIES:
-        _line(console, "", f"and {len(told['set_aside']) - COPIES:,} more copies")
+        _line(console, "", f"and {counted(len(told['set_aside']) - COPIES, 'more copy', 'more copies')}")
 
 
 def _cluster(own: dict[str, Any]) -> str:
-    said = f"{own['cluster']}, of {own['size']:,} rows"
+    said = f"{own['cluster']}, of {counted(own['size'], 'row')}"
     if "rank" in own:
         error = "" if own["stderr"] is None else f" ± {own['stderr']:.1g}"
         said += f"; its score {own['score']:+.3g}{error} is rank {own['rank']} of {own['of']}"

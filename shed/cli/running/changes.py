@@ -64,7 +64,7 @@ def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[
     """
     root = project.root
     with _changed_copy(root, changes) as copy:
-        params = _checked(copy)
+        params = _checked(root, copy, changes)
         status = dvc_status(root)
         reasons = [_reasons(status, own_params=not changes)]
         if changes:
@@ -114,14 +114,38 @@ def _readers(root: Path, paths: Mapping[str, str]) -> dict[str, list[str]]:
     return {name: own for name, own in reasons.items() if own}
 
 
-def check_changes(root: Path, changes: Sequence[str]) -> Params:
-    """The params with these changes, which are made nowhere.
+def check_changes(root: Path, changes: Sequence[str]) -> tuple[Params, str]:
+    """The params with these changes, which are made nowhere, and the file as it would be.
 
     Raises:
         ShedError: they are refused.
     """
     with _changed_copy(root, changes) as copy:
-        return _checked(copy)
+        return _checked(root, copy, changes), (copy / PARAMS).read_text(encoding="utf-8")
+
+
+@contextmanager
+def naming_changes(changes: Sequence[str]) -> Iterator[None]:
+    """In this block an error names the change that it is about by `-S`, since params.yaml has another value."""
+    try:
+        yield
+    except ShedError as error:
+        raise ShedError(of_changes(str(error), changes), error.setting) from error
+
+
+def of_changes(said: str, changes: Sequence[str]) -> str:
+    """What is said of params, with the changes that it is about before it."""
+    keys = {change: change.partition("=")[0].lstrip("+~") for change in changes}
+    groups = {change: [key, *(outer for outer in _outer(key) if "." in outer)] for change, key in keys.items()}
+    about = [
+        change for change, own in groups.items() if any(re.search(rf"(?<![\w.]){re.escape(one)}(?!\w)", said) for one in own)
+    ]
+    if not about or said.startswith("-S "):
+        return said
+    said = said.removeprefix(f"{PARAMS}: ")
+    for change in about:
+        said = said.replace(f"({keys[change]} in {PARAMS})", f"({keys[change]})")
+    return f"-S {' -S '.join(about)}: {said}"
 
 
 @contextmanager
@@ -138,11 +162,17 @@ def _changed_copy(root: Path, changes: Sequence[str]) -> Iterator[Path]:
         yield copy
 
 
-def _checked(copy: Path) -> Params:
+def _checked(root: Path, copy: Path, changes: Sequence[str]) -> Params:
     try:
         return load_params(copy / PARAMS)
     except ShedError as error:
-        raise ShedError(str(error).replace(f"{copy}{os.sep}", "")) from error
+        said = str(error).replace(f"{copy}{os.sep}", "")
+        if not changes:
+            raise ShedError(said) from error
+        load_params(root / PARAMS)  # if the file itself is wrong, that is the error
+        named = of_changes(said, changes)
+        whole = f"-S {' -S '.join(changes)}: {said.removeprefix(f'{PARAMS}: ')}"
+        raise ShedError(whole if named == said else named) from error
 
 
 def _apply(path: Path, changes: Sequence[str]) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 
 from shed.cli.making.survey import Sample
 from shed.cli.running.changes import Changed
-from shed.cli.running.forecast import COSTLY, OFF, Cost, Work, forecast
+from shed.cli.running.forecast import COSTLY, OFF, Cost, forecast
 from shed.cli.running.known_runs import known_runs
-from shed.cli.running.timing import REPEATS, Speed, measure
 from shed.common.atomic_io import read_json
 from shed.common.errors import ShedError
 from shed.data.readers import Reading
@@ -25,9 +24,11 @@ from shed.data.splitting.split_off import MOST, SHARE
 from shed.models.checks import check_model
 from shed.models.specs import ModelSpec
 from shed.params import Params
-from stages.shared.outlook import lengths_of
+from shed.settings.reading import reader_settings
+from shed.valuation.costs.speed import REPEATS, Speed, measure
+from stages.shared.early_checks import check_score_budget
+from stages.shared.outlook import Work, lengths_of
 from stages.shared.paths import located
-from stages.shared.settings.reading import reader_settings
 from stages.shared.settings.regime import scoring_regime
 
 SPLITS = ("pool", "dev", "test")
@@ -54,19 +55,20 @@ def estimate(changed: Changed) -> Estimate:
     """Of the stages that run or may run.
 
     Raises:
-        ShedError: the model or the data cannot be read.
+        ShedError: the model or the data cannot be read, or scoring's budget does not cover its first estimate.
     """
     params, wanted = changed.params, [name for name, runs in changed.runs.items() if runs != "no"]
     anew = "prepare" in wanted or not all(Path(f"data/prepared/{split}.jsonl").is_file() for split in SPLITS)
     splits, rows_read = _drawn(params) if anew else _prepared()
     spec = _spec(params)
     encoder = check_model(spec)
-    work = Work(params, splits, {split: lengths_of(encoder, own) for split, own in splits.items()}, rows_read)
+    work = Work(params, splits, {split: lengths_of(encoder, own) for split, own in splits.items()})
+    warning = _of_budget(work) if "score" in wanted else None
     timed = [name for name in wanted if name in COSTLY]
     speed = measure(spec, splits["pool"], splits["dev"], scoring_regime(params, params.score.seed)) if timed else None
     selects = "sample" in wanted or not Path("data/selection.parquet").is_file()
     runs = known_runs(params, pool_changes=anew, selection_changes=selects)
-    about: dict[str, Any] = {"notes": [SAMPLED] if anew else []}
+    about: dict[str, Any] = {"notes": [SAMPLED] if anew else [], "warnings": [warning] if warning else []}
     if speed is not None:
         about["timed"] = _told(speed)
     if "verdict" in wanted and runs.asked:
@@ -77,7 +79,14 @@ def estimate(changed: Changed) -> Estimate:
             "final_is_one": params.finetune.seed in range(1, params.verdict.seeds + 1),
         }
     about["at_most"] = "score" in wanted
-    return Estimate(forecast(work, speed, runs, wanted), about)
+    return Estimate(forecast(work, rows_read, speed, runs, wanted), about)
+
+
+def _of_budget(work: Work) -> str | None:
+    """A warning where the budget of scoring is likely not to cover its first estimate."""
+    dev = work.splits["dev"][: work.params.score.dev_rows]
+    warning = check_score_budget(work.params, work.lengths["pool"].tuned, len(dev) * work.lengths["dev"].tuned)
+    return warning and f"{warning} (score.budget in params.yaml)"
 
 
 def _told(speed: Speed) -> dict[str, float]:

@@ -1,33 +1,23 @@
 """About what each stage of a run costs: time, FTE, memory and disk.
 
-In: params, the records, how fast the model is here (`shed.cli.running.timing`), and which runs are there. Out: a `Cost` for
+In: params, the records, how fast the model is here (`shed.valuation.costs.speed`), and which runs are there. Out: a `Cost` for
 each stage.
 
-The stages that use the model take their token passes (`stages.shared.outlook`) times what a pass takes in their kind of work,
-and some seconds to start. What a pass takes is measured for reading and for tuning; other kinds are a constant part of these,
-which was found by comparing with one run of the packaged pipeline on two idle cores. On it each stage came within a fifth.
+The stages that use the model take their token passes (`stages.shared.outlook`) times what a pass takes in their kind of work
+(`stages.shared.times`), and some seconds to start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import hypot
-from statistics import median
 
 from shed.cli.running.known_runs import Runs
-from shed.cli.running.timing import Speed
-from shed.data.records import Record
 from shed.params import Params
-from stages.shared.outlook import Lengths, fine_tune_equivalents, token_passes
+from shed.valuation.costs.speed import Speed
+from stages.shared.outlook import Work, fine_tune_equivalents
+from stages.shared.times import seconds_of
 
 COSTLY = ("rate", "score", "fidelity", "finetune", "evaluate_base", "evaluate", "verdict")  # whose time follows the model's
-SECOND_DERIVATIVES = (
-    1.45  # of a step's time, per pass: metagradients differentiate twice, for which there is no fused attention
-)
-WITH_TRAINER = 1.1  # transformers' trainer pads a batch, and its steps are the smaller ones
-PACKED = 0.8  # of reading: an evaluation keeps no losses of single records, and packs questions without padding
-START, LOAD = 7.0, 2.0  # seconds: to import and load all that a stage with the model needs; to load it once more
-SMALL_START = 3.0  # the same, without the model
 VECTOR = 384  # numbers of the packaged embedder's
 OFF = 0.25  # by which part a stage's time may be off though its passes were timed well
 
@@ -81,58 +71,21 @@ class Cost:
     disk: float
 
 
-@dataclass(frozen=True)
-class Work:
-    """What is to be done.
-
-    Attributes:
-        params, splits, lengths: as `stages.shared.outlook.token_passes` takes them.
-        rows_read: of the files, before any are set aside.
-    """
-
-    params: Params
-    splits: Mapping[str, Sequence[Record]]
-    lengths: Mapping[str, Lengths]
-    rows_read: int
-
-    @cached_property
-    def passes(self) -> dict[str, float]:
-        """Token passes of each stage that uses the model."""
-        return token_passes(self.params, self.splits, self.lengths)
-
-    @property
-    def passes_that_read(self) -> float:
-        """Those of rating that have no backward pass."""
-        return 2 * len(self.splits["pool"]) * self.lengths["pool"].tuned
-
-    @property
-    def passes_of_whole_pool(self) -> float:
-        """Of a final tuning on all rows."""
-        everything = self.params.model_copy(update={"sampler": "full"})
-        return token_passes(everything, self.splits, self.lengths)["finetune"]
-
-    @property
-    def fine_tune(self) -> float:
-        """Token passes of one fine-tune equivalent."""
-        budget = self.params.score.budget.model_copy(update={"fte": 1.0, "evaluations": None})
-        one = self.params.score.model_copy(update={"budget": budget, "method": "metagradient"})
-        return token_passes(self.params.model_copy(update={"score": one}), self.splits, self.lengths)["score"]
-
-
-def forecast(work: Work, speed: Speed | None, runs: Runs, wanted: Sequence[str]) -> dict[str, Cost]:
+def forecast(work: Work, rows_read: int, speed: Speed | None, runs: Runs, wanted: Sequence[str]) -> dict[str, Cost]:
     """Of the wanted stages, as far as they are known.
 
     Args:
+        rows_read: of the files, before any are set aside.
         speed: None if no stage that uses the model is wanted.
     """
     disk, found = _disk(work, speed), dict[str, Cost]()
     for name in (name for name in wanted if name in SMALL):
-        small, rows = SMALL[name], work.rows_read if name == "prepare" else len(work.splits["pool"])
+        small, rows = SMALL[name], rows_read if name == "prepare" else len(work.splits["pool"])
         seconds, memory = small.seconds + small.a_row * rows, small.memory + small.a_row_bytes * rows
         found[name] = Cost(seconds / (1 + OFF), seconds, seconds * (1 + OFF), None, memory, disk.get(name, 0.0))
     if speed is None:
         return found
-    times, fte = seconds_of(work, speed, runs, evaluates="evaluate" in wanted), work.fine_tune
+    times, fte = seconds_of(work, speed, runs.to_make(evaluates="evaluate" in wanted)), work.fine_tune
     spent: dict[str, float] = {name: work.passes[name] / fte for name in ("rate", "fidelity") if name in work.passes}
     spent["score"] = fine_tune_equivalents(work.params)
     off = hypot(OFF, speed.spread)
@@ -142,36 +95,6 @@ def forecast(work: Work, speed: Speed | None, runs: Runs, wanted: Sequence[str])
             seconds / (1 + off), seconds, seconds * (1 + off), spent.get(name) or None, memory, disk.get(name, 0.0)
         )
     return found
-
-
-def seconds_of(work: Work, speed: Speed, runs: Runs, *, evaluates: bool) -> dict[str, float]:
-    """The time of each stage that uses the model.
-
-    Args:
-        evaluates: whether the stage `evaluate` runs, too, whose run may be one of the verdict's.
-    """
-    params, passes = work.params, work.passes
-    read, tuned, read_whole, whole = map(median, (speed.forward, speed.tuned, speed.forward_whole, speed.tuned_whole))
-    score = passes["score"] * tuned * (SECOND_DERIVATIVES if params.score.method == "metagradient" else 1.0)
-    if minutes := params.score.budget.minutes:
-        score = min(score or 60 * minutes, 60 * minutes)
-    evaluation, tuning = passes["evaluate"] / 2 * read_whole * PACKED, passes["finetune"] * whole * WITH_TRAINER
-    left = runs.left - (runs.shared and evaluates)
-    of_pool = work.passes_of_whole_pool * whole * WITH_TRAINER if runs.full else 0.0
-    loads = 2 * LOAD  # to tune, and to evaluate
-    times = {
-        "score": START + score,
-        "fidelity": START + params.fidelity.target_draws * LOAD + passes["fidelity"] * whole,
-        "finetune": START + tuning,
-        "evaluate_base": START + evaluation,
-        "evaluate": START + (0.0 if runs.final else evaluation),
-        "verdict": START + left * (tuning + evaluation + loads) + runs.full * (of_pool + evaluation + loads),
-        "rate": SMALL_START,
-    }
-    if "rate" in passes:
-        once = work.passes_that_read / 2 * read_whole if params.regime.depth is not None else 0.0  # through the layers below
-        times["rate"] = START + once + work.passes_that_read * read + (passes["rate"] - work.passes_that_read) * tuned
-    return times
 
 
 def _memory(params: Params, stage: str, speed: Speed) -> float:

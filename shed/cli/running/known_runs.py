@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shed.data.records import Record, read_records
 from shed.params import Params
+from stages.shared.times import RunsLeft
 
 NEEDED = ("data/model.json", "data/lengths.parquet", "data/prepared/pool.jsonl")
 
@@ -35,6 +36,14 @@ class Runs:
     def left(self) -> int:
         """Runs that are to be made, apart from those of the whole pool."""
         return self.asked - self.there - self.full
+
+    def to_make(self, *, evaluates: bool) -> RunsLeft:
+        """What the stages have to make.
+
+        Args:
+            evaluates: whether the stage `evaluate` runs, too, whose run may be one of the verdict's.
+        """
+        return RunsLeft(self.left - (self.shared and evaluates), self.full, not self.final)
 
 
 def known_runs(params: Params, *, pool_changes: bool, selection_changes: bool) -> Runs:

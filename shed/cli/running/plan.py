@@ -6,19 +6,24 @@ disk.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
-from shed.cli.project import find_project
-from shed.cli.running.changes import Changed, what_would_run
+from shed.cli.project import BY_SCORES, Project, find_project
+from shed.cli.running.changes import Changed, naming_changes, what_would_run
 from shed.cli.running.run import Changes
 from shed.cli.terminal import Json, show_result
+from shed.params import Params
 
 REASONS = 3  # of a stage, that are shown
+LEAST = {  # what makes a stage cheap
+    "score": "a smaller C or score.budget.fte",
+    "fidelity": "fidelity.coalitions=4 with fidelity.target_coalitions=null",
+}
 FOLLOWS = "what it reads may change"
 UNITS = ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (90, 60, "min"))  # from so many seconds on, in so many
 
@@ -31,21 +36,35 @@ def plan(*, changes: Changes = None, as_json: Json = False) -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")  # no bars; read when tqdm is imported
     project = find_project()
     with chdir(project.root):
-        from shed.cli.running.outside import new_inputs
-        from shed.tuning.tracking import check_installed
+        from stages import KEYS, naming_keys
 
-        changed = what_would_run(project, changes or (), new_inputs)
-        check_installed(changed.params.tracking.report_to)
-        wanted = [name for name, runs in changed.runs.items() if runs != "no"]
-        found = _stages(changed, {})
-        if {*wanted} - changed.each_time:
-            from shed.cli.running.estimate import estimate
-
-            if sys.stderr.isatty():
-                print("shed: timing the model ...", file=sys.stderr)
-            costs = estimate(changed)
-            found = _stages(changed, costs.of) | costs.about
+        with naming_changes(changes or ()), naming_keys(KEYS):
+            found = _planned(project, changes or ())
     show_result(found, as_json, lambda console: draw(console, found))
+
+
+def _planned(project: Project, changes: Sequence[str]) -> dict[str, Any]:
+    """What would run, and what it would cost."""
+    from shed.cli.running.outside import new_inputs
+    from shed.tuning.tracking import check_installed
+
+    changed = what_would_run(project, changes, new_inputs)
+    check_installed(changed.params.tracking.report_to)
+    by_itself = {name for name, runs in changed.runs.items() if runs != "no"} - changed.each_time
+    found = _stages(changed, {}) | {"select_nothing": idle_stages(changed.params, by_itself)}
+    if not by_itself:
+        return found
+    from shed.cli.running.estimate import estimate
+
+    if sys.stderr.isatty():
+        print("shed: timing the model ...", file=sys.stderr)
+    costs = estimate(changed)
+    return found | _stages(changed, costs.of) | costs.about
+
+
+def idle_stages(params: Params, stages: Collection[str]) -> list[str]:
+    """Those of these stages whose work takes no part in the selection, since the sampler goes by something else."""
+    return [] if params.sampler in BY_SCORES else [name for name in ("score", "fidelity") if name in stages]
 
 
 def _stages(changed: Changed, costs: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +110,13 @@ def told(found: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Stages that run for sure take {about(total['sure'])} of it; the others run unless what they read stays the same."
         )
+    if any(one.get("fte") for one in found["stages"]):
+        lines.append("FTE: fine-tune equivalents; one is what tuning and measuring once on the proxies of all clusters costs.")
+    if idle := found["select_nothing"]:
+        lines.append(
+            f"The sampler goes by no scores of clusters, so that the work of {' and '.join(idle)} takes no part in the "
+            f"selection. What makes it cheaper, and selects the same rows: {', '.join(LEAST[name] for name in idle)}."
+        )
     if "timed" in found:
         own = found["timed"]
         lines.append(
@@ -106,7 +132,7 @@ def told(found: Mapping[str, Any]) -> list[str]:
         )
     if found.get("at_most"):
         lines.append("Scoring is counted as what its budget allows; utilities that are in its ledger cost nothing.")
-    lines += found.get("notes", [])
+    lines += [f"warning: {line}" for line in found.get("warnings", [])] + found.get("notes", [])
     lines.append("Memory is about what a stage takes at its peak; disk is what it writes, with DVC's copy.")
     if gpu := found.get("timed", {}).get("gpu_memory"):
         lines.append(f"Of the GPU's memory the timed passes took {gpu / 1e9:.1f} GB.")

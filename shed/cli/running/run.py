@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from shed.cli.project import Project, find_project
-from shed.cli.running.changes import check_changes
+from shed.cli.running.changes import check_changes, naming_changes
 from shed.cli.running.picture import Picture
 from shed.cli.running.process import Dvc
 from shed.cli.running.stages import order
@@ -36,8 +36,8 @@ def run(*stages: str, changes: Changes = None, as_json: Json = False) -> None:
         stages: the stages to bring up to date; without any, all.
     """
     project = find_project()
-    with chdir(project.root):
-        check_files(check_changes(project.root, changes) if changes else project.params)
+    with chdir(project.root), naming_changes(changes or ()):
+        check_files(check_changes(project.root, changes)[0] if changes else project.params)
     began = time.monotonic()
     arguments = ["exp", "run", *(word for one in changes for word in ("-S", one))] if changes else ["repro"]
     status = _run(project, [*arguments, *stages], stages, as_json)

@@ -14,7 +14,7 @@ from shed.cli.sharing.lock import changed_stages
 from shed.cli.sharing.picture import draw_gains
 from shed.cli.sharing.revisions import find_revision, git
 from shed.cli.sharing.texts import as_code, as_prose
-from shed.cli.terminal import Json, show_result
+from shed.cli.terminal import Json, counted, show_result
 from shed.common.errors import ShedError
 
 RESULTS = ("dvc.lock", "metrics")
@@ -115,7 +115,7 @@ def _rows(found: Differences) -> Iterator[str]:
         yield from (f"Rows of the selection cannot be compared: {as_code(found.no_rows, 300)}", "")
         return
     if not rows.came and not rows.went:
-        yield from (f"The selection has the same {rows.stayed:,} rows.", "")
+        yield from (f"The selection has the same {counted(rows.stayed, 'row')}.", "")
         return
     yield f"Of the selection's rows **{rows.stayed:,} stayed, {len(rows.came):,} came in, {len(rows.went):,} went out**."
     yield ""

@@ -7,7 +7,7 @@ from shed.cli.project import find_project
 from shed.cli.sharing.differences import Change, Differences, Measured, Row, differences, sentence
 from shed.cli.sharing.revisions import find_revision
 from shed.cli.sharing.texts import one_line
-from shed.cli.terminal import Json, show_result
+from shed.cli.terminal import Json, counted, show_result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,7 +69,7 @@ def _draw(found: Differences, console: "Console") -> None:
         return
     rows = found.rows
     if not rows.came and not rows.went:
-        console.print(f"The selection has the same {rows.stayed:,} rows.")
+        console.print(f"The selection has the same {counted(rows.stayed, 'row')}.")
         return
     console.print(f"Of the selection's rows {rows.stayed:,} stayed, {len(rows.came):,} came in, {len(rows.went):,} went out.")
     for title, some in (("Came in", rows.came), ("Went out", rows.went)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from shed.cli.terminal import counted
 from shed.cli.tidying.findings import size
 from shed.common.errors import ShedError
 from shed.common.import_closure import code_digest
@@ -25,7 +26,11 @@ OTHERS = {".venv", ".git", ".dvc", ".shed"}  # folders without params and recipe
 ROWS = "DELETE FROM {} WHERE game = ?"
 TABLES = ("evaluations", "marginals", "diverged", "games")  # rows of games last, which the others refer to
 
-STOPPED = ("ratings", "embeddings")  # folders of .shed, in which blocks are kept until all are made
+FOLDERS = {  # of .shed
+    "ratings": "ratings that were stopped",
+    "embeddings": "embeddings that were stopped",
+    "results": "results of a Selector",
+}
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,18 @@ def contents(root: Path) -> Iterator[Item]:
     if runs:
         remove = partial(_unlink, runs)
         yield Item(
-            f"{len(runs)} runs of tuned models", root / ".shed/runs", sum(map(size, runs)), _newest(*runs), None, True, remove
+            counted(len(runs), "run of a tuned model", "runs of tuned models"),
+            root / ".shed/runs",
+            sum(map(size, runs)),
+            _newest(*runs),
+            None,
+            True,
+            remove,
         )
-    for what in STOPPED:
-        own = root / ".shed" / what
+    for name, what in FOLDERS.items():
+        own = root / ".shed" / name
         if own.is_dir() and any(own.iterdir()):
-            yield Item(f"{what} that were stopped", own, size(own), _newest(own), None, True, partial(shutil.rmtree, own))
+            yield Item(what, own, size(own), _newest(own), None, True, partial(shutil.rmtree, own))
 
 
 def _of_cache(root: Path) -> Iterator[Item]:

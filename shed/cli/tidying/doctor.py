@@ -108,10 +108,14 @@ def _draw(seen: list[Seen], console: "Console") -> None:
 
 
 def _of_params(root: Path) -> Iterator[Finding]:
+    from shed.tuning.tracking import check_installed
+
     try:
-        load_params(root / "params.yaml")
+        check_installed(load_params(root / "params.yaml").tracking.report_to)
     except ShedError as error:
-        yield Finding(str(error), str(root / "params.yaml"), "change it there")
+        do = f"change it there{', or install them' if error.setting == 'trackers' else ''}"
+        key = " (tracking.report_to)" if error.setting == "trackers" else ""
+        yield Finding(f"{error}{key}", str(root / "params.yaml"), do)
 
 
 def _of_lock(root: Path) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
@@ -27,11 +28,13 @@ class SplitOff:
     Attributes:
         wanted: how many records; it has fewer if no other group is small enough.
         barred: about which share of the pool, 0 to 1, is in groups that are too large for the split: it has none like these.
+        rows: which of the pool's records they are.
     """
 
     records: list[Record]
     wanted: int
     barred: float
+    rows: tuple[int, ...] = ()
 
     @property
     def warning(self) -> str | None:
@@ -82,14 +85,15 @@ def split_off(records: Sequence[Record], wanted: Mapping[str, int], near: float 
     Raises:
         ShedError: nothing can be taken for a split, since groups of records that are alike are too large.
     """
-    alike = Alike(records, near or NEAR, max(wanted.values()))
+    alike, sources = Alike(records, near or NEAR, max(wanted.values())), [intern(record.source) for record in records]
     taken: set[int] = set()
     found = {}
     for split, size in wanted.items():
         rng = random.Random(f"{seed}/{split} off the pool")
-        rows, barred = _choose(records, alike, size, taken, rng)
-        taken |= rows
-        found[split] = SplitOff([records[row] for row in rng.sample(sorted(rows), len(rows))], size, barred)
+        chosen, barred = _choose(sources, alike, size, taken, rng)
+        taken |= chosen
+        rows = tuple(rng.sample(sorted(chosen), len(chosen)))
+        found[split] = SplitOff([records[row] for row in rows], size, barred, rows)
         if not rows:
             raise ShedError(
                 f"nothing can be split off the pool for {split}: so many prompts are equal, or alike from a similarity of "
@@ -109,10 +113,10 @@ def told(off_pool: Mapping[str, SplitOff]) -> Iterator[str]:
         yield "test is of the pool's own distribution: what is gained there says nothing of other tasks"
 
 
-def _choose(records: Sequence[Record], alike: Alike, size: int, taken: set[int], rng: random.Random) -> tuple[set[int], float]:
+def _choose(sources: Sequence[str], alike: Alike, size: int, taken: set[int], rng: random.Random) -> tuple[set[int], float]:
     """The rows of a split, and the share of the pool that is barred from it."""
-    order = rng.sample(range(len(records)), len(records))
-    of_source = Counter(record.source for record in records)
+    order = rng.sample(range(len(sources)), len(sources))
+    of_source = Counter(sources)
     shares = _shares(of_source, size)
     left, chosen, barred, looked_at = dict(shares), set[int](), Counter[str](), Counter[str]()
     for by_source in (True, False):
@@ -120,13 +124,13 @@ def _choose(records: Sequence[Record], alike: Alike, size: int, taken: set[int],
         for row in order:
             if len(chosen) == size or missed == MOST_MISSED:
                 break
-            if row in taken or row in chosen or (by_source and not left[records[row].source]):
+            if row in taken or row in chosen or (by_source and not left[sources[row]]):
                 continue
             group = alike.group(row)
-            counts = Counter(records[member].source for member in group or ())
+            counts = Counter(sources[member] for member in group or ())
             if by_source:
-                looked_at[records[row].source] += 1
-                barred[records[row].source] += group is None or any(counts[source] > shares[source] for source in counts)
+                looked_at[sources[row]] += 1
+                barred[sources[row]] += group is None or any(counts[source] > shares[source] for source in counts)
             if group is not None and row != group[0]:  # it has one place in the order, so that its size does not favour it
                 continue
             if group is None:
@@ -137,7 +141,7 @@ def _choose(records: Sequence[Record], alike: Alike, size: int, taken: set[int],
                 missed = 0
             else:
                 missed += 1
-    return chosen, sum(of_source[source] * barred[source] / count for source, count in looked_at.items()) / len(records)
+    return chosen, sum(of_source[source] * barred[source] / count for source, count in looked_at.items()) / len(sources)
 
 
 def _shares(of_source: Mapping[str, int], size: int) -> dict[str, int]:

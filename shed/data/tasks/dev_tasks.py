@@ -1,20 +1,23 @@
 """Several dev tasks, each with a weight.
 
-In: tasks as params name them, and dev records, whose `source` is their task. Out: shares of the tasks; an order in which every
-beginning of dev has all tasks.
+In: tasks as params name them, and dev records, whose `source` is their task. Out: the tasks' shares and how they are
+combined, as a file has them; an order in which every beginning of dev has all tasks.
 """
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shed.common.errors import ShedError
 from shed.data.recipes import Line
 from shed.data.records import Record
+from shed.data.tasks.combining import Combine
+
+WORST = "worst"  # in the file of dev's tasks, above their shares
 
 
 class DevTask(BaseModel):
@@ -45,6 +48,17 @@ def shares(tasks: Mapping[str, DevTask]) -> dict[str, float]:
     """The weights, divided by their sum."""
     total = math.fsum(task.weight for task in tasks.values())
     return {name: task.weight / total for name, task in tasks.items()}
+
+
+def to_file(tasks: Mapping[str, DevTask], combine: Combine) -> dict[str, Any]:
+    """What the file of dev's tasks holds: their shares; where the worst of them counts, below a key that says so."""
+    return shares(tasks) if combine == "mean" else {WORST: shares(tasks)}
+
+
+def from_file(found: Mapping[str, Any]) -> tuple[Mapping[str, float], Combine]:
+    """The shares of dev's tasks, empty where dev is one, and how they are combined, from what `to_file` has written."""
+    own = found.get(WORST)
+    return (own, "worst") if isinstance(own, dict) else (found, "mean")  # a task of this name has a number
 
 
 def check_records(tasks: Mapping[str, DevTask], dev: Sequence[Record]) -> None:

@@ -1,6 +1,6 @@
-"""What a dev record weighs where dev has several tasks.
+"""What a dev record weighs where dev has several tasks, and which task it is of where the worst of them counts.
 
-In: dev records, whose `source` is their task, and the shares of the tasks. Out: weights of records.
+In: dev records, whose `source` is their task, and the shares of the tasks. Out: weights of records, and their tasks.
 """
 
 import math
@@ -10,6 +10,7 @@ import numpy as np
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.data.tasks.combining import check_worst, tasks_that_count
 
 
 def task_weights(dev: Sequence[Record], of: Mapping[str, float], sizes: Sequence[float] | None = None) -> np.ndarray:
@@ -43,3 +44,22 @@ def task_weights(dev: Sequence[Record], of: Mapping[str, float], sizes: Sequence
         )
     counted = math.fsum(parts.values())
     return np.array([parts[name] / counted / totals[name] for name in names])
+
+
+def worst_weights(
+    dev: Sequence[Record], of: Mapping[str, float], sizes: Sequence[float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each dev record what it weighs within its own task, and the place of this task among those that count.
+
+    Σ weight · value over the records of a task is then the task's own mean; see `task_weights` for it, and for the arguments.
+
+    Returns:
+        (B,) float64 and (B,) int. A record of a task that does not count weighs 0, and has place 0.
+
+    Raises:
+        ShedError: as `check_worst` and `task_weights` do.
+    """
+    check_worst(of)
+    counted = tasks_that_count(of)
+    weights = len(counted) * task_weights(dev, {name: float(name in counted) for name in of}, sizes)
+    return weights, np.array([counted.index(record.source) if record.source in counted else 0 for record in dev])

@@ -3,10 +3,10 @@
 from shed.common.atomic_io import read_json
 from shed.models.specs import EmbedderSpec
 from shed.params import Params
+from shed.settings import models
 from stages.shared.paths import located
 
 
 def embedder_spec(params: Params) -> EmbedderSpec:
     """The embedder and what it reads of a record."""
-    own = params.embed
-    return EmbedderSpec(located(own.model), own.batch_size, own.of, read_json("data/embedder.json").get("revision"))
+    return models.embedder_spec(params.embed, read_json("data/embedder.json").get("revision"), located(params.embed.model))

@@ -145,7 +145,9 @@ def test_nothing_at_all_is_an_error(
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     assert call("show") == 1
-    assert "has no results yet: `shed run`" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing has run yet; `shed check` and `shed plan` look ahead, `shed run` runs all" in said
+    assert "goes on" not in said
 
 
 def test_every_control_and_measure_of_a_verdict_is_shown() -> None:

@@ -10,14 +10,15 @@ from finished_project import DEV, POOL, floor_of, make_project, set_params, tabl
 from project_calls import call
 
 from shed.cli.results.decision import Choice, decide
+from shed.cli.results.pool_lines import rows_matching, rows_saying
 from shed.params import Params
 from shed.selection.candidates import candidates
 from shed.selection.cluster_scores import ranked
 from shed.selection.given.files import read_given
 from shed.selection.given.order import order_of
 from shed.selection.sampling import Size, select
+from shed.settings.reading import reader_settings
 from stages.shared.selecting import sample_size
-from stages.shared.settings.reading import reader_settings
 
 TOKENS = {"sample.budget": "tokens", "sample.rows": None, "sample.tokens": 31}
 CASES: dict[str, dict[str, Any]] = {
@@ -248,3 +249,13 @@ def test_tables_of_an_earlier_pool_are_not_taken_for_those_of_this_one(
     assert not {"cluster", "neighbours", "selection"} & set(found)
     assert call("why", POOL[9].id) == 0
     assert "the tables of later stages are of an earlier pool" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", ["", "é"])
+def test_lines_are_found_in_any_case_with_their_places(more: str) -> None:
+    rows = [{"text": text} for text in (f"The Long Words{more}", "none", f"long\twords {more}", f"more LONG WORDS {more}")]
+    data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    found = dict(rows_saying(data, "long words", lambda row: "more" not in row["text"]))
+    assert found == {0: rows[0]}
+    assert dict(rows_saying(data, "LONG", lambda row: True)) == {0: rows[0], 2: rows[2], 3: rows[3]}
+    assert dict(rows_matching(data, "LONG", lambda row: True)) == {3: rows[3]}

@@ -225,6 +225,20 @@ def test_params_and_lock_that_cannot_be_read(project: Path, capsys: pytest.Captu
     assert not of_lock["can_be_mended"]
 
 
+def test_a_tracker_that_is_not_installed_is_named_with_its_extra(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = (project / "params.yaml").read_text(encoding="utf-8")
+    assert "report_to: []" in params
+    (project / "params.yaml").write_text(params.replace("report_to: []", "report_to: [mlflow]"), encoding="utf-8")
+    monkeypatch.setattr("shed.tuning.tracking.find_spec", lambda name: None)
+    (found,) = (one for one in findings(capsys) if "mlflow" in one["what"])
+    assert "'shed-tuning[mlflow]'" in found["what"]
+    assert "(tracking.report_to)" in found["what"]
+    monkeypatch.setattr("shed.tuning.tracking.find_spec", lambda name: object())
+    assert not [one for one in findings(capsys) if "mlflow" in one["what"]]
+
+
 def test_the_environment(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

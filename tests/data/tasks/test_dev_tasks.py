@@ -1,5 +1,6 @@
 """Dev may be of several tasks: each has its share of utility, however many records it has."""
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from shed.common.errors import ShedError
 from shed.data.records import Record, single_turn
-from shed.data.tasks.dev_tasks import DevTask, check_records, shares, spread
-from shed.data.tasks.weights import task_weights
+from shed.data.tasks.combining import Combine, check_worst
+from shed.data.tasks.dev_tasks import DevTask, check_records, from_file, shares, spread, to_file
+from shed.data.tasks.weights import task_weights, worst_weights
 
 
 def dev(sources: str) -> list[Record]:
@@ -79,3 +81,39 @@ def test_every_beginning_of_dev_has_of_each_task_about_its_part(sources: str) ->
         for end in range(1, len(ordered) + 1):
             there = sum(record.source == name for record in ordered[:end])
             assert abs(there - end * sources.count(name) / len(sources)) <= len(set(sources)) / 2
+
+
+@given(st.text("abc", min_size=1, max_size=30), st.integers(0, 2**32 - 1))
+def test_for_the_worst_task_each_task_has_its_own_mean(sources: str, seed: int) -> None:
+    """Of the tasks a and b; c is measured and does not count."""
+    if not {"a", "b"} <= set(sources):
+        return
+    rng = np.random.default_rng(seed)
+    values, sizes = rng.normal(size=len(sources)), rng.uniform(1, 9, len(sources))
+    weights, places = worst_weights(dev(sources), {"a": 1.0, "b": 1.0, "c": 0.0}, sizes.tolist())
+    for place, name in enumerate("ab"):
+        own = [n for n, source in enumerate(sources) if source == name]
+        assert set(own) <= set(np.flatnonzero(places == place))
+        assert (weights * values)[places == place].sum() == pytest.approx(values[own].sum() / sizes[own].sum())
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ({}, "^the worst of several dev tasks is asked for, but dev is not made of named tasks; name two tasks at least"),
+        ({"a": 2.0, "b": 0.0}, "^the worst of several dev tasks is asked for, but a alone counts; name two"),
+        ({"a": 2.0, "b": 1.0, "c": 0.0}, "^the worst of the dev tasks a, b is asked for, .*; give each the weight 1, or 0"),
+    ],
+)
+def test_the_worst_is_of_two_tasks_at_least_that_weigh_the_same(of: dict[str, float], said: str) -> None:
+    with pytest.raises(ShedError, match=said) as error:
+        check_worst(of)
+    assert error.value.setting == "combination of dev tasks"
+    check_worst({"a": 0.25, "b": 0.25, "c": 0.0})
+
+
+@pytest.mark.parametrize("combine", ["mean", "worst"])
+def test_the_file_of_devs_tasks_says_how_they_are_combined_whatever_they_are_called(combine: Combine) -> None:
+    for own in (tasks(worst=1, mean=1), tasks(a=2, b=2, c=0), tasks(worst=1)):
+        assert from_file(json.loads(json.dumps(to_file(own, combine)))) == (shares(own), combine)
+    assert from_file(to_file({}, "mean")) == ({}, "mean")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from ruamel.yaml import YAML
@@ -11,7 +13,9 @@ from shed.common.atomic_io import read_json, write_json
 from shed.common.errors import ShedError
 from shed.data.records import read_records
 from shed.params import load_params
-from stages import KEYS, fetch, naming_keys, prepare
+from stages import KEYS, fetch, naming_keys, prepare, rate
+from stages.shared.games import scoring_game
+from stages.shared.settings.dev_tasks import dev_tasks
 
 
 def write(path: Path, *rows: dict[str, object]) -> None:
@@ -69,6 +73,30 @@ def test_dev_records_have_their_task_and_the_tasks_their_shares(folder: Path, ca
     assert "shed: lm_eval:sums.yaml, split train: 2 rows of the form question_answer" in said
 
 
+def test_that_the_worst_task_counts_reaches_the_stages_that_measure(folder: Path) -> None:
+    path = folder / "params.yaml"
+    text = path.read_text(encoding="utf-8").replace("dev_combine: mean", "dev_combine: worst")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ShedError, match=r"data.dev_combine is worst: the worst of the dev tasks maths, chat .* theirs differ"):
+        load_params()
+    path.write_text(text.replace("weight: 3", "weight: 1"), encoding="utf-8")
+    fetch.run(load_params())
+    prepare.run(load_params())
+    assert dev_tasks() == ({"maths": 0.5, "chat": 0.5}, "worst")
+    assert read_json("metrics/data.json")["dev"]["combine"] == "worst"
+    rate.run(load_params())
+    found = read_json("metrics/rate.json")
+    assert found["combine"] == "worst"
+    assert found["least_maths"] + found["least_chat"] == found["rated"]
+    places = np.arange(found["rated"])
+    clusters = pd.DataFrame({"cluster": places % 2, "proxy": places < 2})
+    with scoring_game(load_params(), clusters) as game:
+        assert game.play.value(np.zeros((1, 2), dtype=bool)).tolist() == [0.0]  # a gain over the untuned model
+    path.write_text(text.replace("weight: 3", "weight: 1").replace("dev_combine: worst", "dev_combine: mean"), encoding="utf-8")
+    prepare.run(load_params())
+    assert dev_tasks() == ({"maths": 0.5, "chat": 0.5}, "mean")
+
+
 def test_a_single_dev_set_has_no_tasks(folder: Path) -> None:
     text = (folder / "params.yaml").read_text(encoding="utf-8")
     start, end = text.index("  dev:"), text.index("  test:")
@@ -76,6 +104,11 @@ def test_a_single_dev_set_has_no_tasks(folder: Path) -> None:
     fetch.run(load_params())
     prepare.run(load_params())
     assert read_json("data/prepared/dev_tasks.json") == {}
+    assert dev_tasks() == ({}, "mean")
+    text = (folder / "params.yaml").read_text(encoding="utf-8").replace("dev_combine: mean", "dev_combine: worst")
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ShedError, match=r"data.dev_combine is worst: .* but dev is not made of named tasks"):
+        load_params()
     assert {record.source for record in read_records("data/prepared/dev.jsonl")} == {"chat"}
 
 

@@ -3,7 +3,7 @@
 from encoded_text import encoder
 
 from shed.data.records import Message, Record, single_turn
-from shed.models.costs import record_lengths
+from shed.models.record_lengths import record_lengths
 
 
 def test_lengths_are_of_what_is_tuned_and_a_cut_in_prompt_turns_or_response_makes_a_record_too_long() -> None:

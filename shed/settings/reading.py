@@ -1,4 +1,7 @@
-"""How the user's own rows are read, as params say."""
+"""How the user's own rows are read.
+
+In: the group `data.reading`. Out: what `shed.data.readers` takes.
+"""
 
 from shed.data.readers import ReaderSettings
 from shed.params import Reading

@@ -1,0 +1,1 @@
+"""Where records are while a pool is prepared."""

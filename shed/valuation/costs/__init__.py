@@ -1,0 +1,1 @@
+"""What valuation will cost, before it is paid for."""
