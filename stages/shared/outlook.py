@@ -168,7 +168,8 @@ def _evaluation(params: Params, splits: Mapping[str, Sequence[Record]], lengths:
     answers = {split: sum(len(writing.places(records)) for of, records in measured if of == split) for split, _ in measured}
     steps = ceil(sum(answers.values()) / own.batch_size) * writing.max_new_tokens
     read = sum(len(records) * lengths[split].measured for split, records in measured)
-    return read + sum(count * lengths[split].tuned for split, count in answers.items()) + steps * (STEP + AN_ANSWER * own.batch_size)
+    prompts = sum(count * lengths[split].tuned for split, count in answers.items())
+    return read + prompts + steps * (STEP + AN_ANSWER * own.batch_size)
 
 
 def _first_of_sources(records: Sequence[Record], limit: int | None) -> list[list[Record]]:
