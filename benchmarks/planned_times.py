@@ -1,7 +1,8 @@
 """How near `shed plan` comes: the time that it tells of each stage, and the time that the stage then takes.
 
-`python -m benchmarks.planned_times FOLDER`, where FOLDER is a clone of this project that was never run and has its `.venv`. The
-machine should do nothing else. Writes `benchmarks/planned_times.json`.
+`python -m benchmarks.planned_times NAME FOLDER`, where FOLDER is a project that was never run: one of `shed init`, or a clone
+of this one with its `.venv`. The machine should do nothing else. Puts the result into `benchmarks/planned_times.json` under
+NAME.
 """
 
 import json
@@ -13,20 +14,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shed.common.atomic_io import write_json
+from shed.common.atomic_io import read_json, write_json
 
 RESULTS = Path(__file__).with_suffix(".json")
 STARTED = re.compile(r"Running stage '(\w+)':")
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    name, folder = sys.argv[1], Path(sys.argv[2])
     shed = [sys.executable, "-m", "shed"]
     planned = json.loads(subprocess.run([*shed, "plan", "--json"], cwd=folder, check=True, stdout=subprocess.PIPE).stdout)
     took = measured([*shed, "run"], folder)
     stages = {one["stage"]: compared(one, took[one["stage"]]) for one in planned["stages"] if one["stage"] in took}
     everything = compared(planned["total"], sum(took.values()))
-    write_json(RESULTS, {"timed": planned["timed"], "stages": stages, "all": everything})
+    found = read_json(RESULTS) if RESULTS.exists() else {}
+    write_json(RESULTS, found | {name: {"timed": planned["timed"], "stages": stages, "all": everything}})
 
 
 def measured(command: list[str], folder: Path) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import sys
 
 from shed.common.atomic_io import write_json, write_table
-from shed.data.records import read_records
+from shed.data.records import RecordFile, read_records
 from shed.models.checks import check_model
 from shed.models.record_lengths import record_lengths
 from shed.params import Params
@@ -15,7 +15,7 @@ from stages.shared.settings.model import model_spec
 
 
 def run(params: Params) -> None:
-    pool = read_records("data/prepared/pool.jsonl")
+    pool = RecordFile("data/prepared/pool.jsonl")
     encoder = check_model(model_spec(params))
     lengths = record_lengths(encoder, pool)
     dev = read_records("data/prepared/dev.jsonl")

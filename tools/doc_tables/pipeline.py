@@ -4,6 +4,7 @@ In: `dvc.yaml`, `params.yaml`, the imports of the code, `metrics/*.json`. Out: p
 """
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ Graph = dict[str, set[str]]
 BOOLEANS = {"True": "true", "False": "false"}  # as YAML writes them
 TOP = ("experiments", "stages")
 NOT_YET = "not measured yet"
+WORTH_TELLING = 20  # seconds of a stage
 
 
 def stages_picture() -> str:
@@ -164,7 +166,30 @@ def _is_package(module: str) -> bool:
     return (ROOT / module.replace(".", "/") / "__init__.py").is_file()
 
 
+def planned_times() -> str:
+    """What `shed plan` told of runs, and what they took."""
+    rows = []
+    for pool, found in result("benchmarks/planned_times").items():
+        every = found["all"]
+        costly = {name: own for name, own in found["stages"].items() if own["measured"] >= WORTH_TELLING}
+        ratios = {name: own["planned"] / own["measured"] for name, own in costly.items()}
+        farthest = max(ratios, key=lambda name: abs(math.log(ratios[name])))
+        rows.append(
+            [
+                pool,
+                *(f"{every[one] / 60:.1f}" for one in ("planned", "low", "high", "measured")),
+                f"{every['planned'] / every['measured']:.2f}",
+                f"{code(farthest)} {ratios[farthest]:.2f}",
+            ]
+        )
+    return table(
+        ["pool", "planned, minutes", "at least", "at most", "measured", "planned / measured", "the stage that is farthest off"],
+        rows,
+    )
+
+
 BLOCKS: dict[str, Block] = {
+    "planned times": planned_times,
     "picture of the stages": stages_picture,
     "stages": stages_table,
     "picture of the rooms": rooms_picture,

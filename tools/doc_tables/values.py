@@ -65,23 +65,25 @@ def value(path: str) -> Any:
 
 
 def written(marker: str) -> str:
-    """A value as a marker asks for it: `PATH as [minus|giga] [interval|error] FORMAT`, the format being Python's.
+    """A value as a marker asks for it: `PATH as [minus|giga|minutes] [interval|error] FORMAT`, the format being Python's.
 
-    `minus` turns the sign round, and `giga` makes gigabytes of bytes; `interval` adds the 95 % interval, and `error` the
-    standard error. The format `text` takes one line of text as it is.
+    `minus` turns the sign round, `giga` makes gigabytes of bytes, and `minutes` makes them of seconds; `interval` adds the 95 %
+    interval, and `error` the standard error. The format `text` takes one line of text as it is.
     """
     path, separator, form = marker.rpartition(" as ")
     if form == "text":
         return _text(path)
     *words, spec = form.split()
-    if not separator or set(words) - {"minus", "giga", "interval", "error"}:
-        raise KeyError(f"{marker!r} is not of the form PATH as [minus|giga] [interval|error] FORMAT")
+    if not separator or set(words) - {"minus", "giga", "minutes", "interval", "error"}:
+        raise KeyError(f"{marker!r} is not of the form PATH as [minus|giga|minutes] [interval|error] FORMAT")
     number = value(path)
     if number is None or isinstance(number, str | dict | list):
         raise KeyError(f"{path!r} is {str(number)[:40]!r}, not a number")
     sign = -1 if "minus" in words else 1
     if "giga" in words:
         number = number / 1e9
+    if "minutes" in words:
+        number = number / 60
     shown = number_text(sign * number, spec)
     if "interval" in words:
         ends = sorted(sign * value(f"{path}_{end}") for end in ("low", "high"))
