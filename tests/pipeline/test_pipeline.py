@@ -93,7 +93,8 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
 ) -> None:
     project.set(change)
     changed = project.changed()
-    checked = {"lengths"} if change.keys() & {"C", "sample", "sampler"} or "per" in change.get("rate", {}) else set()
+    read = {"C", "cluster", "sample", "sampler", "score"}  # by what is checked before anything is paid for
+    checked = {"lengths"} if change.keys() & read or "per" in change.get("rate", {}) else set()
     also = {  # what reads the same params; fidelity tunes as the final tuning does, and embeds dev for its baselines
         "evaluate": {"evaluate_base", "verdict"},
         "sample": {"export"} if "sampler" in change else set(),  # its card says how rows were selected
@@ -145,7 +146,7 @@ def test_an_experiment_with_another_sampler_reruns_what_depends_on_it_and_shows_
 def test_an_experiment_in_a_copy_pays_only_for_new_evaluations(project: Project) -> None:
     before = project.evaluations()
     output = project.dvc("exp", "run", "--temp", "-S", "score.budget.evaluations=7", "-n", "another-pair")
-    assert stages_run(output)[0] == "score"
+    assert stages_run(output)[:2] == ["lengths", "score"], "the budget is checked first"
     after = project.evaluations()
     assert {key: after[key] for key in before} == before  # found, not measured again
     assert len(after) - len(before) == 2  # the audit's coalitions are the same, so it pays nothing
