@@ -18,7 +18,9 @@ from stages import FINAL_TUNING, KEYS, fidelity, main, naming_keys, prepare, sam
 from stages.shared.paths import located
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = sorted(path for path in (ROOT / "shed").rglob("*.py") if not {"params", "cli"} & set(path.parts))
+NAMED_LIKE_PARAMS = ROOT / "shed/library/settings.py"  # a Selector's settings have the names of params
+LIBRARY = sorted(set((ROOT / "shed").rglob("*.py")) - {NAMED_LIKE_PARAMS})
+LIBRARY = [path for path in LIBRARY if not {"params", "cli"} & set(path.parts)]
 SETTINGS_OF = {
     "error.setting": set(),  # of an error that is told again
     "SETTINGS[kind]": {"model", "embedder"},

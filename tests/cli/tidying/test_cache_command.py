@@ -74,7 +74,7 @@ def test_all_that_is_kept_is_listed_with_its_use(project: Path, capsys: pytest.C
         "wheel e.whl": False,
         "1 evaluations of today's code": True,
         "2 evaluations of other code": False,
-        "1 runs of tuned models": None,
+        "1 run of a tuned model": None,
         "ratings that were stopped": None,
     }
     assert call("cache") == 0
