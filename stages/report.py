@@ -1,5 +1,7 @@
 """Report: one page of what was selected, what it did, and how far to trust it; the end of the run for the trackers."""
 
+import sys
+
 import pandas as pd
 
 from shed.common.arrays import map_array
@@ -46,6 +48,7 @@ def run(params: Params) -> None:
         params=list(describe(params)),
     )
     write_text("reports/index.html", render(inputs))
+    print(f"shed: {inputs.metrics['metrics/verdict.json']['sentence']} The page is reports/index.html", file=sys.stderr)
     report_results(params, DATA, "data/selection.parquet", "metrics/verdict.json")
 
 

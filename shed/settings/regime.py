@@ -9,6 +9,7 @@ from shed.params import ScoringRegime
 
 
 def scoring_regime(own: ScoringRegime, seed: int) -> Regime:
+    """Its momentum and schedule included; `seed` draws the initial LoRA weights and the batches."""
     return Regime(
         lora=LoraSettings(own.r, own.alpha, own.modules, own.depth),
         optimizer=own.optimizer,

@@ -9,6 +9,7 @@ from shed.tuning.finetuning import TuningSettings
 
 
 def tuning_settings(own: Finetune, seed: int) -> TuningSettings:
+    """Of one run; `seed` draws the initial LoRA weights and the batches."""
     return TuningSettings(
         lora=LoraSettings(own.r, own.alpha, own.modules),
         lr=own.lr,

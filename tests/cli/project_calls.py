@@ -1,6 +1,7 @@
 """Calling the command in a test, and small files of records."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,8 @@ def write_rows(path: Path, count: int, start: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git prints there."""
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout

@@ -1,12 +1,11 @@
 """Making a project: the pipeline, the user's data, and params that suit them; nothing is written over."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from project_calls import call, write_rows
+from project_calls import call, git, write_rows
 from ruamel.yaml import YAML
 
 from shed.cli.making.init import AS_IT_STANDS
@@ -20,19 +19,7 @@ from shed.models.loading import load_tokenizer
 from shed.params import load_params
 from tools.project_template import TEMPLATE, is_current, renewed
 
-
-@pytest.fixture(autouse=True)
-def git_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A git that knows a user, and is in no repository of ours."""
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "A User")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "user@example.org")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.chdir(tmp_path)
-
-
-def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+pytestmark = pytest.mark.usefixtures("git_user")
 
 
 def stages(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_calls import call
+from project_calls import call, git
 from ruamel.yaml import YAML
 
 from shed.cli.app import COMMANDS
@@ -26,17 +26,7 @@ def steps(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture(autouse=True)
-def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "A User")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "user@example.org")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.chdir(tmp_path)
-
-
-def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+pytestmark = pytest.mark.usefixtures("git_user")
 
 
 def test_it_is_this_project_s_own_but_for_what_it_installs(

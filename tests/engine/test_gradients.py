@@ -54,6 +54,15 @@ def double_trainer(
 SOME, ALL = [1, 0, 1, 1, 0, 0.5, 1], [1] * 7
 
 
+def assert_derivatives(trainer: CoalitionTrainer, weights: np.ndarray, gradients: np.ndarray) -> None:
+    """Each gradient is that of finite differences at its weights."""
+    size = 1e-5
+    for at, gradient in zip(weights, gradients, strict=True):
+        numeric = (trainer.utilities(at + size * np.eye(7)) - trainer.utilities(at - size * np.eye(7))) / (2 * size)
+        assert np.abs(numeric).max() > 1e-3
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     ("optimizer", "lr", "weights", "utility"),
@@ -83,11 +92,7 @@ def test_it_is_the_derivative_for_records_in_and_out_of_the_coalition(
     together = np.array([weights, [1, 1, 1, 0, 0, 0.5, 0]])  # with another coalition, which must have no effect
     values, gradients = metagradient(trainer, together)
     assert values == pytest.approx(trainer.utilities(together), abs=1e-12)
-    size = 1e-5
-    for at, gradient in zip(together, gradients, strict=True):
-        numeric = (trainer.utilities(at + size * np.eye(7)) - trainer.utilities(at - size * np.eye(7))) / (2 * size)
-        assert np.abs(numeric).max() > 1e-3
-        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
+    assert_derivatives(trainer, together, gradients)
 
 
 def test_where_the_worst_task_counts_it_is_the_derivative_of_the_least_gain(
@@ -112,11 +117,7 @@ def test_where_the_worst_task_counts_it_is_the_derivative_of_the_least_gain(
     assert gains[0].argmin(axis=1).tolist() == [1, 0]
     assert values.tolist() == gains[0].min(axis=1).tolist()
     assert values == pytest.approx(trainer.utilities(together), abs=1e-12)
-    size = 1e-5
-    for at, gradient in zip(together, gradients, strict=True):
-        numeric = (trainer.utilities(at + size * np.eye(7)) - trainer.utilities(at - size * np.eye(7))) / (2 * size)
-        assert np.abs(numeric).max() > 1e-3
-        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
+    assert_derivatives(trainer, together, gradients)
 
 
 def test_records_of_a_batch_that_is_not_a_step_have_gradients_too(tiny_model: str, records: list[Record]) -> None:

@@ -133,6 +133,8 @@ def test_an_edit_reruns_the_stages_that_run_the_module_and_no_others(project: Pr
 def test_an_experiment_with_another_sampler_reruns_what_depends_on_it_and_shows_the_difference(project: Project) -> None:
     output = project.dvc("exp", "run", "-S", "sampler=qwcs", "-n", "with-qwcs")
     assert set(stages_run(output)) == {"lengths", "sample", "finetune", "export", "evaluate", "verdict", "judge", "report"}
+    told = project.json("metrics/verdict.json")["sentence"]
+    assert f"shed: {told} The page is reports/index.html" in output, "the run ends with the verdict"
     rows = {row["Experiment"]: row for row in table(project.dvc("exp", "show", "--csv"))}
     assert rows["with-qwcs"]["sampler"] == "qwcs"
     difference = project.dvc("metrics", "diff", "--md")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shed.cli.making.tokens import CHARACTERS_A_TOKEN, FRAME, counter
+from shed.cli.terminal import counted
 from shed.common.errors import ShedError
 from shed.data.files import data_files, is_dataset
 from shed.data.readers import BadRecord, ReaderSettings, Reading
@@ -113,7 +114,7 @@ def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str
     rated = max(ROWS_A_CLUSTER * 2, round(RATED_TOKENS * cores / max(1.0, pool.tokens)))
     there = None if pool.rows is None else pool.rows - split_off * min(MOST, pool.rows // SHARE)
     if there is None or there > rated:
-        of = "a pool of unknown size" if there is None else f"{'' if pool.exact else 'about '}{there:,} rows"
+        of = "a pool of unknown size" if there is None else f"{'' if pool.exact else 'about '}{counted(there, 'row')}"
         rows: int | None = rated
         why = f"of {of}, about as many can be rated on {cores} cores in half an hour; null takes all"
     else:
@@ -124,9 +125,9 @@ def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str
     fraction = min(MOST_FRACTION, max(FRACTION, round(LEAST_SELECTED / drawn, 2)))
     found: dict[str, tuple[Any, str]] = {
         "data.pool_rows": (rows, why),
-        "C": (clusters, f"clusters of about {drawn // clusters:,} rows"),
+        "C": (clusters, f"clusters of about {counted(drawn // clusters, 'row')}"),
         "rate.warm_rows": (warm, "random rows that a model is tuned on before the others are rated"),
-        "sample.fraction": (fraction, f"about {round(fraction * drawn):,} rows are selected"),
+        "sample.fraction": (fraction, f"about {counted(round(fraction * drawn), 'row is', 'rows are')} selected"),
     }
     if pool.response_tokens >= LONG_RESPONSE:
         why = "of responses as long as these, ratings of whole records select the longest"
