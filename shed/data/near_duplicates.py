@@ -80,9 +80,10 @@ class Near:
 
 
 class NearIndex:
-    """Texts to which later ones are compared.
+    """Texts to which later ones are compared, found by locality-sensitive hashing (Indyk and Motwani 1998): bands of MinHashes.
 
-    Memory: 12 to 20 bytes a text for each band, of which a threshold of 0.8 has 18, less at higher ones; no texts.
+    Memory: 12 to 20 bytes a text for each band, of which a threshold of 0.8 has 18, less at higher ones; no texts. Signatures
+    are datasketch's, whose own index takes about 9 kB a text, too much for a million.
 
     Args:
         threshold: the least Jaccard similarity of a hit, above 0 and at most 1.
