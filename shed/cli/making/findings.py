@@ -80,18 +80,7 @@ def _set_aside(card: Mapping[str, Any], split: str, reason: str, origin: str) ->
 
 def _table(found: Findings) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "split",
-        "rows",
-        "kept",
-        "split off",
-        "set aside",
-        "tokens, mean",
-        "longest as cut",
-        "cut",
-        "sources",
-        "licences",
-    ):
+    for name in COLUMNS:
         table.add_column(name, justify="left" if name in {"split", "sources", "licences"} else "right", overflow="fold")
     for split in SPLITS:
         own = found.card[split]

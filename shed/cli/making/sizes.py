@@ -33,7 +33,6 @@ TRIAL_TOKENS = 5_000  # rated for each core in a trial: a thirtieth of half an h
 LEAST_TRIAL, MOST_TRIAL = 80, 400  # rows
 TRIAL_MEASURED = 40  # records of dev, and of test
 TRIAL_CLUSTERS = 8
-LONG_RESPONSE = 50  # tokens; measured on a pool of 146 on average, and on one of 9, where ratings of records do well
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,8 @@ def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str
     Args:
         split_off: how many splits it gives a part of itself to.
     """
+    from shed.settings.selecting import LONG_RESPONSE  # loads pandas
+
     cores = cores or os.cpu_count() or 1
     rated = max(ROWS_A_CLUSTER * 2, round(RATED_TOKENS * cores / max(1.0, pool.tokens)))
     there = None if pool.rows is None else pool.rows - split_off * min(MOST, pool.rows // SHARE)
