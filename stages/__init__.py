@@ -29,6 +29,8 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "context length": "model.max_tokens",
     "embedder": "embed.model",
     "endpoint": "judge.base_url",
+    "engine": "engine",
+    "engine address": "engine_address",
     "evaluations": "score.budget.evaluations",
     "fault share": "data.faults.share",
     "fault sources": "data.faults.sources",
@@ -60,6 +62,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "trackers": "tracking.report_to",
     "turns to train on": "data.reading.train_on",
     "warm rows": "rate.warm_rows",
+    "screen": "rate.screen",
 }
 ALL_READ = "data.reading."  # how the keys begin that hold for pool, dev and test alike
 FINAL_TUNING = {"LoRA modules": "finetune.modules", "learning rate": "finetune.lr"}

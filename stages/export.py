@@ -26,6 +26,7 @@ def run(params: Params) -> None:
         about=f"sampler {params.sampler}",
         pool_rows=len(pool),
         licences=read_json("metrics/data.json")["pool"]["licences"],
+        plain_prompts=params.model.prompt == "plain",
     )
     rows = export_rows(pool, selection)
     counts = export(rows, FOLDER, params.export.forms, facts, trainer_settings(params), params.data.reading.train_on)

@@ -79,7 +79,7 @@ def other_scores(params: Params, clusters: pd.DataFrame) -> dict[str, np.ndarray
     )
     of_proxies = {str(name): own for name, own in baselines.items()}
     ratings = pd.read_parquet("data/ratings.parquet").set_index("id")["rating"]
-    if len(ratings):
+    if clusters["id"].iloc[places].isin(ratings.index).all():
         of_proxies["rating"] = ratings[clusters["id"].iloc[places]].to_numpy()
     return {name: np.bincount(clusters["cluster"].iloc[places], weights=own) for name, own in of_proxies.items()}
 

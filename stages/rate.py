@@ -12,8 +12,10 @@ from shed.valuation.rated_blocks import RatedBlocks
 from shed.valuation.ratings import rate
 from stages import main
 from stages.shared.settings.dev_tasks import dev_tasks
+from stages.shared.settings.engine import engine_of
 from stages.shared.settings.model import model_spec
 from stages.shared.settings.regime import scoring_regime
+from stages.shared.took import keep_seconds
 
 KEPT = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "ratings"  # DVC_ROOT: shared by experiments in copies
 
@@ -27,9 +29,12 @@ def run(params: Params) -> None:
     dev = read_records("data/prepared/dev.jsonl")[: settings.dev_rows]
     kept = RatedBlocks(KEPT, {"model": read_json("data/model.json")})
     regime = scoring_regime(params, settings.seed)
-    rated = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows, kept, *dev_tasks())
+    of = (*dev_tasks(), settings.screen, engine_of(params))
+    rated = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows, kept, *of)
     write_table("data/ratings.parquet", pd.DataFrame({"id": rated.ids, "rating": rated.ratings}))
-    write_json("metrics/rate.json", rated.metrics)
+    metrics = dict(rated.metrics)
+    keep_seconds("rate", float(metrics.pop("seconds")))
+    write_json("metrics/rate.json", metrics)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from shed.settings.estimators import ESTIMATORS
 from shed.valuation.budget import Budget
 from stages import main
 from stages.shared.games import scoring_game
+from stages.shared.took import keep_seconds
 
 PER = {"record": "", "token": ", for each response token of a record"}
 SCORE_IS = {"ratings": "mean rating", "shapley": "Shapley score"}
@@ -31,12 +32,13 @@ def run(params: Params) -> None:
     write_table("data/scores.parquet", scored.table)
     write_table("metrics/plots/scores.csv", bars[["cluster", "rank", "score", "low", "high", "size"]])
     write_table("metrics/plots/convergence.csv", scored.convergence)
-    metrics, ratings = (
-        {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics},
-        read_json("metrics/rate.json"),
-    )
+    ratings = read_json("metrics/rate.json")
+    metrics = {"method": score.method, "score_is": SCORE_IS[score.by], **scored.metrics}
+    seconds = metrics.pop("seconds")
+    assert isinstance(seconds, float)
+    keep_seconds("score", seconds)
     if ratings["rated"]:
-        metrics |= {"ratings_fte": ratings["token_passes"] / passes, "ratings_seconds": ratings["seconds"]}
+        metrics["ratings_fte"] = ratings["token_passes"] / passes
     if score.by == "ratings":
         metrics["score_unit"] = ratings["unit"] + PER[params.rate.per]
     write_json("metrics/score.json", metrics)

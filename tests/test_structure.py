@@ -13,6 +13,7 @@ ROOMS = (
     "common",
     "data",
     "models",
+    "workers",
     "engine",
     "valuation",
     "selection",

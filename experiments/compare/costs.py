@@ -4,23 +4,28 @@ In: names of methods, and the measured costs of signals, ratings and scores. Out
 """
 
 from collections.abc import Iterable
+from math import nan
 
 import pandas as pd
 
 from shed.common.atomic_io import read_json
 from shed.selection.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
+from stages.shared.took import seconds_kept
 
 NOTHING = {"fte": 0.0, "seconds": 0.0}
 
 
 def costs(methods: Iterable[str]) -> pd.DataFrame:
-    """`method`, `fte` and `seconds`; embedding and clustering the pool are not counted."""
+    """`method`, `fte` and `seconds`; embedding and clustering the pool are not counted.
+
+    Seconds of a stage that did not run on this machine are NaN.
+    """
     score, signals = read_json("metrics/score.json"), read_json("experiments/compare/signals.json")
-    all_tasks = read_json("experiments/compare/ratings_of_all_tasks.json")
-    shapley = {"fte": score["fte"], "seconds": score["seconds"]}
+    all_tasks, took = read_json("experiments/compare/ratings_of_all_tasks.json"), seconds_kept()
+    shapley = {"fte": score["fte"], "seconds": took.get("score", nan)}
     ratings, of_all_tasks = NOTHING, NOTHING
     if "ratings_fte" in score:
-        ratings = {"fte": score["ratings_fte"], "seconds": score["ratings_seconds"]}
+        ratings = {"fte": score["ratings_fte"], "seconds": took.get("rate", nan)}
         if all_tasks.get("token_passes"):
             passes = all_tasks["token_passes"] / read_json("metrics/rate.json")["token_passes"]
             of_all_tasks = {"fte": score["ratings_fte"] * passes, "seconds": all_tasks["seconds"]}

@@ -6,13 +6,14 @@ In: a path and what to write. Out: the file, whole; or an error, and the file as
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shed.common.errors import ShedError
+from shed.common.exchange import put_in_place, recover
 
 if TYPE_CHECKING:  # most commands read no table, and these take half a second
     import numpy as np
@@ -20,10 +21,14 @@ if TYPE_CHECKING:  # most commands read no table, and these take half a second
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replacing(path: Path | str, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success rename it over `path`, on failure remove it.
 
-    Works for a file and for a directory (the block then calls `mkdir` on it).
+    Works for a file and for a directory (the block then calls `mkdir` on it). A process that is killed leaves the old one or
+    the new one at `path`, and perhaps a folder `.NAME.RANDOM` beside it.
+
+    Args:
+        named: gives another name than that of `path` to what is finished, by its content (`shed.common.sealed`).
 
     Raises:
         ShedError: the system refuses to write there.
@@ -32,13 +37,17 @@ def replacing(path: Path | str) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        recover(path)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)) / path.name
         yield temporary
-        if temporary.is_dir() and path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        target = path if named is None else path.with_name(named(temporary))
+        if temporary.is_dir():
+            put_in_place(temporary, target)
+        else:
+            temporary.replace(target)
     except OSError as error:
-        raise ShedError(f"cannot write {path}: {error.strerror}; choose a folder with room that you may write to") from error
+        reason = error.strerror or " ".join(str(error).split())
+        raise ShedError(f"cannot write {path}: {reason}; choose a folder with room that you may write to") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary.parent, ignore_errors=True)

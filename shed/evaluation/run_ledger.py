@@ -2,7 +2,8 @@
 
 In: what a run depends on, its rows and its seed. Out: a row for each evaluated item, as
 `shed.evaluation.lm_evaluation.evaluate` makes them. A run is kept in a file that is named by a digest of all that it depends
-on, code included, so that work that was stopped goes on, and controls are paid for once. Delete the folder to measure again.
+on, code included, so that work that was stopped goes on, and controls are paid for once. A file that is not as it was kept is
+moved aside, and its run is made again. Delete the folder to measure again.
 """
 
 import hashlib
@@ -16,14 +17,19 @@ from typing import Any
 
 import pandas as pd
 
-from shed.common.atomic_io import write_table
+from shed.common.atomic_io import replacing
 from shed.common.import_closure import ROOT, code_digest
 from shed.common.progress import track
+from shed.common.sealed import find, sealed_name, take
 from shed.data.records import Record
 from shed.evaluation.generation import Writing
 from shed.evaluation.lm_evaluation import evaluate
+from shed.models.loading import has_fast_bfloat16
+from shed.models.parallel import threads_used
 from shed.models.specs import ModelSpec
 from shed.tuning.finetuning import TuningSettings, finetune
+from shed.workers.contract import Engine
+from shed.workers.sameness import ModelThere
 
 CODE = ("shed.tuning.finetuning", "shed.evaluation.lm_evaluation")
 TASK_FILES = ROOT / "shed/evaluation/tasks"
@@ -52,14 +58,18 @@ class RunSettings:
 
 
 class RunLedger:
-    """Runs of the same settings, kept in a folder."""
+    """Runs of the same settings, kept in a folder.
 
-    def __init__(self, folder: Path, settings: RunSettings) -> None:
-        self._folder, self._settings = folder, settings
+    Args:
+        engine: where several runs are made side by side; None: in this process, one after the other. Items are the same.
+    """
+
+    def __init__(self, folder: Path, settings: RunSettings, engine: Engine | None = None) -> None:
+        self._folder, self._settings, self._engine = folder, settings, engine
 
     def has(self, rows: Sequence[Record], seed: int) -> bool:
-        """True if the run was made before."""
-        return self._path(rows, seed).exists()
+        """True if the run was made before, and its items are as they were kept."""
+        return find(self._path(rows, seed)) is not None
 
     def items(self, rows: Sequence[Record], seed: int, tuned: Path | None = None) -> pd.DataFrame:
         """The items of a model that was tuned on these rows under this seed; without rows, of the untuned model.
@@ -71,26 +81,39 @@ class RunLedger:
             ShedError: as `finetune` and `evaluate` do.
         """
         path, own = self._path(rows, seed), self._settings
-        if path.exists():
-            return pd.read_parquet(path)
+        kept = take(path)
+        if kept is not None:
+            return pd.read_parquet(kept)
         with TemporaryDirectory() as folder:
             adapter = tuned or (Path(folder) / "adapter" if rows else None)
             if adapter is not None and tuned is None:
                 finetune(rows, own.model, replace(own.tuning, seed=seed), adapter, "one of several runs")
             items = evaluate(own.model, adapter, own.splits, own.limit, own.batch_size, own.tasks, own.writing)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_table(path, items)
+        _keep(path, items)
         return items
 
     def items_of(self, rows: Sequence[Sequence[Record]], seeds: Sequence[int], name: str) -> pd.DataFrame:
         """The items of a run for each seed, on its own rows, with `seed`; the bar of progress has this name."""
-        pairs = track(list(zip(rows, seeds, strict=True)), name, "run")
-        return pd.concat([self.items(own, seed).assign(seed=seed) for own, seed in pairs], ignore_index=True)
+        pairs = list(zip(rows, seeds, strict=True))
+        if self._engine is not None:
+            self._give_out(self._engine, pairs, name)
+        made = track(pairs, name, "run") if self._engine is None else pairs
+        return pd.concat([self.items(own, seed).assign(seed=seed) for own, seed in made], ignore_index=True)
+
+    def _give_out(self, engine: Engine, pairs: Sequence[tuple[Sequence[Record], int]], name: str) -> None:
+        """Have the runs that are missing made by workers, and keep each as soon as it is done."""
+        lacking = list({self._path(*pair): pair for pair in pairs if not self.has(*pair)}.values())
+        if not lacking:
+            return
+        with engine.holding(LoadRuns(ModelThere.of(self._settings.model), self._settings)) as workers:
+            for at, items in track(workers.each("items", lacking), name, "run", len(lacking)):
+                _keep(self._path(*lacking[at]), items)
 
     def _path(self, rows: Sequence[Record], seed: int) -> Path:
         own = self._settings
         asked = {
             "code": code_digest(*CODE),
+            "threads": threads_used(),
             "versions": {name: version(name) for name in ("torch", "transformers", "peft", "lm_eval", "rouge_score")},
             "tasks": [path.read_text(encoding="utf-8") for path in sorted(TASK_FILES.glob("*.yaml"))],
             "model": [asdict(replace(own.model, folder=None)), own.manifest],
@@ -104,6 +127,47 @@ class RunLedger:
             "writing": asdict(own.writing) if own.writing and any(map(own.writing.places, own.splits.values())) else None,
         }
         return self._folder / f"{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}.parquet"
+
+
+@dataclass(frozen=True)
+class LoadRuns:
+    """How a worker comes to make runs of these settings; the model is loaded anew for each, since a tuning changes it."""
+
+    model: ModelThere
+    settings: RunSettings
+    code: Sequence[str] = CODE
+
+    def load(self) -> "HeldRuns":
+        """Nothing yet but a check.
+
+        Raises:
+            ShedError: the model is another one than where work is given out.
+        """
+        self.model.check()
+        return HeldRuns(self.settings)
+
+
+class HeldRuns:
+    """What a worker makes runs by."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+
+    def facts(self) -> dict[str, bool]:
+        """What must be the same in all workers: the kind of device, and the dtype that a model gets."""
+        import torch
+
+        return {"GPU": torch.cuda.is_available(), "bfloat16": has_fast_bfloat16()}
+
+    def items(self, rows: Sequence[Record], seed: int) -> pd.DataFrame:
+        """As `RunLedger.items`, kept nowhere."""
+        with TemporaryDirectory() as folder:
+            return RunLedger(Path(folder), self._settings).items(rows, seed)
+
+
+def _keep(path: Path, items: pd.DataFrame) -> None:
+    with replacing(path, sealed_name) as temporary:
+        items.to_parquet(temporary, index=False)
 
 
 def _task(name: str) -> str:

@@ -47,6 +47,11 @@ class Gain:
     of_items: float | None = None
 
     @property
+    def detectable(self) -> float:
+        """From which gain on a run like this one would call a selection better: half the interval, or the luck of a draw."""
+        return max((self.high - self.low) / 2, self.luck)
+
+    @property
     def better(self) -> bool:
         """True if the whole interval is above 0, and the gain above what a lucky draw has."""
         return self.low > 0 and self.gain > self.luck
@@ -120,13 +125,15 @@ class Verdict:
             return f"For tasks like those of test, do not tune on this selection: {control} are better."
         if gain.perhaps_luck:
             return (
-                f"So there is no reason to prefer this way of selecting to {control}: a single draw of them may by chance be "
-                f"{gain.luck:.2f} from the mean of others, and this selection is {abs(gain.gain):.2f} from it. "
-                "More seeds would tell more."
+                f"It differs from the very rows that were drawn as {control}, but a single other draw of such rows may by "
+                f"chance be up to {gain.luck:.2f} better or worse than they are on average, and {abs(gain.gain):.2f} is no "
+                "more than that. So this run gives no reason to prefer this way of selecting, and does not show that there is "
+                "none. More seeds would tell more."
             )
         return (
-            f"So there is no reason to prefer this selection to {control}: on test it may be anything from {-gain.low:.2f} "
-            f"worse to {gain.high:.2f} better. {_narrower(gain)}, but not make it better if the true gain is about 0."
+            f"So this run gives no reason to prefer this selection to {control}: on test it may be anything from "
+            f"{-gain.low:.2f} worse to {gain.high:.2f} better, and a true gain below about {gain.detectable:.2f} would not "
+            f"show in a run of this size. {_narrower(gain)}, but not make it better if the true gain is about 0."
         )
 
     @property

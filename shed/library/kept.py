@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from shed.common.atomic_io import read_json, replacing
+from shed.common.errors import ShedError
 from shed.common.import_closure import code_digest
+from shed.common.sealed import sealed_name, take
 from shed.data.records import Record
 from shed.models import loading
 from shed.models.specs import ModelSpec
@@ -40,16 +42,19 @@ class Finished:
 def find_or_make(folder: Path, asked: Mapping[str, Any], make: Callable[[], Finished]) -> Finished:
     """The result that depends on all that is asked, and on nothing else; it is read from its files when it was just made, too.
 
+    Files that are not as they were kept are moved aside, and the result is made again.
+
     Args:
         asked: plain values.
     """
     own = folder / digest(asked)
-    found = _read(own)
-    if found is None:
+    kept = take(own)
+    if kept is None:
         _write(own, make())
-        found = _read(own)
-        assert found is not None
-    return found
+        kept = take(own)
+        if kept is None:
+            raise ShedError(f"what was written to {folder} cannot be read back as it was; choose a folder on another disk")
+    return _read(kept)
 
 
 def digest(asked: Mapping[str, Any]) -> str:
@@ -83,7 +88,7 @@ def of_table(table: pd.DataFrame) -> str:
 
 
 def _write(own: Path, finished: Finished) -> None:
-    with replacing(own) as temporary:
+    with replacing(own, sealed_name) as temporary:
         temporary.mkdir()
         for name, table in finished.tables.items():
             table.to_parquet(temporary / f"{name}.parquet", index=False)
@@ -91,14 +96,9 @@ def _write(own: Path, finished: Finished) -> None:
         (temporary / METRICS).write_text(text, encoding="utf-8")
 
 
-def _read(own: Path) -> Finished | None:
-    """None where nothing was kept, or what was kept is damaged."""
-    try:
-        metrics = read_json(own / METRICS)
-        tables = {path.stem: _with_lists(pd.read_parquet(path)) for path in own.glob("*.parquet")}
-    except (OSError, ValueError):
-        return None
-    return Finished(tables, metrics)
+def _read(kept: Path) -> Finished:
+    tables = {path.stem: _with_lists(pd.read_parquet(path)) for path in kept.glob("*.parquet")}
+    return Finished(tables, read_json(kept / METRICS))
 
 
 def _with_lists(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from shed.common.arrays import map_array
 from shed.common.import_closure import code_digest
+from shed.common.sealed import seal, take
 from shed.data.tasks.combining import Combine
 from shed.library.inputs import Inputs
 from shed.library.kept import Finished, digest, find_or_make, of_ids, of_model, of_records, of_table
@@ -58,17 +59,18 @@ class Measured:
             "dev": of_records(dev),
             "tasks": [inputs.tasks, self._combine],
             "regime": asdict(regime),
-            "settings": [own.utility, own.warm_rows],
+            "settings": [own.utility, own.warm_rows, own.screen],
         }
 
         def make() -> Finished:
             blocks = RatedBlocks(inputs.folder / "ratings", {"model": inputs.manifest})  # what a stopped run has done
             of = (inputs.tasks, self._combine)
-            found = rate(self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of)
-            return Finished({"ratings": pd.DataFrame({"rating": found.ratings})}, found.metrics)
+            found = rate(self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of, own.screen)
+            return Finished({"ratings": pd.DataFrame({"id": found.ids, "rating": found.ratings})}, found.metrics)
 
         found = find_or_make(inputs.folder / "results", asked, make)
-        return RatingResult(inputs.records.assign(rating=found.tables["ratings"]["rating"]), found.metrics)
+        table = inputs.records.merge(found.tables["ratings"], on="id", how="left", validate="one_to_one")
+        return RatingResult(table, found.metrics)
 
     @cached_property
     def clusters(self) -> ClusterResult:
@@ -133,6 +135,8 @@ class Measured:
         own, inputs = self._settings.embed, self._inputs
         asked = {"code": code_digest("shed.models.embedding"), "embedder": of, "settings": own.model_dump()}
         path = inputs.folder / "results" / f"embeddings-{digest(asked | {'pool': of_ids(self._pool)})}.npy"
-        if not path.exists():
+        kept = take(path)
+        if kept is None:
             embed_to(path, self._pool, embedder_spec(own, of.get("revision")), of, inputs.folder / "embeddings")
-        return map_array(path)
+            kept = seal(path)
+        return map_array(kept)

@@ -64,7 +64,8 @@ class RatingResult(Result):
     """A rating of each pool record: what a step on it would add to dev utility.
 
     Attributes:
-        table: `row` (its place in the pool as you gave it), `id`, `source`, `rating`.
+        table: `row` (its place in the pool as you gave it), `id`, `source`, `rating`
+            (NaN where `rate.screen` left it out).
         metrics: among them `utility` and `unit`, what ratings are of, and `harmful`, how many are below 0.
     """
 

@@ -26,6 +26,8 @@ NOT_USED: Mapping[str, Sequence[str]] = {  # sections, or these settings of one
     "export": (),
     "tracking": (),
     "judge": (),
+    "engine": (),
+    "engine_address": (),
 }
 ARGUMENTS = ("pool", "dev", "test", "params", "folder")  # what a `Selector` takes beside settings
 SIZES = {"sample.rows": "rows", "sample.tokens": "tokens", "sample.fraction": None}  # and what a budget then counts
@@ -54,7 +56,7 @@ def read_settings(path: Path | str | None, changes: Mapping[str, Any], dev_tasks
     try:
         params = changed(base, [*([ALL_ROWS] if path is None else []), own, asked | _without_other_sizes(asked)])
     except ShedError as error:
-        raise ShedError(re.sub(r"\bdata\.dev\b", "dev", str(error)) if own else str(error)) from error
+        raise ShedError(re.sub(r"\bdata\.dev\b", "dev", str(error)) if own else str(error)) from None
     if params.data.faults.share:
         raise ShedError(f"{path}: asks for damaged records, which only the pipeline makes; set their share to 0")
     return params
@@ -83,7 +85,7 @@ def changed(params: Params, changes: Sequence[Mapping[str, Any]]) -> Params:
         try:
             return load_params(path)
         except ShedError as error:
-            raise ShedError(str(error).removeprefix(f"{path}: ")) from error
+            raise ShedError(str(error).removeprefix(f"{path}: ")) from None
 
 
 def _check_names(changes: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from shed.models.specs import LoraSettings, ModelSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+MOST_LAYERS = 2000  # making the layers of a config takes time and memory, though they have no weights
+
 
 def skeleton(name: str, revision: str | None = None) -> "PreTrainedModel":
     """The causal language model without its weights, on the meta device; made from its config in a second or less.
@@ -29,6 +31,9 @@ def skeleton(name: str, revision: str | None = None) -> "PreTrainedModel":
     where = locate(name)
     with loading(name, "config"):
         config = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
+        layers = config.get_text_config().num_hidden_layers
+        if not 0 < layers <= MOST_LAYERS:
+            raise ValueError(f"{layers} layers, which no model has")
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 

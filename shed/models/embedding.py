@@ -21,6 +21,7 @@ from shed.common.atomic_io import read_array, write_array
 from shed.common.errors import ShedError
 from shed.common.import_closure import code_digest
 from shed.common.progress import track
+from shed.common.sealed import seal, take
 from shed.data.records import Record
 from shed.models.loading import load_embedder
 from shed.models.specs import EmbeddedPart, EmbedderSpec
@@ -99,11 +100,14 @@ def embed_to(
     for start in track(starts, "embedding", "block") if len(starts) > 1 else starts:
         block = records[start : start + BLOCK]
         name = _digest("\n".join(record.id for record in block))
-        vectors_file, tokens_file = own / f"{name}.npy", own / f"{name}-tokens.npy"
-        if not vectors_file.exists():
-            vectors, counted = embedder.embed(block, bar)
-            write_array(tokens_file, counted)
-            write_array(vectors_file, vectors)
+        files = [own / f"{name}{what}.npy" for what in ("", "-tokens")]
+        kept_files = [found for file in files if (found := take(file))]
+        if len(kept_files) < len(files):
+            kept_files = []
+            for file, array in zip(files, embedder.embed(block, bar), strict=True):
+                write_array(file, array)
+                kept_files.append(seal(file))
+        vectors_file, tokens_file = kept_files
         parts.append(vectors_file)
         tokens.append(read_array(tokens_file))
     join_arrays(path, parts)

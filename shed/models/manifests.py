@@ -148,7 +148,7 @@ def _check_parts(folder: Path) -> None:
         return
     try:
         parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ShedError(f"{index}: not an index of weight files; save the model again") from error
     missing = sorted(str(part) for part in parts if not (folder / str(part)).is_file())
     if missing:

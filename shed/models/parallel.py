@@ -24,6 +24,11 @@ KEPT_BYTES = 2**29  # that parts may leave behind: to give memory back and take 
 CHUNK_TOKENS, CHUNK_TOKENS_OF_GPU = 256, 8192
 
 
+def threads_used() -> int:
+    """By how many threads work is cut up, which decides the last digits of numbers: torch's; 1 where a GPU does the work."""
+    return 1 if torch.cuda.is_available() else torch.get_num_threads()
+
+
 class Cores:
     """The cores that torch may use here; a GPU counts as one.
 

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import YAMLError
 
 from shed.common.errors import ShedError
 from shed.common.spelling import did_you_mean
+from shed.data.formats.yaml_text import read_yaml
 from shed.params.records import PATH, TASKS
 from shed.params.section import Section
 from shed.params.whole import Params
 
 NOT_KEYS = {PATH, TASKS, "[key]"}  # what pydantic has in the place of an error, and the file has not
+LONGEST = 200  # characters of a key or a value in a message
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -36,16 +35,11 @@ def load(section: type[AnySection], path: Path | str) -> AnySection:
         ShedError: one line with the first wrong key, its value and what is allowed.
     """
     try:
-        raw = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        raw = read_yaml(Path(path), "file of params", "dvc")
     except FileNotFoundError as error:
         raise ShedError(f"{path}: no such file; run in the project's root") from error
     except OSError as error:
         raise ShedError(f"{path}: {error.strerror}") from error
-    except DuplicateKeyError as error:
-        said = str(error.problem).partition(" with value")[0].removeprefix("found duplicate key ")
-        raise ShedError(f"{path}: the key {said} stands twice in one group; give each a name of its own") from error
-    except YAMLError as error:
-        raise ShedError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ShedError(f"{path}: must be a mapping of keys to values, with the keys {', '.join(section.model_fields)}")
     try:
@@ -58,11 +52,11 @@ def _explain(error: ValidationError, top: type[Section]) -> str:
     """The first error as one line; an unknown key goes first, since a typo shows as an unknown and a missing key."""
     found = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")[0]
     path = [text if (text := str(part)).isprintable() else repr(text) for part in found["loc"] if part not in NOT_KEYS]
-    key = ".".join(path)
+    key = ".".join(map(_short, path))
     if found["type"] == "extra_forbidden":
         allowed = [field.alias or name for name, field in _section(path[:-1], top).model_fields.items()]
         hint = did_you_mean(path[-1], allowed)
-        return f"unknown key {key!r} with value {found['input']!r}; {hint}allowed here: {', '.join(allowed)}"
+        return f"unknown key {key!r} with value {_shown(found['input'])}; {hint}allowed here: {', '.join(allowed)}"
     if found["type"] == "missing":
         return f"key {key!r} is missing; every key must stand in the file"
     if found["type"] == "too_short":
@@ -72,9 +66,22 @@ def _explain(error: ValidationError, top: type[Section]) -> str:
         return said if _is_section(path, top) else f"{key}: {said}"
     if found["type"] == "model_type":
         keys = [field.alias or name for name, field in _section(path, top).model_fields.items()]
-        return f"{key} is {found['input']!r}; it must have the keys {', '.join(keys)}"
+        return f"{key} is {_shown(found['input'])}; it must have the keys {', '.join(keys)}"
     message = "null" if found["type"] == "none_required" else found["msg"].removeprefix("Input should be ")
-    return f"{key} is {found['input']!r}; it must be {message}"
+    return f"{key} is {_shown(found['input'])}; it must be {message}"
+
+
+def _shown(value: Any) -> str:
+    """A value from the file as it may stand in a message: short, in one line, printable."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python's own limit on the digits of an integer
+        text = "a number of more than 4,300 digits"
+    return _short(text.encode("utf-8", "backslashreplace").decode())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _is_section(path: list[str], top: type[Section]) -> bool:

@@ -21,6 +21,10 @@ class Rate(Section):
     warm_rows: Annotated[int, Field(ge=0)] = Field(
         description="random pool rows that the model is tuned on before it rates; 0: nothing is rated"
     )
+    screen: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        description="share of the pool that is rated: a third of it random rows, the rest those that are like the best of "
+        "these; null: the whole pool"
+    )
     dev_rows: Positive | None = Field(description="dev records that utility is measured on; null: all")
     seed: Seed = Field(description="seed of the warm start: its rows, initial LoRA weights and batches")
     per: Literal["record", "token"] = Field(

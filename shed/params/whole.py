@@ -37,6 +37,12 @@ class Params(Section):
     verdict: VerdictSettings
     tracking: Tracking
     judge: Judge
+    engine: Literal["local", "ray"] = Field(
+        description="where models are tuned and measured: in the stage's own process, or by workers of a Ray cluster"
+    )
+    engine_address: str | None = Field(
+        description="HOST:PORT of the Ray cluster; auto for the one that runs here; null starts one of this machine alone"
+    )
 
     @model_validator(mode="after")
     def groups_fit(self) -> Self:
@@ -76,6 +82,23 @@ class Params(Section):
         if not self.rate.warm_rows and self.score.by == "ratings":
             raise ValueError(
                 "score.by is ratings, but rate.warm_rows is 0, so nothing is rated; set it, or set score.by to shapley"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def enough_is_rated(self) -> Self:
+        screen, fraction = self.rate.screen, self.sample.fraction
+        if screen is None or not self.rate.warm_rows:
+            return self
+        if self.score.by == "ratings":
+            raise ValueError(
+                f"score.by is ratings, and with rate.screen {screen} those of a cluster are mostly of its best rows; set "
+                "rate.screen to null, or score.by to shapley"
+            )
+        if self.sampler == "top" and fraction is not None and fraction > screen:
+            raise ValueError(
+                f"sample.fraction is {fraction}, but only a share of {screen} is rated (rate.screen); raise that, or set it to "
+                "null"
             )
         return self
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from shed.report.shown import labels, writable
+
 INK = "currentColor"
 CONFIG = {
     "background": None,
@@ -55,6 +57,7 @@ def pool_map(points: pd.DataFrame) -> str:
 
 def composition(shares: pd.DataFrame) -> str:
     """Each source's share of pool and selection: `source`, `of` (pool or selection), `share`."""
+    shares = _labelled(shares, "source")
     spec = {
         "mark": {"type": "bar"},
         "encoding": {
@@ -121,7 +124,13 @@ def intervals(table: pd.DataFrame, value: str, low: str, high: str, label: str, 
             "encoding": {"y": y, "x": {"field": value, "type": "quantitative"}},
         },
     ]
-    return _svg(table[[label, value, low, high]], {"layer": layers, "width": 420, "height": {"step": 22}}, about)
+    return _svg(
+        _labelled(table[[label, value, low, high]], label), {"layer": layers, "width": 420, "height": {"step": 22}}, about
+    )
+
+
+def _labelled(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    return table.assign(**{column: table[column].map(labels(table[column]))})
 
 
 def _svg(table: pd.DataFrame, spec: dict[str, Any], about: str) -> str:
@@ -130,4 +139,4 @@ def _svg(table: pd.DataFrame, spec: dict[str, Any], about: str) -> str:
     values = json.loads(table.to_json(orient="records"))
     drawn = vl_convert.vegalite_to_svg({**spec, "data": {"values": values}, "config": CONFIG})
     drawn = re.sub(r' (xmlns:xlink|xlink:href|class)="[^"]*"', "", drawn)
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(about, quote=True)}" ', 1)
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(writable(about), quote=True)}" ', 1)

@@ -12,7 +12,7 @@ import pandas as pd
 from shed.evaluation.advice import advise
 from shed.evaluation.comparison import MEASURES, NAMES, at_the_share_of_most
 from shed.report import charts
-from shed.report.templates import template
+from shed.report.templates import rendered
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def render_comparison(inputs: ComparisonInputs) -> str:
     gains = at_the_share_of_most(inputs.test)
     if len(gains):
         gains = gains.sort_values("loss_gain", ascending=False)
-    return template("comparison.html.j2").render(
+    return rendered(
+        "comparison.html.j2",
         rows=inputs.test.merge(inputs.costs, on="method", how="left").to_dict("records"),
         measures=[measure for measure in MEASURES if measure in inputs.test],
         names=NAMES,

@@ -18,7 +18,7 @@ from shed.evaluation.comparison import MEASURES, NAMES, Measure
 from shed.evaluation.verdict import Control
 from shed.report import charts
 from shed.report.shown import clusters_shown, records_shown
-from shed.report.templates import template
+from shed.report.templates import rendered
 
 Metrics = dict[str, dict[str, Any]]
 LACKING: dict[Measure, str] = {  # what is said of a task without the measure
@@ -79,7 +79,8 @@ def render(inputs: ReportInputs) -> str:
     changes = inputs.metrics["metrics/tasks.json"]["change"]
     points = _placed(inputs)
     pictures = {name: Markup(svg) for name, svg in _pictures(inputs, points).items()}  # noqa: S704 – drawn by Vega from numbers
-    return template("page.html.j2").render(
+    return rendered(
+        "page.html.j2",
         number=number,
         metrics=inputs.metrics,
         measures=[measure for measure in MEASURES if any(measure in task for task in changes.values())],

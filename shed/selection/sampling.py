@@ -95,7 +95,8 @@ def select(
 
     Args:
         clusters: `id`, `source`, `cluster`, `distance`, a row for each candidate; for `top` its `rating` and perhaps
-            `per`, what that is of; for a size in tokens its `response_tokens`.
+            `per`, what that is of; a row that was not rated has NaN and comes last; for a size in tokens its
+            `response_tokens`.
         scores: `cluster`, `score`, `rank`, a row for each cluster.
         sampler: `top` takes the rows with the highest ratings; `qocs` takes whole clusters from the best score down (SHED,
             equation 4), and of the last one the rows nearest its centre; `qwcs` draws a cluster for each row with probability
@@ -105,7 +106,7 @@ def select(
         floor: rows that each source or cluster has for itself before the sampler takes the rest, in its order.
 
     Raises:
-        ShedError: the floor is less than a row for each group.
+        ShedError: the floor is less than a row for each group, or `top` would have to take rows that were not rated.
 
     Returns:
         `id`, `source`, `cluster`, `score`, `reason`, in the order of selection.
@@ -133,6 +134,13 @@ def select(
     rest = others[: nearest_count(costs[others], left, least=0 if kept else 1)] if left > 0 else []
     why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest])
     reasons = kept | {place: why[place] for place in rest}
+    if sampler == "top" and (without := int(pool["rating"].iloc[list(reasons)].isna().sum())):
+        rated = int(pool["rating"].notna().sum())
+        raise ShedError(
+            f"{without:,} of {len(reasons):,} rows to take were not rated: {rated:,} of {len(pool):,} were; rate more of the "
+            "pool, or take fewer rows",
+            "screen",
+        )
     selection = pool.iloc[list(reasons)][["id", "source", "cluster", "score"]].reset_index(drop=True)
     return selection.assign(reason=list(reasons.values()))
 
@@ -196,12 +204,12 @@ def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list
     if sampler in ("full", "random"):
         return dict.fromkeys(rest, "the whole pool" if sampler == "full" else f"one of {len(rest)} random rows")
     if sampler == "top":
-        place = pool["rating"].rank(ascending=False, method="first").astype(int).to_numpy()[rest]
+        place = pool["rating"].rank(ascending=False, method="first", na_option="bottom").astype(int).to_numpy()[rest]
+        rated = int(pool["rating"].notna().sum())
         unit = " a response token" if "per" in pool and (pool["per"] == "token").all() else ""
         ratings = pool["rating"].to_numpy()[rest]
         return {
-            row: f"rated {rank} of {len(pool)}, {rating:.3g}{unit}"
-            for row, rank, rating in zip(rest, place, ratings, strict=True)
+            row: f"rated {rank} of {rated}, {rating:.3g}{unit}" for row, rank, rating in zip(rest, place, ratings, strict=True)
         }
     sizes = pool["cluster"].value_counts().to_dict()
     taken = pool.iloc[chosen]["cluster"].value_counts().to_dict()

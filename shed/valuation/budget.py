@@ -210,10 +210,13 @@ class MeteredGame:
         """What is asked for (m, players), each evaluation counted once, however often it is asked for."""
         self._afford(asked, runs)
         names = [self._game.name(*one) for one in zip(asked, runs, strict=True)]
-        for run in dict.fromkeys(runs):
+        begun = []
+        for run in dict.fromkeys(runs):  # a game that gives out its coalitions begins with those of all runs now
             own = zip(names, asked, runs, strict=True)
             new = {name: weights for name, weights, its in own if its == run and name not in self._used}
-            found = self._game.find_or_evaluate(np.stack(list(new.values())), run) if new else []
+            if new:
+                begun.append((run, new, self._game.find_or_evaluate(np.stack(list(new.values())), run)))
+        for run, new, found in begun:
             for (name, weights), evaluation in zip(new.items(), found, strict=True):
                 self._used[name] = evaluation
                 self._count(weights, evaluation, run)

@@ -16,13 +16,13 @@ from scipy.stats import t as student
 
 from shed.common.errors import ShedError
 from shed.common.progress import track
-from shed.engine.coalition_trainer import COALITIONS_AT_ONCE
+from shed.valuation.budget import PricedGame
 from shed.valuation.estimate import rank_correlation
-from shed.valuation.game import Game
 
 RESAMPLES = 1000
 CERTAIN = 0.975  # probability of a sign, two-sided 95 %
-FEWEST = 4
+FEWEST, FEW = 4, 8  # coalitions: for an audit, and for its interval
+Z = 1.96  # of an interval of 95 %
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def half_coalitions(players: int, most: int, seed: int) -> np.ndarray:
     return np.array(list(found.values())).reshape(-1, players)
 
 
-def measure(game: Game, coalitions: np.ndarray, what: str) -> np.ndarray:
+def measure(game: PricedGame, coalitions: np.ndarray, what: str) -> np.ndarray:
     """(m,) the utility of each coalition (m, P) bool, tuned and measured; not finite where the tuning diverged."""
-    few = [coalitions[at : at + COALITIONS_AT_ONCE] for at in range(0, len(coalitions), COALITIONS_AT_ONCE)]
-    return np.concatenate([game.value(one) for one in track(few, what, f"up to {COALITIONS_AT_ONCE} coalitions")])
+    found = track(game.find_or_evaluate(coalitions), what, "coalition", len(coalitions))
+    return np.array([evaluation.utility for evaluation in found], dtype=np.float64)
 
 
 def mean_over_draws(coalitions: np.ndarray, draws: Sequence[np.ndarray], regime: str) -> MeasuredCoalitions:
@@ -92,9 +92,11 @@ def predictions(measured: MeasuredCoalitions, scores: np.ndarray, v_none: float)
 def lds(measured: MeasuredCoalitions, scores: np.ndarray, seed: int) -> dict[str, float | None]:
     """`lds` of scores (P,), with the 95 % interval `lds_low` to `lds_high` of a bootstrap over coalitions.
 
-    None where it is not defined: predictions or utilities are all equal. Where all coalitions are in order, every resample
-    is, too, and the interval is 1 to 1. Own code: scipy's percentile bootstrap has no interval as soon as one resample holds a
-    single coalition, for which no correlation is defined; here such resamples are left out.
+    None where it is not defined: predictions or utilities are all equal. Of fewer than FEW coalitions there is no interval,
+    since resamples of them are hardly ever others. Where all coalitions are in order, every resample is, too: then the interval
+    is Fisher's, with the variance of Fieller, Hartley and Pearson (1957), of an order with one swap. Own code: scipy's
+    percentile bootstrap has no interval as soon as one resample holds a single coalition, for which no correlation is defined;
+    here such resamples are left out.
     """
     points = predictions(measured, scores, 0.0).to_numpy()
     rng = np.random.default_rng([seed, len(points)])
@@ -102,6 +104,13 @@ def lds(measured: MeasuredCoalitions, scores: np.ndarray, seed: int) -> dict[str
     found = rank_correlation(*points.T)
     if np.isnan(found):
         return {"lds": None, "lds_low": None, "lds_high": None}
+    count = len(points)
+    if count < FEW:
+        return {"lds": found, "lds_low": None, "lds_high": None}
+    one_swap = 1 - 12 / (count * (count**2 - 1))
+    if abs(found) > one_swap:
+        end = float(np.tanh(np.arctanh(one_swap) - Z * (1.06 / (count - 3)) ** 0.5))
+        return {"lds": found, "lds_low": end if found > 0 else -1.0, "lds_high": 1.0 if found > 0 else -end}
     low, high = np.nanpercentile(resampled, [2.5, 97.5])
     return {"lds": found, "lds_low": float(low), "lds_high": float(high)}
 

@@ -9,36 +9,25 @@ lost. One process plays a game at a time: a second one waits for the first, and 
 
 import hashlib
 import json
+import shutil
 import sqlite3
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from shed.common.errors import ShedError
+from shed.common.sealed import set_aside
 from shed.valuation.game import Evaluation, Run
+from shed.valuation.keeping.evaluations import DAMAGED, KeptEvaluations, error_code, game_key, make_tables, salvage, told
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS games (game TEXT PRIMARY KEY, description TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS evaluations (
-    game TEXT NOT NULL REFERENCES games, coalition TEXT NOT NULL,
-    utility REAL, seconds REAL NOT NULL, fte REAL NOT NULL,
-    PRIMARY KEY (game, coalition)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marginals (
-    game TEXT NOT NULL REFERENCES games, name TEXT NOT NULL, marginals BLOB NOT NULL,
-    PRIMARY KEY (game, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS diverged (
-    game TEXT NOT NULL REFERENCES games, name TEXT NOT NULL, members TEXT NOT NULL,
-    PRIMARY KEY (game, name)
-) WITHOUT ROWID;
-"""
+WAIT = 60  # seconds for another program that writes to the file
 
 
 class NamedGame(Protocol):
@@ -59,25 +48,37 @@ class NamedGame(Protocol):
     def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]: ...
 
 
+@runtime_checkable
+class GivenOut(Protocol):
+    """A game that gives groups of coalitions out to workers."""
+
+    def evaluate_each(self, groups: Sequence[np.ndarray], run: Run | None = None) -> Iterator[tuple[int, list[Evaluation]]]:
+        """The places of the groups and their evaluations, in the order in which they are done."""
+        ...
+
+
 class Ledger:
     """An SQLite file of evaluations, shared by runs, checkouts and estimators.
 
-    A file that SQLite finds damaged is moved aside, under a name with the time, and a new one begun; that is said on stderr.
+    A file that SQLite finds damaged is moved aside, under a name with the time, and a new one begun with those evaluations of
+    it that are as they were kept; that is said on stderr.
 
     Raises:
-        ShedError: the folder or the file cannot be written.
+        ShedError: the folder or the file cannot be written, or its tables have other columns.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        try:
+        with told(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self.path}.lock"):
-                self._move_aside_if_damaged()
+                damage, aside = self._move_aside_if_damaged()
                 with self._connection() as connection:
-                    connection.executescript(SCHEMA)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise ShedError(f"cannot write the ledger {self.path}: {error}") from error
+                    make_tables(connection, self.path)
+                    if aside:
+                        count = salvage(aside, connection, self.path)
+                        said = f"moved to {aside}, and a new one begun with the {count} evaluations that are as they were kept"
+                        print(f"shed: the ledger {self.path} is damaged ({damage}); {said}", file=sys.stderr)
 
     @contextmanager
     def play(self, game: NamedGame, description: dict[str, Any], candidates: str = "") -> Iterator["LedgeredGame"]:
@@ -89,39 +90,56 @@ class Ledger:
             candidates: a digest of the records that have marginals though they play no part, which utilities do not depend on.
         """
         text = json.dumps(description, sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        with _exclusive(self.path.with_name(f"{self.path.stem}-{key}.lock")), self._connection() as connection:
-            with connection:
-                connection.execute("INSERT OR IGNORE INTO games VALUES (?, ?)", (key, text))
-            yield LedgeredGame(game, connection, key, candidates)
+        key = game_key(text.encode())
+        with ExitStack() as stack:
+            with told(self.path):
+                stack.enter_context(_exclusive(self.path.with_name(f"{self.path.stem}-{key}.lock")))
+                connection = stack.enter_context(self._connection())
+                if connection.execute("SELECT 1 FROM games WHERE game = ? AND description = ?", (key, text)).fetchone() is None:
+                    with connection:
+                        connection.execute("INSERT OR REPLACE INTO games VALUES (?, ?)", (key, text))
+            kept = KeptEvaluations(connection, self.path, key, len(game.owner))
+            _say_damaged(self.path, kept.set_aside_damaged())
+            yield LedgeredGame(game, kept, self.path, key, candidates)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self.path, timeout=60)
+        connection = sqlite3.connect(self.path, timeout=WAIT)
         try:
+            connection.text_factory = bytes  # what is damaged may be no text
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             yield connection
         finally:
             connection.close()
 
-    def _move_aside_if_damaged(self) -> None:
+    def _move_aside_if_damaged(self) -> tuple[str | None, Path | None]:
+        """What is wrong with the file, and where it is now, with its write-ahead log as it was before SQLite looked at it."""
         if not self.path.exists():
-            return
+            return None, None
+        beside = [Path(f"{self.path}{part}") for part in ("-wal", "-shm")]
+        with TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as folder:
+            for part in beside:
+                with suppress(FileNotFoundError):
+                    shutil.copy2(part, folder)
+            damage = self._damage()
+            if damage is None:
+                return None, None
+            aside = set_aside(self.path, *(Path(folder) / part.name for part in beside))
+        for part in beside:
+            part.unlink(missing_ok=True)
+        return damage, aside
+
+    def _damage(self) -> str | None:
+        """What SQLite finds wrong with the file."""
         try:
             with self._connection() as connection:
-                verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
-        except sqlite3.OperationalError:  # a lock, a full disk: nothing is wrong with the file
-            raise
-        except sqlite3.DatabaseError as error:
-            verdict = str(error)
-        if verdict == "ok":
-            return
-        aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
-        self.path.rename(aside)
-        for leftover in (f"{self.path}-wal", f"{self.path}-shm"):
-            Path(leftover).unlink(missing_ok=True)
-        print(f"shed: the ledger {self.path} is damaged ({verdict}); moved to {aside}, and a new one begun", file=sys.stderr)
+                (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        except (sqlite3.Error, UnicodeError) as error:
+            if not (isinstance(error, UnicodeError) or error_code(error) in DAMAGED):  # a lock, a full disk: the file is well
+                raise
+            return str(error)
+        return None if found == b"ok" else " ".join(found.decode(errors="replace").split())
 
 
 class LedgeredGame:
@@ -132,12 +150,12 @@ class LedgeredGame:
         new: how many evaluations were measured now and not found.
     """
 
-    def __init__(self, game: NamedGame, connection: sqlite3.Connection, key: str, candidates: str) -> None:
+    def __init__(self, game: NamedGame, kept: KeptEvaluations, path: Path, key: str, candidates: str) -> None:
         self.players, self.owner, self.setup_fte = game.players, game.owner, game.setup_fte
         self.new = 0
         self.key = key
         self._game = game
-        self._connection = connection
+        self._kept, self._path = kept, path
         self._candidates = candidates
 
     def value(self, coalitions: np.ndarray) -> np.ndarray:
@@ -158,48 +176,57 @@ class LedgeredGame:
     def find_or_evaluate(self, weights: np.ndarray, run: Run | None = None) -> Iterator[Evaluation]:
         """The evaluations of weights (m, players), in order, with marginals if `run` is given; measured as they are asked for.
 
-        Each is from the ledger, or measured and kept, as many at a time as the game evaluates together.
+        Each is from the ledger, or measured and kept, as many at a time as the game evaluates together. A game that gives out
+        its coalitions is told all of them now, and what it has measured is kept as soon as it is there.
         """
         names = [self.name(one, run) for one in weights]
         missing = {name: one for name, one in zip(names, weights, strict=True) if self._find(name) is None}
+        together, lacking = self._game.at_once(run) if missing else 1, list(missing)
+        groups = [lacking[at : at + together] for at in range(0, len(lacking), together)]
+        asked = [np.stack([missing[name] for name in few]) for few in groups]
+        if isinstance(self._game, GivenOut):
+            arriving = self._game.evaluate_each(asked, run)
+        else:
+            arriving = enumerate(self._game.evaluate(one, run) for one in asked)
+        return self._in_order(names, groups, asked, arriving)
+
+    def _in_order(
+        self,
+        names: Sequence[str],
+        groups: Sequence[list[str]],
+        asked: Sequence[np.ndarray],
+        arriving: Iterator[tuple[int, list[Evaluation]]],
+    ) -> Iterator[Evaluation]:
+        """The evaluations of these names, while groups of them arrive in any order and are kept."""
+        missing = {name for few in groups for name in few}
         for name in names:
-            if name in missing:
-                few = list(missing)[: self._game.at_once(run)]
-                asked = np.stack([missing.pop(one) for one in few])
-                self._keep(few, asked, self._game.evaluate(asked, run))
+            while name in missing:
+                at, evaluations = next(arriving)
+                self._keep(groups[at], asked[at], evaluations)
+                missing.difference_update(groups[at])
             found = self._find(name)
-            assert found is not None
+            if found is None:
+                raise ShedError(
+                    f"the ledger {self._path} does not give back what it keeps; see whether its disk fails, and run again"
+                )
             yield found
 
     def _find(self, name: str) -> Evaluation | None:
-        query = "SELECT utility, seconds, fte FROM evaluations WHERE game = ? AND coalition = ?"
-        row = self._connection.execute(query, (self.key, name)).fetchone()
-        if row is None:
-            return None
-        return Evaluation(float("nan") if row[0] is None else row[0], row[1], row[2], self._marginals(name))
+        return self._kept.find(name)
 
     def _keep(self, names: list[str], asked: np.ndarray, evaluations: list[Evaluation]) -> None:
-        rows = [(self.key, name, own.utility, own.seconds, own.fte) for name, own in zip(names, evaluations, strict=True)]
-        blobs = [
-            (self.key, name, own.marginals.astype("<f8").tobytes())
-            for name, own in zip(names, evaluations, strict=True)
-            if own.marginals is not None
-        ]
-        diverged = [
-            (self.key, name, "\n".join(self._game.members(weights)))
-            for name, weights, own in zip(names, asked, evaluations, strict=True)
-            if not own.finite
-        ]
-        with self._connection:
-            self._connection.executemany("INSERT INTO diverged VALUES (?, ?, ?)", diverged)
-            self._connection.executemany("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?)", rows)
-            self._connection.executemany("INSERT INTO marginals VALUES (?, ?, ?)", blobs)
-        self.new += len(rows)
+        _say_damaged(self._path, self._kept.keep(names, [self._game.members(one) for one in asked], evaluations))
+        self.new += len(names)
 
-    def _marginals(self, name: str) -> np.ndarray | None:
-        query = "SELECT marginals FROM marginals WHERE game = ? AND name = ?"
-        row = self._connection.execute(query, (self.key, name)).fetchone()
-        return None if row is None else np.frombuffer(row[0], dtype="<f8").astype(np.float64)
+
+def _say_damaged(path: Path, reasons: Counter[str]) -> None:
+    if reasons:
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        print(
+            f"shed: of the evaluations in the ledger {path} some are not used ({why}); "
+            "its table `damaged` has them now, and those that are asked for are measured again",
+            file=sys.stderr,
+        )
 
 
 @contextmanager

@@ -18,13 +18,17 @@ import pandas as pd
 from shed.common.import_closure import code_digest
 from shed.data.records import Record
 from shed.data.tasks.combining import Combine
-from shed.engine.coalition_trainer import load_trainer
+from shed.engine.coalition_trainer import CoalitionTrainer, load_trainer
 from shed.engine.regime import Regime
 from shed.engine.utility import UtilityKind
 from shed.models.encoding import Encoded
+from shed.models.parallel import threads_used
 from shed.models.specs import ModelSpec
+from shed.valuation.elsewhere.games import GameElsewhere, LoadGame, TrainerElsewhere
 from shed.valuation.ledger import Ledger, LedgeredGame
 from shed.valuation.tuning_game import TuningGame
+from shed.workers.contract import Engine
+from shed.workers.sameness import ModelThere
 
 CODE = "shed.valuation.tuning_game"  # what computes a utility, with all that it imports
 
@@ -82,7 +86,12 @@ class ProxyGame:
 
 @contextmanager
 def open_game(
-    clusters: pd.DataFrame, pool: Sequence[Record], dev: Sequence[Record], setting: Setting, ledger: Path
+    clusters: pd.DataFrame,
+    pool: Sequence[Record],
+    dev: Sequence[Record],
+    setting: Setting,
+    ledger: Path,
+    engine: Engine | None = None,
 ) -> Iterator[ProxyGame]:
     """Load the model and play its game, held by this process alone until the block ends.
 
@@ -93,6 +102,7 @@ def open_game(
         dev: the records that utility is measured on.
         setting: what else utilities depend on.
         ledger: the ledger's file; made if absent.
+        engine: where coalitions are tuned; None: in this process. Utilities are the same.
 
     Raises:
         ShedError: a record cannot be tuned on or measured, or the model is of another shape.
@@ -103,22 +113,41 @@ def open_game(
     candidates = [record for record, chosen in zip(pool, aside, strict=True) if chosen]
     order = np.argsort([record.id for record in proxies], kind="stable")
     proxies, owner = [proxies[i] for i in order], owner[order]
-    trainer = load_trainer(
-        setting.model, proxies, dev, setting.utility, setting.regime, candidates, setting.tasks, setting.combine
-    )
-    description = {
-        "proxies": [record.id for record in proxies],
-        "dev": [record.id for record in dev],
-        **({} if setting.utility == "dev_loss" else {"options": [[*record.choices, record.answer] for record in dev]}),
-        "dtype": trainer.dtype,
-        "code": code_digest(CODE),
-        "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
-        **setting.description(),
-        **({"sources": [record.source for record in dev]} if setting.tasks else {}),
-    }
-    others = hashlib.sha256("\n".join(record.id for record in candidates).encode()).hexdigest()[:16]
-    game = TuningGame(trainer, owner, [record.id for record in proxies])
-    with Ledger(ledger).play(game, description, others) as play:
-        passes = 2 * setting.regime.epochs * int(trainer.lengths.sum()) + trainer.dev_length
-        candidate_owner = clusters.loc[aside, "cluster"].to_numpy()
-        yield ProxyGame(play, proxies, trainer.members, owner, candidate_owner, setting.utility, passes)
+    with _loaded(setting, proxies, owner.tolist(), dev, candidates, engine) as (trainer, game):
+        description = {
+            "proxies": [record.id for record in proxies],
+            "dev": [record.id for record in dev],
+            **({} if setting.utility == "dev_loss" else {"options": [[*record.choices, record.answer] for record in dev]}),
+            "dtype": trainer.dtype,
+            "threads": threads_used(),
+            "code": code_digest(CODE),
+            "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+            **setting.description(),
+            **({"sources": [record.source for record in dev]} if setting.tasks else {}),
+        }
+        others = hashlib.sha256("\n".join(record.id for record in candidates).encode()).hexdigest()[:16]
+        with Ledger(ledger).play(game, description, others) as play:
+            passes = 2 * setting.regime.epochs * int(trainer.lengths.sum()) + trainer.dev_length
+            candidate_owner = clusters.loc[aside, "cluster"].to_numpy()
+            yield ProxyGame(play, proxies, trainer.members, owner, candidate_owner, setting.utility, passes)
+
+
+@contextmanager
+def _loaded(
+    setting: Setting,
+    proxies: Sequence[Record],
+    owner: Sequence[int],
+    dev: Sequence[Record],
+    candidates: Sequence[Record],
+    engine: Engine | None,
+) -> Iterator[tuple[CoalitionTrainer, TuningGame]]:
+    """The game, and the trainer that it plays with, or what is known here of the one that workers hold."""
+    ids = [record.id for record in proxies]
+    of = (setting.utility, setting.regime, candidates, dict(setting.tasks), setting.combine)
+    if engine is None:
+        trainer = load_trainer(setting.model, proxies, dev, *of)
+        yield trainer, TuningGame(trainer, owner, ids)
+        return
+    with engine.holding(LoadGame(ModelThere.of(setting.model), proxies, owner, dev, *of)) as workers:
+        outline: TrainerElsewhere = workers.ask("outline")
+        yield outline, GameElsewhere(workers, outline, owner, ids)

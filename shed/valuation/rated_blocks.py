@@ -1,6 +1,7 @@
 """What was rated, kept by blocks of the pool as it is made, so that a run that was stopped goes on where it was.
 
-In: a folder, and all that ratings depend on. Out: the warm start and the blocks that were finished.
+In: a folder, and all that ratings depend on. Out: the warm start and the blocks that were finished, as they were kept: what is
+damaged is moved aside, and not there (`shed.common.sealed`).
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shed.common.atomic_io import read_array, write_array, write_table
+from shed.common.atomic_io import read_array, replacing
+from shed.common.sealed import sealed_name, take
 from shed.data.records import Record
 
 
@@ -41,19 +43,21 @@ class RatedBlocks:
 
     def array(self, name: str) -> np.ndarray | None:
         """What was kept under this name, or None."""
-        path = self._own / f"{name}.npy"
-        return read_array(path) if path.exists() else None
+        found = take(self._own / f"{name}.npy")
+        return None if found is None else read_array(found)
 
     def keep_array(self, name: str, array: np.ndarray) -> None:
-        write_array(self._own / f"{name}.npy", array)
+        with replacing(self._own / f"{name}.npy", sealed_name) as temporary:
+            np.save(temporary, array, allow_pickle=False)
 
     def block(self, records: Sequence[Record]) -> pd.DataFrame | None:
         """The rows of these very records, or None."""
-        path = self._path(records)
-        return pd.read_parquet(path) if path.exists() else None
+        found = take(self._path(records))
+        return None if found is None else pd.read_parquet(found)
 
     def keep_block(self, records: Sequence[Record], rows: pd.DataFrame) -> None:
-        write_table(self._path(records), rows)
+        with replacing(self._path(records), sealed_name) as temporary:
+            rows.to_parquet(temporary, index=False)
 
     def forget(self) -> None:
         """Remove what was kept of this rating."""

@@ -16,6 +16,7 @@ from shed.selection.given.order import taken
 from shed.settings.estimators import ESTIMATORS
 from shed.valuation.budget import Budget
 from shed.valuation.costs.forecast import check_budget
+from shed.valuation.screening import counts
 from stages.shared.selecting import given_order, sample_size
 
 NOT_RATED = pd.DataFrame({"id": pd.Series(dtype=str), "rating": pd.Series(dtype=float)})
@@ -73,7 +74,8 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
 
     Raises:
         ShedError: it has fewer records than clusters, too few rows or tokens that may be selected, or the selection that was
-            made elsewhere cannot be read, is of another pool, or is smaller than the budget.
+            made elsewhere cannot be read, is of another pool, or is smaller than the budget; or fewer rows are rated than `top`
+            is to take.
     """
     if len(pool) < params.C:
         raise ShedError(
@@ -83,6 +85,14 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
         return
     table = candidates(lengths[["id"]], lengths, NOT_RATED, "record", params.sample.too_long)
     size = sample_size(params, table)
+    if params.sampler == "top" and params.rate.screen is not None and size.unit == "rows":
+        _, rated = counts(len(pool), params.rate.screen)
+        if rated < size.amount:
+            raise ShedError(
+                f"{size.amount:,} rows are to be taken by their ratings, but {rated:,} of {len(pool):,} will be rated; rate "
+                "more of the pool, or take fewer rows",
+                "screen",
+            )
     if params.sampler == "given" and params.sample.given is not None:
         taken(given_order(params, params.sample.given, pool), table, size)
 

@@ -13,6 +13,7 @@ from shed.engine.utility import UtilityKind
 from shed.params import Params
 from shed.valuation.proxy_game import ProxyGame, Setting, open_game
 from stages.shared.settings.dev_tasks import dev_tasks
+from stages.shared.settings.engine import engine_of
 from stages.shared.settings.model import model_spec
 from stages.shared.settings.regime import scoring_regime
 
@@ -32,4 +33,5 @@ def game_of(params: Params, clusters: pd.DataFrame, utility: UtilityKind, regime
         read_records("data/prepared/dev.jsonl")[: params.score.dev_rows],
         Setting(model_spec(params), read_json("data/model.json"), utility, regime, *dev_tasks()),
         LEDGER,
+        engine_of(params),
     )

@@ -20,6 +20,7 @@ from shed.evaluation.generation import Writing
 from shed.models.attention import SHORT
 from shed.models.encoding import Encoder
 from shed.params import Params
+from shed.valuation.screening import counts
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
 STEP, AN_ANSWER = 66, 2  # token passes that a step of writing takes, and each of its answers besides: benchmarks.writing_step
@@ -63,7 +64,7 @@ class Work:
     @property
     def passes_that_read(self) -> float:
         """Those of rating that have no backward pass."""
-        return 2 * _ways(self.params) * len(self.splits["pool"]) * self.lengths["pool"].tuned
+        return 2 * _ways(self.params) * _rated(self.params, len(self.splits["pool"])) * self.lengths["pool"].tuned
 
     @property
     def passes_of_whole_pool(self) -> float:
@@ -129,7 +130,7 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
         return passes
     warm = tuning(min(params.rate.warm_rows, len(splits["pool"])), regime.epochs)
     on = on_dev(params.rate.dev_rows, by_choice[params.rate.utility])
-    return {"rate": warm + 3 * on + 2 * _ways(params) * len(splits["pool"]) * pool.tuned} | passes
+    return {"rate": warm + 3 * on + 2 * _ways(params) * _rated(params, len(splits["pool"])) * pool.tuned} | passes
 
 
 def fine_tune_equivalents(params: Params) -> float:
@@ -140,6 +141,11 @@ def fine_tune_equivalents(params: Params) -> float:
     own = score.removal.k * ceil(params.C / score.removal.n) / 2 if score.method == "removal" else float("inf")
     most = min(own, score.budget.fte or float("inf"), score.budget.evaluations or float("inf"))
     return most if np.isfinite(most) else 0.0
+
+
+def _rated(params: Params, pool: int) -> int:
+    """How many of so many records are rated."""
+    return pool if params.rate.screen is None else counts(pool, params.rate.screen)[1]
 
 
 def _ways(params: Params) -> int:

@@ -13,6 +13,7 @@ from shed.evaluation.run_ledger import RunLedger, RunSettings
 from shed.models.specs import ModelSpec
 from shed.params import Params
 from stages import FINAL_TUNING, naming_keys
+from stages.shared.settings.engine import engine_of
 from stages.shared.settings.tuning import tuning_settings
 
 RUNS = Path(os.environ.get("DVC_ROOT", ".")) / ".shed" / "runs"  # DVC_ROOT: shared by experiments in copies
@@ -22,7 +23,8 @@ def run_ledger(params: Params, model: ModelSpec, splits: Mapping[str, Sequence[R
     """Runs that are evaluated on these splits and lm-eval tasks."""
     own, manifest = params.evaluate, read_json("data/model.json")
     tuning, writing = tuning_settings(params, params.finetune.seed), Writing(**own.written.model_dump())
-    return RunLedger(RUNS, RunSettings(model, manifest, tuning, splits, own.limit, own.batch_size, tasks, writing))
+    settings = RunSettings(model, manifest, tuning, splits, own.limit, own.batch_size, tasks, writing)
+    return RunLedger(RUNS, settings, engine_of(params))
 
 
 def items_of(ledger: RunLedger, rows: Sequence[Sequence[Record]], seeds: Sequence[int], name: str) -> pd.DataFrame:

@@ -213,7 +213,7 @@ def test_before_the_first_run_rows_are_sampled_from_the_files_and_it_says_so(
     assert "In all about" in told
     assert "FTE: fine-tune equivalents" in told
     assert "the work of score and fidelity takes no part in the selection" in told
-    assert "fidelity.coalitions=4 with fidelity.target_coalitions=null" in told
+    assert "fewer fidelity.coalitions and fidelity.target_coalitions" in told
     assert not (fresh / "data").exists()
 
 

@@ -16,7 +16,8 @@ from shed.models.encoding import Encoder
 from shed.models.loading import load_model, load_tokenizer
 from shed.models.specs import LoraSettings, ModelSpec
 from shed.tuning.finetuning import TuningSettings, finetune
-from shed.valuation.ratings import losses, rate
+from shed.valuation.rating.rater import losses
+from shed.valuation.ratings import rate
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that torch can use")
 WEIGHTS = np.array([np.ones(8), [0, 0, 0, 0, 1, 1, 1, 1]])

@@ -22,7 +22,7 @@ from shed.evaluation.packed_lm import PackedLM
 from shed.models.encoding import Encoder
 from shed.models.loading import load_model, load_tokenizer
 from shed.models.specs import ModelSpec
-from shed.valuation.ratings import losses
+from shed.valuation.rating.rater import losses
 
 REGIME = regime(epochs=1)
 WEIGHTS = np.array([np.ones(8), [0, 0, 0, 0, 1, 1, 1, 1]])

@@ -1,71 +1,31 @@
 """A judge on loopback: its verdicts, and what happens when it fails."""
 
-import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from judge_server import PAIRS, Reply, fair, said, server
 
 from shed.common.errors import ShedError
-from shed.evaluation.judge import Endpoint, Pair, Verdict, judge, summarise
-
-Reply = tuple[int, dict[str, str], str]
-PAIRS = [Pair(f"q{i}", f"What is {i}?", f"good {i}", f"poor {i}") for i in range(6)]
-
-
-def said(content: str) -> Reply:
-    return 200, {}, json.dumps({"choices": [{"message": {"content": content}}]})
-
-
-def fair(request: dict[str, Any]) -> Reply:
-    """Prefers the good answer wherever it stands."""
-    text = request["messages"][0]["content"]
-    return said(f"Because.\nVerdict: {'A' if text.index('good') < text.index('poor') else 'B'}")
-
-
-@contextmanager
-def server(mood: Callable[[dict[str, Any]], Reply]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    asked: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append({**request, "path": self.path, "key": self.headers.get("Authorization")})
-            status, headers, body = mood(request)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_address[1]}/v1", asked
-        running.shutdown()
+from shed.evaluation.judge import Endpoint, Verdict, judge, summarise
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr("shed.evaluation.judge.time.sleep", waits.append)
+    monkeypatch.setattr("shed.evaluation.judge.time", SimpleNamespace(sleep=waits.append))
     return waits
 
 
 def test_the_better_answer_wins_in_both_orders_and_nothing_is_asked_twice(tmp_path: Path) -> None:
     with server(fair) as (url, asked):
-        endpoint = Endpoint(url, "judge-1", key="secret")
+        endpoint = Endpoint(url, "judge-1", key="sk-secret")
         verdicts = judge(PAIRS, endpoint, tmp_path / "kept.jsonl")
         assert len(asked) == 12
         assert {(one["path"], one["key"], one["model"]) for one in asked} == {
-            ("/v1/chat/completions", "Bearer secret", "judge-1")
+            ("/v1/chat/completions", "Bearer sk-secret", "judge-1")
         }
         assert judge(PAIRS, endpoint, tmp_path / "kept.jsonl") == verdicts
         assert len(asked) == 12
@@ -136,7 +96,7 @@ def test_a_server_that_never_answers_in_time_is_an_error_that_says_so(tmp_path: 
         return fair(request)
 
     with server(slow) as (url, _):
-        with pytest.raises(ShedError, match=r"the judge j gave no verdict at all: ReadTimeout"):
+        with pytest.raises(ShedError, match=r"the judge j gave no verdict at all: no whole reply within 0.1 s"):
             judge(PAIRS[:1], Endpoint(url, "j", timeout=0.1, attempts=2), tmp_path / "kept.jsonl")
         released.set()
 

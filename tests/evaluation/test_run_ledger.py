@@ -1,6 +1,7 @@
 """The ledger of runs: a run is made once for all that ask for the same, and whatever changes it makes another."""
 
 import os
+import random
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -160,6 +161,42 @@ def test_untuned_models_are_one_run_whatever_the_tuning_and_the_seed(
     RunLedger(tmp_path, settings).items([], 7)
     assert made[0]["tuned"] is None
     assert RunLedger(tmp_path, replace(settings, tuning=replace(settings.tuning, lr=0.5))).has([], 8)
+
+
+def test_no_bit_that_flips_in_a_kept_run_gives_another_number(
+    settings: RunSettings,
+    records: list[Record],
+    made: list[dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    draw = random.Random(5)
+    ledger = RunLedger(tmp_path, settings)
+    ledger.items([], 7)
+    for n in range(40):
+        (path,) = tmp_path.glob("*.parquet")
+        content = bytearray(path.read_bytes())
+        at = draw.randrange(8 * len(content))
+        content[at // 8] ^= 1 << at % 8
+        path.write_bytes(content)
+        assert not ledger.has([], 7)
+        assert path.exists()  # whoever only asks changes nothing
+        assert ledger.items([], 7)["nats"].tolist() == [n + 2.0]  # it was made again
+        assert ledger.items([], 7)["nats"].tolist() == [n + 2.0]
+        assert capsys.readouterr().err.count("\n") == 1
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 40
+
+
+def test_a_run_without_a_digest_is_made_again(
+    settings: RunSettings, records: list[Record], made: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    ledger = RunLedger(tmp_path, settings)
+    ledger.items([], 7)
+    (path,) = tmp_path.glob("*.parquet")
+    path.rename(path.with_name(f"{path.name[:16]}.parquet"))  # as an older shed kept it
+    assert not ledger.has([], 7)
+    ledger.items([], 7)
+    assert len(made) == 2
 
 
 def test_another_text_of_a_task_makes_another_run(

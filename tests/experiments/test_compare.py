@@ -15,6 +15,7 @@ from experiments.compare.settings import PATH, Run, Settings, runs
 from shed.common.atomic_io import write_json
 from shed.common.errors import ShedError
 from shed.params import load, load_params
+from stages.shared.took import keep_seconds
 
 
 def test_every_run_has_a_name_of_its_own(project_root: Path) -> None:
@@ -41,7 +42,7 @@ def test_a_contender_without_a_share_is_refused(tmp_path: Path) -> None:
 
 def test_a_method_costs_what_its_scores_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    score = {"score_is": "mean rating", "fte": 10.0, "seconds": 90.0, "ratings_fte": 30.0, "ratings_seconds": 160.0}
+    score = {"score_is": "mean rating", "fte": 10.0, "ratings_fte": 30.0}
     signals = {"bm25": {"fte": 0.0, "seconds": 1.0}, "rds": {"fte": 15.0, "seconds": 102.0}}
     write_json("metrics/score.json", score)
     write_json("metrics/rate.json", {"token_passes": 1000})
@@ -73,6 +74,9 @@ def test_a_method_costs_what_its_scores_do(tmp_path: Path, monkeypatch: pytest.M
     }
     write_json("metrics/score.json", score | {"score_is": "Shapley score"})
     assert fte()["qocs"] == 10.0
+    keep_seconds("rate", 160.0)  # of this machine, and of no metric
+    seconds = dict(costs(["top", "qocs_on_shapley", "rds"])[["method", "seconds"]].to_numpy().tolist())
+    assert seconds == {"top": 160.0, "qocs_on_shapley": pytest.approx(float("nan"), nan_ok=True), "rds": 102.0}
 
 
 def test_any_two_methods_can_be_compared_from_the_runs_that_were_made(

@@ -1,5 +1,7 @@
 """What a folder keeps is not paid for again, by whatever `Selector` names it; with other rows or settings it is."""
 
+import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 from shed import Selector
+from shed.data.records import Record
 from shed.library import measured
 from shed.selection.scoring import ClusterScores
 from shed.valuation.ratings import Ratings
@@ -30,9 +33,13 @@ def paid(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ratings and scores that no model makes."""
     table = pd.DataFrame({"cluster": [0, 1, 2, 3], "score": 0.5})
-    monkeypatch.setattr(measured, "rate", lambda pool, *_: Ratings([], np.arange(len(pool), dtype=float), {"rated": len(pool)}))
+    monkeypatch.setattr(measured, "rate", lambda pool, *_: of_places(pool))
     monkeypatch.setattr(measured, "open_game", lambda *_: nullcontext())
     monkeypatch.setattr(measured, "score_clusters", lambda *_: ClusterScores(table, table, {}))
+
+
+def of_places(pool: Sequence[Record]) -> Ratings:
+    return Ratings([record.id for record in pool], np.arange(len(pool), dtype=float), {"rated": len(pool)})
 
 
 def results(selector: Selector) -> tuple[pd.DataFrame, ...]:
@@ -106,12 +113,44 @@ def test_other_rows_and_the_rows_of_another_task_are_paid_for(
         assert {"rate", "score_clusters"} <= set(paid)
 
 
-def test_what_is_damaged_is_made_anew(
+@pytest.mark.parametrize("name", ["ratings.parquet", "metrics.json", "embeddings-*.npy"])
+def test_what_is_damaged_is_set_aside_and_made_anew(
+    name: str,
+    pool: Rows,
+    dev: Rows,
+    test: Rows,
+    small: dict[str, Any],
+    cheap: None,
+    paid: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def made() -> tuple[Any, ...]:
+        selector = Selector(pool, dev, test, **small, folder=tmp_path)
+        return selector.rate().table, selector.rate().metrics, selector.cluster().table
+
+    before = made()
+    path = next(tmp_path.rglob(name))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    capsys.readouterr()
+    del paid[:]
+    for one, other in zip(before, made(), strict=True):
+        assert one.equals(other) if isinstance(one, pd.DataFrame) else one == other
+    assert paid == ["embed_to" if name.startswith("embeddings") else "rate"]
+    assert "is damaged: it is not as it was kept; moved to" in capsys.readouterr().err
+    assert len(list(tmp_path.rglob("*.damaged-*"))) == 1
+
+
+def test_a_result_that_lost_a_table_or_has_one_more_is_made_anew(
     pool: Rows, dev: Rows, test: Rows, small: dict[str, Any], cheap: None, paid: list[str], tmp_path: Path
 ) -> None:
     asked = {**small, "folder": tmp_path}
-    first = Selector(pool, dev, test, **asked).rate().table
-    (table,) = tmp_path.rglob("ratings.parquet")
-    table.write_bytes(table.read_bytes()[:20])
-    pd.testing.assert_frame_equal(Selector(pool, dev, test, **asked).rate().table, first)
-    assert paid == ["rate", "rate"]
+    for change in (lambda table: table.unlink(), lambda table: shutil.copy(table, table.with_name("more.parquet"))):
+        first = Selector(pool, dev, test, **asked).rate().table
+        del paid[:]
+        (table,) = (path for path in tmp_path.rglob("ratings.parquet") if "damaged" not in path.parent.name)
+        change(table)
+        pd.testing.assert_frame_equal(Selector(pool, dev, test, **asked).rate().table, first)
+        assert paid == ["rate"]

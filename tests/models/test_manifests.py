@@ -148,6 +148,7 @@ REFUSED = {
     "cut": (cut, r"model\.safetensors: not a whole safetensors file"),
     "a missing part": (sharded, r"model-00002-of-00002\.safetensors is missing"),
     "a bad index": (spoil("model.safetensors.index.json", "[1]"), "not an index of weight files"),
+    "a deep index": (spoil("model.safetensors.index.json", "[" * 100_000), "not an index of weight files"),
     "an adapter": (spoil("adapter_config.json", "{}"), "this is an adapter, not a model; merge it into its base"),
 }
 
@@ -159,6 +160,32 @@ def test_a_folder_that_cannot_be_loaded_is_refused_in_one_line(case: str, model:
     with pytest.raises(ShedError, match=message) as refused:
         manifest(str(model), "language model")
     assert "\n" not in str(refused.value)
+
+
+def test_a_config_of_more_layers_than_any_model_has_is_refused_before_they_are_made(model: Path) -> None:
+    from shed.models.checks import skeleton
+
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9, "layer_types": None}))
+    with pytest.raises(ShedError, match=r"its config cannot be loaded \(ValueError: 1000000000 layers, which no model has\)"):
+        skeleton(str(model))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_comes_with_a_model_is_not_run(model: Path, tmp_path: Path, file: str) -> None:
+    from shed.models.checks import check_model
+    from shed.models.specs import ModelSpec
+
+    (model / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    own = {"AutoConfig": "mine.C", "AutoModelForCausalLM": "mine.M", "AutoTokenizer": ["mine.T", None]}
+    config = json.loads((model / file).read_text())
+    (model / file).write_text(json.dumps({**config, "auto_map": own, "model_type": "mine", "tokenizer_class": "Mine"}))
+    with pytest.raises(
+        ShedError, match=r"its (config|tokenizer) cannot be loaded \(ValueError: The repository .* custom code"
+    ) as error:
+        check_model(ModelSpec(str(model), "plain", 64))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_pickle_beside_safetensors_is_not_read_and_so_allowed(model: Path) -> None:

@@ -44,6 +44,15 @@ def test_a_pool_that_is_too_small(project_root: Path, encoder: Encoder, changes:
         check_selection(params_of(project_root, **changes), POOL, record_lengths(encoder, POOL))
 
 
+def test_a_screen_that_rates_fewer_rows_than_top_is_to_take(project_root: Path, encoder: Encoder) -> None:
+    params, lengths = params_of(project_root, rows=4), record_lengths(encoder, POOL)
+    screened = params.model_copy(update={"rate": params.rate.model_copy(update={"screen": 0.5})})
+    with pytest.raises(ShedError, match="4 rows are to be taken by their ratings, but 3 of 6 will be rated") as error:
+        check_selection(screened, POOL, lengths)
+    assert error.value.setting == "screen"
+    check_selection(screened.model_copy(update={"sampler": "qocs"}), POOL, lengths)
+
+
 def test_a_pool_that_is_large_enough_passes(project_root: Path, encoder: Encoder) -> None:
     for sample in ({"rows": 5}, {"rows": 6, "too_long": True}, {"fraction": 1.0}, {"budget": "tokens", "fraction": 0.5}):
         check_selection(params_of(project_root, **sample), POOL, record_lengths(encoder, POOL))

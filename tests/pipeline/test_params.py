@@ -30,6 +30,11 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
             "unknown key 'finetune.warmup_rate' with value 0.1; did you mean 'warmup_ratio'?",
         ),
         ("sampler: top", "sampler: best", "sampler is 'best'; it must be 'top', 'qocs', 'qwcs', 'random', 'full' or 'given'"),
+        (
+            "pool_rows: 2000",
+            f"pool_rows: 1{'0' * 30}",
+            "data.pool_rows is 1000000000000000000000000000000; it must be less than",
+        ),
         ("C: 32", "C: 1", "C is 1; it must be greater than or equal to 2"),
         ("C: 32", "C: 32.0", "C is 32.0; it must be a valid integer"),
         ("C: 32", "C: '32'", "C is '32'; it must be a valid integer"),
@@ -84,7 +89,7 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ("  seeds: 3", "  seeds: 2", "verdict.seeds is 2; an interval needs at least 3; 0 turns the verdict off"),
         ("  seeds: 3", "  seeds: -1", "verdict.seeds is -1; it must be greater than or equal to 0"),
         ("  full: false", "  ful: false", "unknown key 'verdict.ful' with value False; did you mean 'full'?"),
-        ("C: 32", "C: [", "not valid YAML"),
+        ("C: 32", "C: [", "not YAML that can be read"),
         ("    fte: 11.0", "    fte: null", "score.method metagradient goes on until its budget ends: set one of score.budget"),
         ("utility: dev_loss", "utility: accuracy", "score.utility accuracy has no gradient"),
         (
@@ -102,6 +107,8 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
             "columns: {prompt: q, response: q}",
             "data.reading.columns: 'q' is given for the prompt and for the re",
         ),
+        ("screen: null", "screen: 0.05", "sample.fraction is 0.1, but only a share of 0.05 is rated (rate.screen)"),
+        ("screen: null", "screen: 1.0", "rate.screen"),
         ("warm_rows: 100", "warm_rows: 0", "sampler top takes rows by their ratings, but rate.warm_rows is 0"),
         (
             "target_coalitions: 12",

@@ -181,3 +181,13 @@ def test_a_users_own_files_in_both_forms(project: Project) -> None:
     assert "shed: error: the pool has 1 usable records and needs 2; set aside: none (data.pool in params.yaml)" in output
     told = {"data/inputs.json", "data/prepared/rejects.jsonl"}  # what is there now, and why its rows cannot be used
     assert {name for name, content in outputs(project.root).items() if before[name] != content} == told
+
+
+def test_made_anew_from_nothing_it_is_the_same_to_the_byte(project: Project) -> None:
+    before = outputs(project.root)
+    shutil.rmtree(project.root / ".shed")  # the ledgers: every number is measured again
+    project.run("git", "clean", "-q", "-f", "-d", "-X", "data", "reports")
+    assert set(stages_run(project.dvc("repro", "--force", "--no-run-cache"))) == {*ORDER, *ASIDE}
+    after = outputs(project.root)
+    assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == set()
+    assert project.run("git", "status", "--porcelain") == ""  # metrics and dvc.lock, too

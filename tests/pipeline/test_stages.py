@@ -23,6 +23,7 @@ LIBRARY = sorted(set((ROOT / "shed").rglob("*.py")) - {NAMED_LIKE_PARAMS})
 LIBRARY = [path for path in LIBRARY if not {"params", "cli"} & set(path.parts)]
 SETTINGS_OF = {
     "error.setting": set(),  # of an error that is told again
+    "reply.setting": set(),  # of an error of a worker
     "SETTINGS[kind]": {"model", "embedder"},
     "setting": {"model", "embedder"},
     "mended_by": {"records of pool", "max rejects", "context length", "prompt form", "turns to train on"},

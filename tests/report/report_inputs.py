@@ -100,7 +100,6 @@ def inputs() -> ReportInputs:
         "metrics/score.json": {
             "method": "metagradient",
             "fte": 5.21,
-            "seconds": 95.4,
             "utility": "dev_loss",
             "unit": "nats per response token",
             "ended": "the budget of 6 FTE does not cover the next evaluations (5.21 used)",
@@ -109,7 +108,6 @@ def inputs() -> ReportInputs:
             "shapley_sum": 1.6,
             "score_is": "mean rating",
             "ratings_fte": 30.2,
-            "ratings_seconds": 150.1,
             "v_all_minus_v_none": 1.6,
             "notes": "",
         },

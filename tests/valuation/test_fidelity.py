@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from table_game import TableGame
+from table_game import Kept, TableGame
 
 from shed.common.errors import ShedError
 from shed.valuation.fidelity import (
@@ -27,17 +27,23 @@ def game() -> TableGame:
 
 def audited(game: TableGame, coalitions: int = 30) -> MeasuredCoalitions:
     halves = half_coalitions(10, coalitions, seed=0)
-    return mean_over_draws(halves, [measure(game, halves, "scoring")], "scoring")
+    return mean_over_draws(halves, [measure(Kept(game), halves, "scoring")], "scoring")
 
 
 def test_true_scores_predict_unseen_coalitions_exactly(game: TableGame) -> None:
     points = predictions(audited(game), TRUE, -7.0)
     np.testing.assert_allclose(points["predicted"], points["measured"])
-    assert lds(audited(game), TRUE, seed=0) == {
-        "lds": pytest.approx(1),
-        "lds_low": pytest.approx(1),
-        "lds_high": pytest.approx(1),
-    }
+    found = lds(audited(game), TRUE, seed=0)
+    assert (found["lds"], found["lds_high"]) == (pytest.approx(1), 1.0)
+    assert 0.99 < (found["lds_low"] or 0) < 1  # 30 coalitions in order are no proof of perfect scores
+    assert lds(audited(game, 12), TRUE, seed=0)["lds_low"] == pytest.approx(0.974, abs=0.001)
+    upside_down = lds(audited(game, 12), -TRUE, seed=0)
+    assert (upside_down["lds_low"], upside_down["lds_high"]) == (-1.0, pytest.approx(-0.974, abs=0.001))
+
+
+def test_of_a_few_coalitions_there_is_no_interval(game: TableGame) -> None:
+    assert lds(audited(game, 7), TRUE, seed=0) == {"lds": pytest.approx(1), "lds_low": None, "lds_high": None}
+    assert lds(audited(game, 8), TRUE, seed=0)["lds_low"] == pytest.approx(0.864, abs=0.001)
 
 
 def test_scores_of_the_wrong_sign_and_random_scores(game: TableGame) -> None:

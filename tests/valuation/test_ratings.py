@@ -21,7 +21,9 @@ from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
 from shed.valuation import ratings
 from shed.valuation.rated_blocks import RatedBlocks
-from shed.valuation.ratings import Ratings, losses, rate
+from shed.valuation.rating import rater
+from shed.valuation.rating.rater import losses
+from shed.valuation.ratings import Ratings, rate
 
 
 def rated(
@@ -103,12 +105,12 @@ def test_ratings_that_were_stopped_go_on_at_the_block_where_they_were(
 
         return read
 
-    monkeypatch.setattr(ratings, "losses", counting(2))
+    monkeypatch.setattr(rater, "losses", counting(2))
     with pytest.raises(KeyboardInterrupt):
         rated(tiny_model, pool, records[8:], kept=kept)
     assert made == [3, 3]
     monkeypatch.setattr(CoalitionTrainer, "adamw_tuning", property(lambda own: pytest.fail("the warm start was made again")))
-    monkeypatch.setattr(ratings, "losses", counting(99))
+    monkeypatch.setattr(rater, "losses", counting(99))
     again = rated(tiny_model, pool, records[8:], kept=kept)
     assert made == [3, 3, 2]
     np.testing.assert_array_equal(again.ratings, whole.ratings)
@@ -125,7 +127,7 @@ def test_blocks_of_other_ratings_are_not_taken(
     monkeypatch.setattr(RatedBlocks, "forget", lambda own: None)  # as if it had been stopped at the very end
     rated(tiny_model, records[:8], records[8:], kept=RatedBlocks(tmp_path, {"model": "tiny"}))
     calls: list[int] = []
-    monkeypatch.setattr(ratings, "losses", lambda *own: (calls.append(1), losses(*own))[1])
+    monkeypatch.setattr(rater, "losses", lambda *own: (calls.append(1), losses(*own))[1])
     rated(tiny_model, records[:8], records[8:], kept=RatedBlocks(tmp_path, {"model": "tiny"}))
     assert not calls
     rated(

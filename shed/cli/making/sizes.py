@@ -117,7 +117,10 @@ def suited(pool: Look, split_off: int = 0, cores: int | None = None) -> dict[str
     if there is None or there > rated:
         of = "a pool of unknown size" if there is None else f"{'' if pool.exact else 'about '}{counted(there, 'row')}"
         rows: int | None = rated
-        why = f"of {of}, about as many can be rated on {cores} cores in half an hour; null takes all"
+        why = (
+            f"of {of}, about as many can be rated on {cores} cores in half an hour; other stages come on top, and `shed plan` "
+            "tells; null takes all"
+        )
     else:
         rows, why = None, "all rows can be rated in reasonable time"
     drawn = rows or there or rated
@@ -148,8 +151,9 @@ def trial(pool: Look | None, given: Collection[str], cores: int | None = None) -
     there, tokens = (None, CHARACTERS_A_TOKEN * 10.0) if pool is None else (pool.rows, pool.tokens)
     rows = max(LEAST_TRIAL, min(MOST_TRIAL, round(TRIAL_TOKENS * cores / max(1.0, tokens))))
     drawn = rows if there is None else min(rows, there - (2 - len(given)) * min(TRIAL_MEASURED, there // SHARE))
+    small = (rows, "a trial: few rows are rated") if drawn == rows else (None, "a trial of all rows, which are few")
     found: dict[str, tuple[Any, str]] = {
-        "data.pool_rows": (rows, "a trial: few rows are rated"),
+        "data.pool_rows": small,
         "C": (max(2, min(TRIAL_CLUSTERS, drawn // ROWS_A_CLUSTER)), "few clusters are scored"),
         "rate.warm_rows": (
             max(1, round(drawn * WARM_SHARE)),

@@ -115,9 +115,15 @@ def decide(choice: Choice, id: str) -> Decision:
 def _top(choice: Choice, place: int, decision: Decision) -> None:
     ratings, costs = choice.table["rating"].to_numpy(), choice.size.costs(choice.table)
     order = choice.by_sampler()
+    if np.isnan(ratings[place]):
+        decision.said.append(
+            f"It was not rated: of the {len(order):,} that may be selected {np.isfinite(ratings).sum():,} were, and the screen "
+            "found others more promising (rate.screen)."
+        )
+        return
     rank = int(np.flatnonzero(order == place)[0])
     unit = " a response token" if choice.params.rate.per == "token" else ""
-    told = f"Among the {len(order):,} that may be selected its rating has rank {rank + 1:,}"
+    told = f"Among the {np.isfinite(ratings).sum():,} rated ones that may be selected its rating has rank {rank + 1:,}"
     decision.numbers["rank"] = rank + 1
     own = choice.table["id"].iloc[place] in choice.selected
     if choice.floor is None:

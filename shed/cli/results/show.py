@@ -82,7 +82,9 @@ def _verdict(console: Console, verdict: dict[str, Any], items: dict[str, int]) -
     if verdict["seeds"]:
         on = f", on {counted(items['test_loss'], 'question')}" if "test_loss" in items else ""
         print_text(
-            console, f"Above 0 the selection is better. Brackets hold 95 % intervals, over {verdict['seeds']} seeds{on}."
+            console,
+            f"Above 0 the selection is better than the rows that were drawn. Brackets hold 95 % intervals, over "
+            f"{verdict['seeds']} seeds{on}. Other draws differ by luck: it is called better if its gain is above that, too.",
         )
         console.print()
 

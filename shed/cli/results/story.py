@@ -164,7 +164,7 @@ def _cluster(tables: _Tables, id: str) -> dict[str, Any]:
 def _rating(tables: _Tables, id: str) -> dict[str, Any]:
     table, row = tables["ratings.parquet"], tables.row("ratings.parquet", id)
     if table is None or row is None:
-        return {}
+        return {"rating": None} if table is not None and len(table) else {}
     better = int((table["rating"] > row["rating"]).sum())
     own: dict[str, Any] = {"rating": float(row["rating"]), "rank": better + 1, "of": len(table)}
     metrics = tables.project.root / "metrics/rate.json"

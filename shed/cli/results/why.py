@@ -91,8 +91,9 @@ def draw(console: Console, told: dict[str, Any]) -> None:
         _line(console, "cluster", _cluster(told["cluster"]))
     if "rating" in told:
         own = told["rating"]
-        unit = f" {own['unit']}" if own.get("unit") else ""
-        _line(console, "rating", f"{own['rating']:.3g}{unit}, rank {own['rank']:,} of {own['of']:,}")
+        unit = f" {own['unit']}" if own and own.get("unit") else ""
+        where = f"{own['rating']:.3g}{unit}, rank {own['rank']:,} of {own['of']:,}" if own else "none; the screen left it out"
+        _line(console, "rating", where)
     if "selection" in told:
         own = told["selection"]
         yes = f"yes, as {own.get('place')} of {own['rows']:,}: {one_line(own.get('reason', ''))}"

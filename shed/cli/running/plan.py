@@ -22,7 +22,14 @@ from shed.params import Params
 REASONS = 3  # of a stage, that are shown
 LEAST = {  # what makes a stage cheap
     "score": "a smaller C or score.budget.fte",
-    "fidelity": "fidelity.coalitions=4 with fidelity.target_coalitions=null",
+    "fidelity": "fewer fidelity.coalitions and fidelity.target_coalitions",
+}
+CHEAPER = LEAST | {  # and changes what is selected, or how well it is tested
+    "rate": "a smaller data.pool_rows, or rate.screen",
+    "finetune": "a smaller sample.fraction or finetune.epochs",
+    "evaluate": "a smaller evaluate.limit",
+    "evaluate_base": "a smaller evaluate.limit",
+    "verdict": "a smaller sample.fraction, evaluate.limit or finetune.epochs, or verdict.seeds=0 for no verdict",
 }
 FOLLOWS = "what it reads may change"
 UNITS = ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (90, 60, "min"))  # from so many seconds on, in so many
@@ -110,6 +117,9 @@ def told(found: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Stages that run for sure take {about(total['sure'])} of it; the others run unless what they read stays the same."
         )
+    timed = [one for one in found["stages"] if "seconds" in one and one["runs"] != "no"]
+    if timed and (most := max(timed, key=lambda one: one["seconds"]))["stage"] in CHEAPER:
+        lines.append(f"{most['stage']} takes {about(most['seconds'])} of it; {CHEAPER[most['stage']]} makes it cheaper.")
     if any(one.get("fte") for one in found["stages"]):
         lines.append("FTE: fine-tune equivalents; one is what tuning and measuring once on the proxies of all clusters costs.")
     if idle := found["select_nothing"]:

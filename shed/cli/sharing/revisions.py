@@ -132,6 +132,12 @@ class Revision:
             with files.open((self.root.relative_to(_top(self.root)) / path).as_posix()) as file:
                 content: bytes = file.read()
         except Exception as error:  # the libraries of remotes raise what they like
+            lock = self._committed("dvc.lock")
+            if isinstance(error, FileNotFoundError) and path not in (locked_outs(lock) if lock is not None else {}):
+                raise NotCachedError(
+                    f"{path} was never made in {self.called}, as far as its dvc.lock says; after `shed run`, commit dvc.lock "
+                    "and metrics"
+                ) from error
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_REASON]
             raise NotCachedError(
                 f"{path} of {self.called} is neither in DVC's cache nor can a remote give it ({reason}); `dvc push` where it "

@@ -24,7 +24,7 @@ PACKAGED = re.compile(r"packaged/[\w.-]+", re.ASCII)
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 OTHERS = {".venv", ".git", ".dvc", ".shed"}  # folders without params and recipes
 ROWS = "DELETE FROM {} WHERE game = ?"
-TABLES = ("evaluations", "marginals", "diverged", "games")  # rows of games last, which the others refer to
+TABLES = ("evaluations", "marginals", "diverged", "digests", "damaged", "games")  # games last: the others refer to them
 
 FOLDERS = {  # of .shed
     "ratings": "ratings that were stopped",
@@ -72,6 +72,8 @@ def contents(root: Path) -> Iterator[Item]:
             True,
             remove,
         )
+    for damaged in sorted((root / ".shed" / "runs").glob("*.damaged-*")):
+        yield Item("a damaged run", damaged, size(damaged), _newest(damaged), False, True, partial(_unlink, [damaged]))
     for name, what in FOLDERS.items():
         own = root / ".shed" / name
         if own.is_dir() and any(own.iterdir()):
@@ -112,11 +114,16 @@ def _of_ledger(ledger: Path) -> Iterator[Item]:
     code = code_digest(UTILITIES)
     try:
         with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.text_factory = lambda text: text.decode(errors="replace")  # a bit of it may have changed
             games = connection.execute("SELECT game, description FROM games").fetchall()
             sizes = dict(connection.execute("SELECT game, COUNT(*) FROM evaluations GROUP BY game").fetchall())
             blobs = dict(connection.execute("SELECT game, SUM(LENGTH(marginals)) FROM marginals GROUP BY game").fetchall())
+            aside = "damaged" in _tables(connection) and connection.execute("SELECT COUNT(*) FROM damaged").fetchone()[0]
     except sqlite3.Error as error:
         raise ShedError(f"{ledger} cannot be read ({error}); the next run moves a damaged ledger aside") from error
+    if aside:
+        remove = partial(_forget, ledger, None)
+        yield Item(f"{aside} damaged evaluations", ledger, 100 * aside, _newest(ledger), False, True, remove)
     for used, whose in ((True, "today's code"), (False, "other code")):
         keys = [key for key, description in games if (_code(description) == code) == used]
         if keys:
@@ -126,13 +133,22 @@ def _of_ledger(ledger: Path) -> Iterator[Item]:
             yield Item(f"{count} evaluations of {whose}", ledger, bytes, _newest(ledger), used, True, remove)
 
 
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    """Those that this version knows, of which a ledger of an older one may lack some."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return [table for table in TABLES if table in there]
+
+
 def _code(description: str) -> str | None:
-    value = json.loads(description)
+    try:
+        value = json.loads(description)
+    except ValueError:  # it is damaged
+        return None
     return value.get("code") if isinstance(value, dict) else None
 
 
-def _forget(ledger: Path, games: list[str]) -> None:
-    """Delete games from the ledger; one that a process plays now is left.
+def _forget(ledger: Path, games: list[str] | None) -> None:
+    """Delete games from the ledger; one that a process plays now is left. None: what is damaged, whatever the game.
 
     Raises:
         ShedError: another process writes to the ledger for a long time.
@@ -141,10 +157,14 @@ def _forget(ledger: Path, games: list[str]) -> None:
 
     try:
         with closing(sqlite3.connect(ledger, timeout=30)) as connection:
-            for game in games:
+            tables = _tables(connection)
+            if games is None:
+                with connection:
+                    connection.execute("DELETE FROM damaged")
+            for game in games or ():
                 try:
                     with FileLock(ledger.with_name(f"{ledger.stem}-{game}.lock"), timeout=0), connection:
-                        for table in TABLES:
+                        for table in tables:
                             connection.execute(ROWS.format(table), (game,))
                 except Timeout:
                     continue

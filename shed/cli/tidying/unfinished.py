@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from shed.cli.tidying.findings import Finding, is_still, shown_size, size
+from shed.common.exchange import OLD
 from shed.data.packaged import cache_folder
 
 WRITTEN = ("data", "metrics", "reports", ".shed")  # where stages write
@@ -24,7 +25,10 @@ def find_unfinished(root: Path) -> Iterator[Finding]:
         for folder in folders:
             written = HALF_WRITTEN.fullmatch(folder.name)
             assert written is not None
-            if {path.name for path in folder.iterdir()} <= {written[1]}:
+            copies = {written[1], f"{written[1]}-wal", f"{written[1]}-shm"}  # the log of a ledger that was looked at
+            if (folder.parent / written[1]).exists():
+                copies.add(written[1] + OLD)  # what was replaced; else it is what there is
+            if {path.name for path in folder.iterdir()} <= copies:
                 yield from _left(folder, f"an unfinished write of {written[1]}")
     for folder in sorted((cache_folder() / "models").glob(".*")):
         if HALF_WRITTEN.fullmatch(folder.name):

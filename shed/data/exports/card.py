@@ -22,6 +22,11 @@ ABOUT_FORMS: dict[Form, str] = {
     "`observation`; neither ids of calls nor names beside results are kept",
     "given": "the rows as they were before shed read them; a column of ours whose name was taken begins with `shed_`",
 }
+OTHER_PROMPTS = (
+    "**The prompts are others than in that tuning.** It had them in the plain form (`Question: ... Answer:`), and so were all "
+    "gains measured. These files hold messages, which a trainer writes by the model's chat template. To measure what the "
+    "trainer will tune, take the chat form and run again.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,14 @@ class CardFacts:
         about: how the rows were selected, in a sentence or less.
         pool_rows: how many rows they were selected from.
         licences: by source, as far as they are known.
+        plain_prompts: the rows were rated and tuned on in the plain form, not in the model's chat template.
     """
 
     name: str
     about: str
     pool_rows: int
     licences: Mapping[str, str]
+    plain_prompts: bool = False
 
 
 @dataclass
@@ -76,8 +83,8 @@ def card(facts: CardFacts, sources: Mapping[str, int], forms: Mapping[Form, Form
             f"---\n{header}---",
             f"# {escaped(facts.name)}\n",
             f"{total:,} instruction examples, selected by `shed` from {facts.pool_rows:,}: {escaped(facts.about)}.\n",
-            "Each row has its `id` and `source`, and as far as they were measured the `cluster` it belongs to, the `score` "
-            "and `rating` it was selected by, and the `reason`.\n",
+            "Each row has its `id` and `source`, and as far as they were measured the `cluster` it belongs to, that cluster's "
+            "`score`, its own `rating`, and the `reason` for which it was selected.\n",
             "## Forms\n",
             "Each folder has `train.jsonl` and `train.parquet` with the same rows.\n",
             _table(["folder", "rows", "form"], counts),
@@ -89,6 +96,7 @@ def card(facts: CardFacts, sources: Mapping[str, int], forms: Mapping[Form, Form
             _table(["source", "rows", "licence"], by_source),
             "## Tune on it\n",
             "`configs/` has settings for TRL, axolotl and LLaMA-Factory, as in the tuning that the rows were selected for.\n",
+            *([OTHER_PROMPTS] if facts.plain_prompts else []),
         ]
     )
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shed.common.errors import ShedError
-from shed.data.formats.opening import Bad, bad, seekable, too_long
+from shed.data.formats.opening import Bad, bad, check_unpacked, seekable, too_long
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 BATCH = 128  # rows that become Python objects at once
 LARGE = 64 << 20  # bytes of a batch
+LARGE_DICTIONARY = 4 << 20  # bytes of a column's dictionary; who writes one stops at 1 MB, but for the last text
 FILE_MAGIC = b"ARROW1"
 BROKEN = (
     ValueError,
@@ -35,23 +37,57 @@ def parquet_rows(path: Path, packed: str | None, limit: int) -> Places:
 
     with _source(path, packed, mapped=False) as source:
         file = pq.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False)
-        yield from batch_rows(path, file.iter_batches(batch_size=BATCH, use_threads=False), limit)
+        source.seek(0, 2)
+        size = source.tell()
+        rows = _check_sizes(path, file.metadata, size)
+        yield from batch_rows(path, file.iter_batches(batch_size=rows, use_threads=False), limit, size)
 
 
 def arrow_rows(path: Path, packed: str | None, limit: int) -> Places:
     """The rows of an Arrow file or stream; which one it is stands in its first bytes."""
     with _source(path, packed, mapped=_has_large_batches(path, packed)) as source:
-        yield from batch_rows(path, _ipc_batches(source), limit)
+        yield from batch_rows(path, _ipc_batches(source), limit, path.stat().st_size)
 
 
-def batch_rows(where: Path | str, batches: Iterator["pa.RecordBatch"], limit: int) -> Places:
-    """The rows of record batches. NaN, which tables write for a missing number, becomes None.
+def _check_sizes(path: Path, metadata: "pq.FileMetaData", size: int) -> int:
+    """How many rows may be read at once, by what the file says of its columns before any of them is read.
 
     Raises:
-        ShedError: two columns have the same name.
+        ShedError: a column is far larger than the file, or a row holds so many values.
     """
-    number = 0
+    rows = BATCH
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            check_unpacked(path, chunk.total_uncompressed_size, size)
+            check_unpacked(path, 8 * chunk.num_values / max(1, group.num_rows), size)
+            if chunk.has_dictionary_page and _dictionary_bytes(chunk) > LARGE_DICTIONARY:
+                rows = 1  # a text may stand in each row of a batch, though the file holds it once
+    return rows
+
+
+def _dictionary_bytes(chunk: "pq.ColumnChunkMetaData") -> float:
+    """About how large a column's dictionary is, if it is packed as well as all of the column."""
+    packed: int = chunk.data_page_offset - chunk.dictionary_page_offset
+    return float(packed * chunk.total_uncompressed_size / max(1, chunk.total_compressed_size))
+
+
+def batch_rows(where: Path | str, batches: Iterator["pa.RecordBatch"], limit: int, size: int | None = None) -> Places:
+    """The rows of record batches. NaN, which tables write for a missing number, becomes None.
+
+    Args:
+        where: what messages call them.
+        batches: of rows.
+        limit: bytes that one row may have.
+        size: of the file that they come from, if it is one.
+
+    Raises:
+        ShedError: two columns have the same name, or the batches are far larger than the file.
+    """
+    number = unpacked = 0
     for batch in batches:
+        if size is not None:
+            unpacked += batch.nbytes
+            check_unpacked(where, unpacked, size)
         names = batch.schema.names
         if twice := [name for name in names if names.count(name) > 1]:
             raise ShedError(f"{where}: two columns are called {twice[0][:40]!r}; give each its own name")

@@ -7,16 +7,17 @@ gradient. Written against bergson 2.5.1, whose `load_scores` reads the same file
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from shed.common.errors import ShedError
-from shed.data.formats.opening import told_in_one_line
-from shed.data.formats.yaml_text import parse_yaml
+from shed.data.formats.json_values import parse_object
+from shed.data.formats.opening import Bad, told_in_one_line
+from shed.data.formats.yaml_text import read_yaml, utf8
 
 SCORES, LAYOUT, CONFIG, CANDIDATES = "scores.bin", "info.json", "config.yaml", "candidates.npy"
 NUMBERS = {"float16": "<f2", "float32": "<f4", "float64": "<f8", "bfloat16": "<u2", "bool": "?"}  # of bfloat16 its bits
+MOST_LAYOUT = 16_000_000  # bytes
 OTHERWISE = "give a table of `id` and `score`, where higher is better, instead"
 
 
@@ -51,12 +52,20 @@ def bergson_scores(path: Path) -> np.ndarray:
 
 def _layout(path: Path) -> tuple[np.dtype, int]:
     """A row's `score_0`, `written_0`, `score_1`, … as they lie in the file, and how many rows there are."""
-    info = _read(path.with_name(LAYOUT))
-    with told_in_one_line(path.with_name(LAYOUT)):
+    own = path.with_name(LAYOUT)
+    with told_in_one_line(own), own.open("rb") as file:
+        content = file.read(MOST_LAYOUT + 1)
+    if len(content) > MOST_LAYOUT:
+        raise ShedError(f"{own}: more than {MOST_LAYOUT:,} bytes, which is no layout of scores")
+    info = parse_object(utf8(content, str(own)))
+    if isinstance(info, Bad):
+        raise ShedError(f"{own}: {info.reason}; score the data set again")
+    with told_in_one_line(own):
         if info["attribute_tokens"]:
             raise _refused(path, "scores of single tokens; let bergson score whole rows (attribute_tokens: false)")
         rows, columns, spec = int(info["num_rows"]), int(info["num_scores"]), info["dtype"]
-        names = [name for n in range(columns) for name in (f"score_{n}", f"written_{n}")]
+        named = len(spec["names"]) == 2 * columns  # looked at first, since a number can ask for any number of names
+        names = [name for n in range(columns if named else 0) for name in (f"score_{n}", f"written_{n}")]
         if min(rows, columns) < 1 or spec["names"] != names:
             raise ValueError(f"{rows:,} rows of {str(spec['names'])[:80]}")
         formats = [NUMBERS[kind] for kind in spec["formats"]]
@@ -68,7 +77,8 @@ def _higher_is_better(path: Path) -> bool:
     own = path.with_name(CONFIG)
     if not own.exists():
         raise _refused(path, f"no {CONFIG} is beside it, which says whether higher is better; {OTHERWISE}")
-    config = _read(own)
+    with told_in_one_line(own):
+        config = read_yaml(own, "config of bergson")
     steps = config.get("steps") if isinstance(config, dict) else None
     for step in steps if isinstance(steps, list) else ():
         for command in step.values() if isinstance(step, dict) else ():
@@ -76,12 +86,6 @@ def _higher_is_better(path: Path) -> bool:
             if isinstance(settings, dict) and isinstance(settings.get("higher_is_better"), bool):
                 return bool(settings["higher_is_better"])
     raise _refused(path, f"{CONFIG} beside it does not say whether higher is better (score_cfg); {OTHERWISE}")
-
-
-def _read(path: Path) -> Any:
-    """A file of YAML, or of JSON, which is YAML."""
-    with told_in_one_line(path):
-        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
 
 
 def _refused(path: Path, why: str) -> ShedError:

@@ -16,6 +16,8 @@ from typing import IO, TextIO
 
 from shed.common.errors import ShedError
 
+AS_SURROGATES = "shed.surrogate"  # how text is decoded of which some may be none; see `decoded`
+FREE, MOST_TIMES = 100_000_000, 200  # bytes that any file may unpack to; how many times its own size a larger one may
 SHOWN = 1000  # characters of a bad row that are kept for the user to look at
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -97,8 +99,46 @@ def bytes_of(path: Path, packed: str | None) -> Iterator[IO[bytes]]:
         return
     import pyarrow as pa
 
-    with pa.input_stream(str(path), compression=packed) as stream, io.BufferedReader(stream, 1 << 20) as buffered:
+    with (
+        pa.input_stream(str(path), compression=packed) as stream,
+        io.BufferedReader(_Unpacked(stream, path), 1 << 20) as buffered,
+    ):
         yield buffered
+
+
+def check_unpacked(path: Path | str, unpacked: float, size: int) -> None:
+    """Refuse a file that unpacks to so much more than it has itself that it was made to fill a memory or a disk.
+
+    Args:
+        unpacked: bytes so far, or as the file itself says.
+        size: of the file.
+
+    Raises:
+        ShedError: it is one.
+    """
+    if unpacked > max(FREE, MOST_TIMES * size):
+        raise ShedError(
+            f"{path}: its {size:,} bytes unpack to more than {MOST_TIMES} times as many and {FREE / 1e6:g} MB, which no "
+            "records do; look at what it holds"
+        )
+
+
+class _Unpacked(io.RawIOBase):
+    """What a packed file holds, counted as it is unpacked."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        super().__init__()
+        self._stream, self._path, self._size, self._taken = stream, path, path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        part = self._stream.read(len(buffer))
+        self._taken += len(part)
+        check_unpacked(self._path, self._taken, self._size)
+        buffer[: len(part)] = part
+        return len(part)
 
 
 @contextmanager
@@ -128,7 +168,7 @@ def text_of(path: Path, packed: str | None, newline: str) -> Iterator[TextIO]:
             raise TypeError(f"cannot look ahead in a {type(stream).__name__}")
         start = stream.peek(4)[:4]
         encoding = next((name for mark, name in MARKS if start.startswith(mark)), "utf-8")
-        with io.TextIOWrapper(stream, encoding, errors="shed.surrogate", newline=newline) as text:
+        with io.TextIOWrapper(stream, encoding, errors=AS_SURROGATES, newline=newline) as text:
             yield text
 
 
@@ -138,4 +178,4 @@ def _surrogate(error: UnicodeError) -> tuple[str, int]:
     return "\udc80", error.end
 
 
-codecs.register_error("shed.surrogate", _surrogate)
+codecs.register_error(AS_SURROGATES, _surrogate)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from shed.data.forms.values import SetAside
 
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML and UTF-8 have no place for
 ESCAPED_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00[01][0-9a-f]|[bf])")  # as json.dumps writes them
 LINE_BREAK = re.compile("[\t\n\r\u2028\u2029]")
 LONGEST_NAME = 200  # characters

@@ -109,7 +109,12 @@ def told(off_pool: Mapping[str, SplitOff]) -> Iterator[str]:
     for split, own in off_pool.items():
         fewer = f"; of {own.wanted:,}, since no other group of like prompts fits in" if len(own.records) < own.wanted else ""
         yield f"{split}: {len(own.records):,} records, split off the pool{fewer}"
-    if "test" in off_pool:
+    if "test" in off_pool and "dev" not in off_pool:
+        yield (
+            "test is of the pool's own distribution, and dev is your own: whether the selection helps what dev is of is not "
+            "measured on test; give test records of that task"
+        )
+    elif "test" in off_pool:
         yield "test is of the pool's own distribution: what is gained there says nothing of other tasks"
 
 

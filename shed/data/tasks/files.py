@@ -7,18 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shed.common.errors import ShedError
-
-MOST_BYTES = 200_000
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values; of what lm-eval has a tag for (`!function utils.answer`) the text."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, tag, node: str(node.value))
+from shed.data.formats.yaml_text import read_yaml
 
 
 def is_task_file(name: str) -> bool:
@@ -32,16 +22,9 @@ def read_task_file(path: Path) -> dict[str, Any]:
         ShedError: it is not there, or not a mapping in YAML.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        value = read_yaml(path, "task file of lm-eval", "lm_eval")
     except OSError as error:
         raise ShedError(f"{path}: no task file of lm-eval can be read there: {error.strerror}") from error
-    if len(content) > MOST_BYTES:
-        raise ShedError(f"{path}: more than {MOST_BYTES:,} bytes, which is no task file of lm-eval")
-    try:
-        value = yaml.load(content, Loader=_Loader)  # noqa: S506 (a safe loader of its own)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ShedError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(value, dict):
         raise ShedError(f"{path}: not a task file of lm-eval, which is a mapping with `task` and `doc_to_text`")
     return value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shed.common.errors import ShedError
-from shed.data.tasks.files import is_task_file, read_task_file
+from shed.data.tasks.files import files_of, is_task_file, read_task_file
 
 
 def load_tasks(name: str, locate: Callable[[str], str] = str) -> list[Any]:
@@ -31,6 +31,7 @@ def load_tasks(name: str, locate: Callable[[str], str] = str) -> list[Any]:
             return list(_single_tasks(get_task_dict([name], _manager(every=True))))
     path = Path(locate(name)).expanduser().absolute()
     is_group = "group" in read_task_file(path)
+    files_of(path, base_of(name, locate).absolute())  # those that it includes are looked at, too, before lm-eval reads them
     try:
         with chdir(base_of(name, locate)), naming(name):
             return list(_single_tasks(get_task_dict([str(path)], _manager(every=is_group))))

@@ -92,7 +92,7 @@ def _size(record: Record) -> int:
 
 def _times(trainer: "CoalitionTrainer") -> tuple[list[float], list[float]]:
     """Of reading, and of tuning."""
-    from shed.valuation.ratings import losses
+    from shed.valuation.rating.rater import losses
 
     passes = trainer.candidate_lengths.sum()
     forward = [_timed(lambda: losses(trainer, trainer.initial[None], trainer.candidates), passes) for _ in range(REPEATS)]

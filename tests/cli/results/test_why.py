@@ -239,6 +239,19 @@ def test_a_run_that_stopped_before_sampling(project: Path, capsys: pytest.Captur
     assert "not yet known: the stage sample has not run" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_record_that_the_screen_left_out_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project / "data/ratings.parquet"
+    ratings, chosen = pd.read_parquet(path), set(pd.read_parquet(project / "data/selection.parquet")["id"])
+    screened = set(pd.read_parquet(project / "data/lengths.parquet").query("too_long")["id"])
+    out = next(id for id in ratings["id"] if id not in chosen | screened)
+    ratings[ratings["id"] != out].to_parquet(path)
+    found = told(capsys, out)
+    assert found["rating"] is None
+    assert "It was not rated: of the " in found["selection"]["because"][0]
+    assert call("why", out) == 0
+    assert "rating none; the screen left it out" in " ".join(capsys.readouterr().out.split())
+
+
 def test_tables_of_an_earlier_pool_are_not_taken_for_those_of_this_one(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,11 @@ def test_a_revision_that_does_not_exist_is_one_line(name: str, capsys: pytest.Ca
 def test_rows_that_nobody_pushed_are_said_to_be_missing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(project, "git", "rm", "--quiet", "--cached", "data/selection.parquet")
     run(project, "git", "commit", "--quiet", "--message", "no selection")
+    run(project, "git", "tag", "barer")
+    locked = {"stages": {"sample": {"cmd": "none", "outs": [{"path": "data/selection.parquet", "md5": "0" * 32}]}}}
+    (project / "dvc.lock").write_text(json.dumps(locked), encoding="utf-8")
+    run(project, "git", "add", "dvc.lock")
+    run(project, "git", "commit", "--quiet", "--message", "a selection that is elsewhere")
     run(project, "git", "tag", "bare")
     run(project, "git", "reset", "--quiet", "qwcs")
     assert call("compare", "top", "bare") == 0
@@ -83,6 +88,8 @@ def test_rows_that_nobody_pushed_are_said_to_be_missing(project: Path, capsys: p
     assert "by 0.25 nats" in out
     assert "Rows of the selection cannot be compared: data/selection.parquet of bare" in out
     assert "dvc fetch --all-commits" in out
+    assert call("compare", "top", "barer") == 0
+    assert "data/selection.parquet was never made in barer" in capsys.readouterr().out
 
 
 def test_a_folder_that_git_does_not_know(

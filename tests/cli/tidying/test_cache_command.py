@@ -14,7 +14,7 @@ from project_calls import call
 from shed.cli.tidying.contents import UTILITIES
 from shed.common.import_closure import code_digest
 from shed.models.loading import PACKAGED
-from shed.valuation.ledger import SCHEMA
+from shed.valuation.keeping.evaluations import SCHEMA
 
 ROOT = Path(__file__).parents[3]
 USED, UNUSED = PACKAGED["packaged/smollm2-135m-instruct"].wheel.sha256, "e" * 64
@@ -93,6 +93,23 @@ def test_pruning_removes_what_is_not_used_and_no_more(project: Path, capsys: pyt
     assert games(project) == {"today"}
     assert call("cache", "prune") == 0  # nothing to ask about
     assert "Nothing to remove" in capsys.readouterr().out
+
+
+def test_what_was_damaged_and_set_aside_goes_when_it_is_pruned(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = items(capsys)
+    with sqlite3.connect(project / ".shed" / "ledger.sqlite") as connection:
+        connection.execute("INSERT INTO damaged (game, name) VALUES ('today', 'b')")
+        connection.execute("UPDATE games SET description = CAST(x'7bff' AS TEXT) WHERE game = 'old1'")  # no text, no JSON
+    connection.close()
+    for name in ("ledger.sqlite.damaged-20260101T000000", "ledger.sqlite.damaged-20260101T000000-wal"):
+        (project / ".shed" / name).write_bytes(b"x")
+    (project / ".shed" / "runs" / "89ab.parquet.damaged-20260101T000000").write_bytes(b"x")
+    damaged = {"1 damaged evaluations": False, "a damaged ledger": False, "a damaged run": False}
+    assert items(capsys) == before | damaged
+    assert call("cache", "prune", "--yes") == 0
+    capsys.readouterr()
+    assert items(capsys) == {what: used for what, used in before.items() if used is not False}
+    assert games(project) == {"today"}
 
 
 def test_what_was_measured_goes_only_when_it_is_asked_for(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What cannot be read is a bad row or one line, never a traceback, and spoils no other row."""
 
+import gzip
 import json
 import os
 import tracemalloc
@@ -134,6 +135,34 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, name: str) -> None:
     if suffix:
         with pytest.raises(ShedError, match=r"cannot be read \(.*\); it is damaged or not what its name says"):
             read(tmp_path / name, data[:-1])
+
+
+def repeated(tmp_path: Path, kind: str) -> Path:
+    """A small file that holds something very often."""
+    if kind == "gzip":
+        path = tmp_path / "bomb.jsonl.gz"
+        with gzip.open(path, "wb") as file:
+            for _ in range(110):
+                file.write(b"\n" * 1_000_000)
+        return path
+    path = tmp_path / "bomb.parquet"
+    tables = {
+        "one long text": lambda: {"a": ["\0" * 120_000_000]},
+        "one long list": lambda: {"a": pa.ListArray.from_arrays(pa.array([0, 20_000_000]), pa.repeat(1, 20_000_000))},
+        "one text in all rows": lambda: {"a": pa.DictionaryArray.from_arrays(pa.repeat(0, 100), pa.array(["y" * 12_000_000]))},
+    }
+    pq.write_table(pa.table(tables[kind]()), path, compression="zstd")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["gzip", "one long text", "one long list", "one text in all rows"])
+def test_a_small_file_that_unpacks_to_a_large_one_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = repeated(tmp_path, kind)
+    with pytest.raises(
+        ShedError, match=r"bytes unpack to more than 200 times as many and 100 MB, which no records do; look at"
+    ):
+        list(rows(path, None))
+    assert path.stat().st_size < 500_000
 
 
 @given(st.data())

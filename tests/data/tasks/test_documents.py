@@ -1,6 +1,7 @@
 """A task of lm-eval says what is measured: its documents are dev or test records, and never those that it is measured on for dev."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,15 +115,22 @@ def test_a_task_of_which_no_records_can_be_made_is_one_line(tmp_path: Path, chan
     [
         (None, "no task file of lm-eval can be read there: No such file"),
         ("- a\n", "not a task file of lm-eval"),
-        ("a: [", "not valid YAML"),
+        ("a: [", "not YAML that can be read"),
         ("a: b\n" * 60_000, "more than 200,000 bytes"),
+        ("a: !!bool x\n", "not YAML that can be read"),
+        ("a: !f [1]\n", "not YAML that can be read"),
+        ("a: 1\na: 2\n", "not YAML that can be read .the key 'a' stands twice"),
+        (
+            "a: &a [1, 1, 1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in pairwise("abcdefghijklm")),
+            ".*over 50,000 values",
+        ),
     ],
 )
 def test_a_file_that_is_no_task_file_is_one_line(tmp_path: Path, content: str | None, said: str) -> None:
     if content is not None:
         (tmp_path / "sums.yaml").write_text(content)
     for ask in (digests, read):
-        with pytest.raises(ShedError, match=rf"sums\.yaml: {said}") as error:
+        with pytest.raises(ShedError, match=rf"sums\.yaml(, line \d+)?: {said}") as error:
             ask("lm_eval:sums.yaml")
         assert "\n" not in str(error.value)
 

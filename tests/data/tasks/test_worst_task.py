@@ -19,6 +19,7 @@ from shed.valuation.budget import Budget, spend
 from shed.valuation.estimators.exact import Exact
 from shed.valuation.proxy_game import Setting, open_game
 from shed.valuation.rated_blocks import RatedBlocks
+from shed.valuation.rating import rater
 from shed.valuation.ratings import Ratings, least, rate
 
 REGIME = regime(lr=0.03, epochs=6)
@@ -82,9 +83,9 @@ def test_ratings_by_the_worst_task_go_on_where_they_were_stopped_and_are_not_tho
 ) -> None:
     _, whole = rated(tiny_model, "worst")
     kept, calls = RatedBlocks(tmp_path, {}), []
-    losses: Callable[..., np.ndarray] = ratings.losses
+    losses: Callable[..., np.ndarray] = rater.losses
     monkeypatch.setattr(ratings, "BLOCK", 16)
-    monkeypatch.setattr(ratings, "losses", lambda *own: (calls.append(1), losses(*own))[1])
+    monkeypatch.setattr(rater, "losses", lambda *own: (calls.append(1), losses(*own))[1])
     monkeypatch.setattr(RatedBlocks, "forget", lambda own: None)  # as if it had been stopped at the very end
     rated(tiny_model, "mean", kept)
     rated(tiny_model, "worst", kept)

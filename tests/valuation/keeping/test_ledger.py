@@ -22,7 +22,7 @@ from shed.valuation.ledger import Ledger
 def start(tmp_path: Path, k: int, hold: float = float("inf")) -> "subprocess.Popen[str]":
     program = Path(__file__).parent / "counting_game.py"
     command = [sys.executable, str(program), str(tmp_path / "ledger.sqlite"), str(tmp_path / "log"), "8", str(k), str(hold)]
-    root = str(program.parents[2])
+    root = str(program.parents[3])
     return subprocess.Popen(command, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

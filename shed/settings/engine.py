@@ -1,0 +1,16 @@
+"""Where models are tuned and measured.
+
+In: the params `engine` and `engine_address`. Out: an engine, or None for this process.
+"""
+
+from typing import Literal
+
+from shed.workers.contract import Engine
+from shed.workers.ray_engine import RayEngine
+
+OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
+
+
+def engine_of(name: Literal["local", "ray"], address: str | None) -> Engine | None:
+    """The engine; it connects to nothing before it is asked for workers."""
+    return RayEngine(address) if name == "ray" else None

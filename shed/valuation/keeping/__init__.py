@@ -1,0 +1,1 @@
+"""What is measured in a game, kept for another time."""

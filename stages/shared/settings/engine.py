@@ -1,0 +1,12 @@
+"""Where models are tuned and measured, as params have it. No number depends on it, so that no stage reruns for it."""
+
+from shed.params import Params
+from shed.settings import engine
+from shed.workers.contract import Engine
+
+OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
+
+
+def engine_of(params: Params) -> Engine | None:
+    """The engine, or None for this process."""
+    return engine.engine_of(params.engine, params.engine_address)
