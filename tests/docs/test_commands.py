@@ -54,6 +54,8 @@ def test_a_command_can_be_typed(page: str, block: list[str]) -> None:
             check_dvc(words[1:], params)
         elif words[0] == "shed":
             check_shed(words[1:])
+        elif words[0] == "ray":
+            assert words[1:] == ["up", "cluster.yaml"]
         else:
             pytest.fail(f"{page}: {command}: what is {words[0]}?")
 
