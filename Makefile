@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 unexport PYTHONDONTWRITEBYTECODE  # compiling torch and transformers anew for each stage would take half a minute in all
 
-.PHONY: repro test check deps docs figure lock benchmark clean
+.PHONY: repro test soak check deps docs figure lock benchmark clean
 
 repro: .venv/installed
 	python -m shed.params >/dev/null
@@ -28,6 +28,9 @@ docs: .venv/installed  ## tables, numbers and pictures in README.md and docs/, f
 figure: .venv/installed  ## docs/results.svg and docs/scores.svg, from committed results
 	python -m tools.draw_results
 	python -m tools.draw_scores
+
+soak: .venv/installed  ## the stories of kills and damage, many times; benchmarks/soak.json
+	python -m tools.soak
 
 benchmark: .venv/installed  ## benchmarks/evaluation_cost.json, on the current pipeline
 	python -m benchmarks.evaluation_cost

@@ -19,10 +19,12 @@ from shed.settings.reading import reader_settings
 from shed.tuning.tracking import check_installed
 from stages import main
 from stages.shared.paths import located
+from stages.shared.settings.engine import check_engine
 
 
 def run(params: Params) -> None:
     check_installed(params.tracking.report_to)
+    check_engine(params)
     data = params.data
     paths: dict[str, Where | None] = {"pool": data.pool, "dev": data.dev, "test": data.test}
     splits = {split: where for split, where in paths.items() if where is not None}  # else it is split off the pool

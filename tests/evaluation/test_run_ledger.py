@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from soaking import times
 
 from shed.data.records import Record, single_turn
 from shed.evaluation import run_ledger
@@ -173,7 +174,7 @@ def test_no_bit_that_flips_in_a_kept_run_gives_another_number(
     draw = random.Random(5)
     ledger = RunLedger(tmp_path, settings)
     ledger.items([], 7)
-    for n in range(40):
+    for n in range(times(40, "kept runs of which one bit was flipped")):
         (path,) = tmp_path.glob("*.parquet")
         content = bytearray(path.read_bytes())
         at = draw.randrange(8 * len(content))

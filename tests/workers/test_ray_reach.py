@@ -13,10 +13,12 @@ import torch
 
 from shed.common.errors import ShedError
 from shed.models.specs import ModelSpec
+from shed.params import load_params
 from shed.settings.engine import engine_of
 from shed.workers import ray_cluster
 from shed.workers.ray_cluster import connect, layout, places
 from shed.workers.sameness import ModelThere, differences
+from stages import fetch
 
 with_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed")
 
@@ -25,6 +27,17 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
     with pytest.raises(ShedError, match=r"Ray is not installed; run `pip install 'shed-tuning\[ray\]'`, or take the engine lo"):
         connect(None)
+
+
+def test_that_ray_is_missing_is_said_before_anything_is_fetched(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = load_params(project_root / "params.yaml").model_copy(update={"engine": "ray"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
+    with pytest.raises(ShedError, match="Ray is not installed"):
+        fetch.run(params)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_ray_is_not_imported_unless_it_is_asked_for() -> None:

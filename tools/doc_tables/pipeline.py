@@ -166,6 +166,12 @@ def _is_package(module: str) -> bool:
     return (ROOT / module.replace(".", "/") / "__init__.py").is_file()
 
 
+def soak() -> str:
+    """How often the stories of kills and damage were told in the last soak, and none of them failed."""
+    found = result("benchmarks/soak")
+    return table(["story", "times"], [[what, f"{count:,}"] for what, count in found["done"].items()])
+
+
 def planned_times() -> str:
     """What `shed plan` told of runs, and what they took."""
     rows = []
@@ -190,6 +196,7 @@ def planned_times() -> str:
 
 BLOCKS: dict[str, Block] = {
     "planned times": planned_times,
+    "soak": soak,
     "picture of the stages": stages_picture,
     "stages": stages_table,
     "picture of the rooms": rooms_picture,

@@ -53,10 +53,12 @@ def plan(*, changes: Changes = None, as_json: Json = False) -> None:
 def _planned(project: Project, changes: Sequence[str]) -> dict[str, Any]:
     """What would run, and what it would cost."""
     from shed.cli.running.outside import new_inputs
+    from shed.settings.engine import check_engine
     from shed.tuning.tracking import check_installed
 
     changed = what_would_run(project, changes, new_inputs)
     check_installed(changed.params.tracking.report_to)
+    check_engine(changed.params.engine)
     by_itself = {name for name, runs in changed.runs.items() if runs != "no"} - changed.each_time
     found = _stages(changed, {}) | {"select_nothing": idle_stages(changed.params, by_itself)}
     if not by_itself:

@@ -7,6 +7,11 @@ from shed.workers.contract import Engine
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
 
 
+def check_engine(params: Params) -> None:
+    """Refuse an engine that is not installed."""
+    engine.check_engine(params.engine)
+
+
 def engine_of(params: Params) -> Engine | None:
     """The engine, or None for this process."""
     return engine.engine_of(params.engine, params.engine_address)

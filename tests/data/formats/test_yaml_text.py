@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from soaking import times
 
 from shed.common.errors import ShedError
 from shed.data.formats.yaml_text import parse_yaml
@@ -48,7 +49,7 @@ def test_any_bytes_are_read_or_refused_in_one_line(tmp_path: Path, reader: str) 
     read, good = READERS[reader]
     content, rng = (ROOT / good).read_bytes()[:1500], random.Random(reader)
     path, said = tmp_path / "x.yaml", list[str]()
-    for _ in range(250):
+    for _ in range(times(250, "recipes, params and task files with pieces put in, taken out and changed")):
         spoilt = bytearray(content)
         for _ in range(rng.randint(1, 4)):
             at = rng.randrange(len(spoilt) + 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from soaking import times
 
 from shed.data.records import Record
 from shed.valuation.rated_blocks import RatedBlocks
@@ -23,7 +24,7 @@ def test_no_bit_that_flips_in_a_block_or_an_array_gives_another_number(
 ) -> None:
     draw, pool = random.Random(3), records[:4]
     table = pd.DataFrame({"id": [one.id for one in pool], "rating": [0.1, -0.2, 0.3, 1e-9], "tokens": [3, 4, 5, 6]})
-    for n in range(40):
+    for n in range(times(40, "blocks of ratings and arrays of which one bit was flipped")):
         kept = RatedBlocks(tmp_path / str(n), {"model": "a"})
         kept.keep_block(pool, table)
         kept.keep_array("ends", np.arange(6.0))

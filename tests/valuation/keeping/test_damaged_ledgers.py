@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sine_game import COALITIONS, NAN, PLAYERS, WEIGHTS, SineGame, changed, numbers, played, rows
+from soaking import times
 
 from shed.common.errors import ShedError
 from shed.valuation.game import Evaluation, Run
@@ -20,7 +21,7 @@ def test_no_bit_that_flips_in_a_ledger_gives_another_number(
     true, whole = numbers(played(ledger, SineGame())), ledger.read_bytes()
     draw, ends = random.Random(7), {"nothing": 0, "measured again": 0}
     lines: list[str] = []
-    for n in range(300):
+    for n in range(times(300, "ledgers of which one bit was flipped")):
         path = folder / str(n) / "ledger.sqlite"
         path.parent.mkdir()
         content, at = bytearray(whole), draw.randrange(8 * len(whole))
@@ -39,7 +40,7 @@ def test_no_bit_that_flips_in_a_ledger_gives_another_number(
         ends["measured again" if game.measured else "nothing"] += 1
     assert ends["measured again"] > 50
     assert ends["nothing"] > 50  # in pages without rows
-    assert len(lines) < 20
+    assert len(lines) < 0.07 * (len(lines) + sum(ends.values()))
     assert not [line for line in lines if "\n" in line]
 
 
@@ -47,7 +48,7 @@ def test_no_bit_that_flips_in_a_ledger_gives_another_number(
 def test_a_ledger_that_lost_a_block_gives_no_other_number(folder: Path, ledger: Path, damage: str) -> None:
     true, whole = numbers(played(ledger, SineGame())), ledger.read_bytes()
     draw = random.Random(7)
-    for n in range(25):
+    for n in range(times(25, "ledgers that lost a block of 512 bytes")):
         path = folder / str(n) / "ledger.sqlite"
         path.parent.mkdir()
         at = draw.randrange(len(whole) - 512)
