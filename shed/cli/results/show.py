@@ -25,6 +25,7 @@ CONTROLS = {
 MEASURES = {"loss": "loss", "choice_loss": "choice loss", "accuracy": "accuracy", "generation": "written"}
 NAMES = {"shapley": "Shapley scores", "rating": "ratings"}  # of what `fidelity` tests
 LONGEST_NAME, SHORT_NAME = 24, 10  # characters of a task's or a source's name
+MOST_NOTES = 600  # characters
 
 
 def show(*, clusters: Count = 10, examples: Count = 1, as_json: Json = False) -> None:
@@ -181,6 +182,9 @@ def _clusters(console: Console, found: dict[str, Any]) -> None:
         title += f" (all: --clusters {found['of']})"
     head = ["rank", "cluster", "score", "rows", "selected", "nearest the centre"]
     print_table(console, title, head, rows, left=0, cropped=True)
+    if notes := found["score_is"].get("notes"):
+        print_text(console, f"Note on these scores: {one_line(notes, MOST_NOTES)}.")
+        console.print()
     if found["sampler"] not in (None, *BY_SCORES):
         print_text(
             console,
@@ -194,13 +198,17 @@ def fidelity_line(found: dict[str, Any]) -> str:
     said = []
     for key, name in NAMES.items():
         regimes = [
-            f"{_lds(found[regime][key])} in the {regime} regime"
+            f"{_lds(found[regime][key])} in the {regime} regime{_of(found[regime])}"
             for regime in ("scoring", "target")
             if key in found.get(regime, {})
         ]
         if regimes:
             said.append(f"of {name} {', '.join(regimes)}")
     return f"Fidelity (LDS: rank correlation with the measured utility of unseen coalitions): {'; '.join(said)}."
+
+
+def _of(regime: dict[str, Any]) -> str:
+    return f" ({counted(regime['coalitions'], 'coalition')})" if "coalitions" in regime else ""
 
 
 def _lds(own: dict[str, float | None]) -> str:

@@ -167,7 +167,8 @@ def _score_is(project: Project) -> dict[str, str]:
         return {}
     own = read_json(path)
     if own["score_is"] != "mean rating":
-        return {"name": own["score_is"], "unit": own["unit"], "utility": own["utility"]}
+        notes = {"notes": str(own["notes"])} if own.get("notes") else {}
+        return {"name": own["score_is"], "unit": own["unit"], "utility": own["utility"]} | notes
     rate = project.metrics("rate")
     return {"name": own["score_is"], "unit": rate["unit"], "utility": rate["utility"]}
 

@@ -31,7 +31,7 @@ def test_the_verdict_comes_first_and_every_part_has_its_numbers(project: Path, c
     assert "6 of 24 records were selected; longer than the context, and so left out: 1" in lines
     assert "talk 8 33.3% 1 16.7%" in lines
     assert "1 1 +0.4 ± 0.02 6 2 What is 21 and 21? Say it in words." in lines
-    assert "of Shapley scores 0.88 [0.50, 0.94] in the scoring regime; of ratings 0.25" in " ".join(lines)
+    assert "of Shapley scores 0.88 [0.50, 0.94] in the scoring regime (12 coalitions); of ratings 0.25" in " ".join(lines)
     assert not [line for line in said.splitlines() if line != line.rstrip()]
 
 
@@ -153,3 +153,11 @@ def test_nothing_at_all_is_an_error(
 def test_every_control_and_measure_of_a_verdict_is_shown() -> None:
     assert list(MEASURES) == list(ALL_MEASURES)
     assert set(CONTROLS) == set(get_args(Control))
+
+
+def test_what_is_noted_of_scores_stands_below_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project / "metrics/score.json"
+    score = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(score | {"score_is": "Shapley score", "notes": "errors are [overstated]"}), encoding="utf-8")
+    assert call("show") == 0
+    assert "Note on these scores: errors are [overstated]." in capsys.readouterr().out
