@@ -78,7 +78,7 @@ def rate(
         pool: in memory, or a `RecordFile`.
         utility: what is measured on dev; None: `choice_loss` where all dev records have options, else `dev_loss`.
         regime: of the warm start, which is AdamW's whatever its optimiser; its seed also draws the rows of the warm start.
-        warm_rows: how many random pool rows the warm start is tuned on; all, if the pool has fewer. They are rated as others are.
+        warm_rows: how many random pool rows the warm start is tuned on; all, if the pool has fewer. They are rated, too.
         tasks: the share of each dev task, by its records' source; empty: dev is one task.
         combine: `worst`: a record's rating is the least of its ratings by the tasks that count, each scaled to the same mean
             absolute rating.

@@ -34,7 +34,9 @@ def test_the_page_runs_as_one_notebook(
     small = {"packaged/smollm2-135m-instruct": tiny_model, "packaged/all-minilm-l6-v2": tiny_embedder}
     for module in (loading, checks):
         monkeypatch.setattr(module, "locate", small.__getitem__)
-    monkeypatch.setattr(loading, "_convert", lambda *_: None)  # else the small one, no packaged model, is made again from its wheel
+    monkeypatch.setattr(
+        loading, "_convert", lambda *_: None
+    )  # else the small one, no packaged model, is made again from its wheel
     monkeypatch.chdir(tmp_path)
     for split, rows in {"pool": pool, "dev": dev, "test": test}.items():
         write_jsonl(f"my_{split}.jsonl", rows)

@@ -36,7 +36,9 @@ def test_no_bit_that_flips_in_a_ledger_gives_another_number(
             continue
         np.testing.assert_array_equal(found, true)
         said = capsys.readouterr().err.count("\n")
-        assert bool(game.measured) <= said <= 5  # a line of the file, a line of what is in it; rarely some of what is read later
+        assert (
+            bool(game.measured) <= said <= 5
+        )  # a line of the file, a line of what is in it; rarely some of what is read later
         ends["measured again" if game.measured else "nothing"] += 1
     assert ends["measured again"] > 50
     assert ends["nothing"] > 50  # in pages without rows
