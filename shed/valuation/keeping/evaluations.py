@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,24 @@ WHAT_TO_DO = {
     sqlite3.SQLITE_IOERR: "see whether its disk is full or fails, and run again",
     **dict.fromkeys(DAMAGED, "run again: then it is moved aside, and a new one begun"),
 }
-Row = tuple[Any, Any, Any, Any, Any, Any]  # utility, seconds, fte, marginals, members if it diverged, digest
+Row = tuple[Any, Any, Any, Any, Any, Any]  # the fields of `_Kept`, whatever they hold, and a digest
+
+
+class _Kept(NamedTuple):
+    """An evaluation as it is kept.
+
+    Attributes:
+        utility: None (NULL) where it was not finite.
+        seconds, fte: its cost.
+        marginals: float64, little-endian, of each record; None where it is of no run with gradients.
+        members: ids, a line each, where the utility or a marginal was not finite; else None.
+    """
+
+    utility: float | None
+    seconds: float
+    fte: float
+    marginals: bytes | None
+    members: bytes | None
 
 
 def error_code(error: Exception) -> int | None:
@@ -217,50 +234,37 @@ class KeptEvaluations:
 
     def _row(self, name: str, members: Sequence[str], own: Evaluation) -> Row:
         utility = float(own.utility) + 0.0 if math.isfinite(own.utility) else None  # SQLite has no -0.0
-        numbers = (utility, float(own.seconds) + 0.0, float(own.fte) + 0.0)
         marginals = None if own.marginals is None else own.marginals.astype("<f8").tobytes()
         diverged = None if own.finite else "\n".join(members).encode()
-        values = (*numbers, marginals, diverged)
-        if self._impossible(name.encode(), *values):
+        kept = _Kept(utility, float(own.seconds) + 0.0, float(own.fte) + 0.0, marginals, diverged)
+        if self._impossible(name.encode(), kept):
             raise ShedError(f"the evaluation {name} cannot be kept: its cost or its marginals are not of this game's form")
-        return (*values, _digest(self._game, name.encode(), *values))
+        return (*kept, _digest(self._game, name.encode(), kept))
 
     def _wrong(self, name: bytes, row: Row) -> str | None:
         """Why a row is not to be believed, or None."""
         *values, digest = row
         if digest is None:
             return WITHOUT_DIGEST
-        utility, seconds, fte, marginals, members = values
-        typed = isinstance(utility, float | None) and isinstance(seconds, float) and isinstance(fte, float)
-        if not (typed and isinstance(marginals, bytes | None) and isinstance(members, bytes | None)):
+        kept = _Kept(*values)
+        typed = isinstance(kept.utility, float | None) and isinstance(kept.seconds, float) and isinstance(kept.fte, float)
+        if not (typed and isinstance(kept.marginals, bytes | None) and isinstance(kept.members, bytes | None)):
             return CHANGED
-        if digest != _digest(self._game, name, *values) or self._impossible(name, *values):
+        if digest != _digest(self._game, name, kept) or self._impossible(name, kept):
             return CHANGED
         return None
 
-    def _impossible(
-        self,
-        name: bytes,
-        utility: float | None,
-        seconds: float,
-        fte: float,
-        marginals: bytes | None,
-        members: bytes | None,
-    ) -> bool:
-        """Whether no evaluation under this name has these values, whatever their digest.
-
-        The utility is NULL where it was not finite; then, as where a marginal is not, the coalition's members are kept.
-        """
-        cost = math.isfinite(seconds) and math.isfinite(fte)
+    def _impossible(self, name: bytes, kept: _Kept) -> bool:
+        """Whether no evaluation under this name has these values, whatever their digest."""
         of_run = b"-" in name  # see `LedgeredGame.name`
-        if not cost or of_run != (marginals is not None):
+        if not (math.isfinite(kept.seconds) and math.isfinite(kept.fte)) or of_run != (kept.marginals is not None):
             return True
-        finite = utility is not None
-        if marginals is not None:
-            if len(marginals) % 8 or len(marginals) < 8 * self._records:
+        finite = kept.utility is not None
+        if kept.marginals is not None:
+            if len(kept.marginals) % 8 or len(kept.marginals) < 8 * self._records:
                 return True
-            finite = finite and bool(np.isfinite(np.frombuffer(marginals, dtype="<f8")).all())
-        return finite != (members is None) or (utility is not None and not math.isfinite(utility))
+            finite = finite and bool(np.isfinite(np.frombuffer(kept.marginals, dtype="<f8")).all())
+        return finite != (kept.members is None) or (kept.utility is not None and not math.isfinite(kept.utility))
 
 
 def _readable(connection: sqlite3.Connection, query: str, *values: Any) -> Iterator[Any]:
@@ -269,18 +273,10 @@ def _readable(connection: sqlite3.Connection, query: str, *values: Any) -> Itera
         yield from connection.execute(query, values)
 
 
-def _digest(
-    game: str,
-    name: bytes,
-    utility: float | None,
-    seconds: float,
-    fte: float,
-    marginals: bytes | None,
-    members: bytes | None,
-) -> bytes:
+def _digest(game: str, name: bytes, kept: _Kept) -> bytes:
     """(32,) bytes that change with any bit of what is kept; each part stands behind its length."""
-    numbers = [None if number is None else number.hex().encode() for number in (utility, seconds, fte)]
+    numbers = [None if number is None else number.hex().encode() for number in (kept.utility, kept.seconds, kept.fte)]
     total = hashlib.sha256()
-    for part in (game.encode(), name, *numbers, marginals, members):
+    for part in (game.encode(), name, *numbers, kept.marginals, kept.members):
         total.update(b"none:" if part is None else b"%d:%b" % (len(part), part))
     return total.digest()
