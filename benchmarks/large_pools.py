@@ -32,7 +32,7 @@ from ruamel.yaml import YAML
 from shed.common.arrays import map_array
 from shed.common.atomic_io import read_json, write_json, write_table
 from shed.data.records import read_records, single_turn
-from shed.models.embedding import embed, text_of
+from shed.embedding.embedder import embed, text_of
 from shed.models.loading import load_embedder
 from shed.models.specs import EmbedderSpec
 from shed.selection.clustering import cluster as cluster_rows

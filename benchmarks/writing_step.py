@@ -1,8 +1,8 @@
 """What a step of writing costs, in token passes: the model writes one token of each of several answers.
 
 In: nothing but the packaged model. Out: benchmarks/writing_step.json: for each number of answers that are written at once the
-token passes that take as long as a step, and what `stages.shared.outlook` counts. Run it by `python -m benchmarks.writing_step`
-on a machine that does nothing else; it takes half a minute.
+token passes that take as long as a step, and what `shed.settings.costs.outlook` counts. Run it by `python -m
+benchmarks.writing_step` on a machine that does nothing else; it takes half a minute.
 
 A pass is timed on the prompts that the answers are to, read together; a step is what two lengths of answers differ by, so that
 reading the prompts is not in it.
@@ -19,8 +19,8 @@ from shed.evaluation.generation import write
 from shed.models.loading import LanguageModel, load_language_model
 from shed.models.specs import ModelSpec
 from shed.params import load_params
+from shed.settings.costs.outlook import AN_ANSWER, STEP
 from shed.valuation.costs.speed import measure
-from stages.shared.outlook import AN_ANSWER, STEP
 from stages.shared.settings.regime import scoring_regime
 
 MODEL = ModelSpec("packaged/smollm2-135m-instruct", "plain", 512)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shed.library import (
         ClusterResult,
+        PlanResult,
         RatingResult,
         ScoreResult,
         SelectionResult,
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     )
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
-__all__ = ["ClusterResult", "RatingResult", "ScoreResult", "SelectionResult", "Selector", "VerdictResult"]
+__all__ = ["ClusterResult", "PlanResult", "RatingResult", "ScoreResult", "SelectionResult", "Selector", "VerdictResult"]
 
 
 def __getattr__(name: str) -> Any:

@@ -62,6 +62,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "trackers": "tracking.report_to",
     "turns to train on": "data.reading.train_on",
     "warm rows": "rate.warm_rows",
+    "within": "sample.within",
     "screen": "rate.screen",
 }
 ALL_READ = "data.reading."  # how the keys begin that hold for pool, dev and test alike

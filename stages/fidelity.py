@@ -10,8 +10,8 @@ import pandas as pd
 from shed.common.arrays import map_array
 from shed.common.atomic_io import write_json, write_table
 from shed.data.records import RecordFile, read_records
+from shed.embedding.embedder import embed
 from shed.engine.regime import Regime
-from shed.models.embedding import embed
 from shed.models.specs import LoraSettings
 from shed.params import Params
 from shed.selection.baselines import baseline_scores

@@ -9,7 +9,8 @@ from shed.data.records import iterate_records
 from shed.params import Params
 from shed.selection.candidates import totals
 from shed.selection.given.order import select_given
-from shed.selection.sampling import Floor, composition, select, usable, with_text
+from shed.selection.sampling import composition, select, usable, with_text
+from shed.settings.selecting import floor_of
 from stages import main
 from stages.shared.candidates import read_candidates
 from stages.shared.selecting import given_order, sample_size
@@ -20,21 +21,20 @@ POOL = "data/prepared/pool.jsonl"
 def run(params: Params) -> None:
     table, scores = read_candidates(params), pd.read_parquet("data/scores.parquet")
     sample = params.sample
-    size = sample_size(params, table)
-    floor = None if sample.balance == "none" or params.sampler == "full" else Floor(sample.balance, sample.floor)
+    size, floor = sample_size(params, table), floor_of(sample, params.sampler)
     counts: dict[str, int] = {}
     if params.sampler == "given":
         assert sample.given is not None  # params are refused without
         order = given_order(params, sample.given, iterate_records(POOL))
         selection, counts = select_given(order, table, scores, size), order.counts
     else:
-        selection = select(table, scores, params.sampler, size, sample.f, sample.seed, floor)
+        selection = select(table, scores, params.sampler, size, sample.f, sample.seed, floor, sample.within)
     write_table("data/selection.parquet", selection)
     write_jsonl("data/selection.jsonl", with_text(selection, iterate_records(POOL)))
     faulty = set(pd.read_csv("data/prepared/faults.csv")["id"])
     selected = {"selection": selection["id"].tolist()}
     for sampler in usable(table) if faulty else ():
-        selected[sampler] = select(table, scores, sampler, size, sample.f, sample.seed, floor)["id"].tolist()
+        selected[sampler] = select(table, scores, sampler, size, sample.f, sample.seed, floor, sample.within)["id"].tolist()
     by_id = table.set_index("id")
     of_cluster = by_id["cluster"].map(scores.set_index("cluster")["score"])
     detection = fault_detection(of_cluster, by_id["rating"], by_id["source"], faulty, selected)

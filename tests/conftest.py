@@ -43,3 +43,39 @@ def records() -> list[Record]:
 @pytest.fixture
 def project_root() -> Path:
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a random BERT whose tokens are words and pieces of words."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("embedder")
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "say",
+        "it",
+        "one",
+        "##one",
+        "##two",
+        *(f"w{n}" for n in range(300)),
+    ]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=16, initializer_range=0.5,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: n for n, word in enumerate(vocabulary)}, model_max_length=16).save_pretrained(folder)
+    bert = Transformer(str(folder))
+    made = SentenceTransformer(modules=[bert, Pooling(bert.get_embedding_dimension(), pooling_mode="mean")])
+    made.save(str(folder / "whole"))
+    return str(folder / "whole")

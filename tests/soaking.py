@@ -13,3 +13,8 @@ def times(count: int, what: str) -> int:
         with Path(where).open("a", encoding="utf-8") as file:
             file.write(f"{count}\t{what}\n")
     return count
+
+
+def soaks() -> bool:
+    """Whether this is `make soak`, which alone tells what takes minutes."""
+    return TIMES in os.environ

@@ -14,6 +14,7 @@ ROOMS = (
     "data",
     "models",
     "workers",
+    "embedding",
     "engine",
     "valuation",
     "selection",

@@ -18,7 +18,7 @@ import pandas as pd
 
 from shed.common.atomic_io import write_json
 from shed.data.records import RecordFile, read_records
-from shed.models.embedding import embed
+from shed.embedding.embedder import embed
 from shed.params import load_params
 from shed.selection.candidates import rated
 from shed.valuation.screening import counts, drawn, promising

@@ -9,7 +9,7 @@ from math import nan
 import pandas as pd
 
 from shed.common.atomic_io import read_json
-from shed.selection.contenders import BY_SOURCE, ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY
+from shed.selection.contenders import ON_ALL_TASKS, ON_RANDOM_SCORES, ON_SHAPLEY, WITHIN, Method, method_of
 from stages.shared.took import seconds_kept
 
 NOTHING = {"fte": 0.0, "seconds": 0.0}
@@ -31,17 +31,23 @@ def costs(methods: Iterable[str]) -> pd.DataFrame:
             of_all_tasks = {"fte": score["ratings_fte"] * passes, "seconds": all_tasks["seconds"]}
     of_clusters = ratings if score["score_is"] == "mean rating" else shapley
 
-    def cost(method: str) -> dict[str, float]:
-        if method in signals:
-            of_signal: dict[str, float] = signals[method]
+    def of_scores(own: Method) -> dict[str, float]:
+        if own.takes in signals:
+            of_signal: dict[str, float] = signals[own.takes]
             return of_signal
-        method = method.removesuffix(BY_SOURCE)
-        if method.endswith(ON_ALL_TASKS):
+        if own.on == ON_ALL_TASKS:
             return of_all_tasks
-        if method.endswith(ON_SHAPLEY):
+        if own.on == ON_SHAPLEY:
             return shapley
-        if method in ("random", "full") or method.endswith(ON_RANDOM_SCORES):
+        if own.takes in ("random", "full") or own.on == ON_RANDOM_SCORES:
             return NOTHING
-        return ratings if method == "top" else of_clusters
+        return ratings if own.takes == "top" else of_clusters
+
+    def cost(method: str) -> dict[str, float]:
+        own = method_of(method)
+        found = of_scores(own)
+        if WITHIN.get(own.within) == "rating" and found not in (ratings, of_all_tasks):
+            return {what: found[what] + ratings[what] for what in found}
+        return found
 
     return pd.DataFrame([{"method": method, **cost(method)} for method in dict.fromkeys(methods)])

@@ -1,6 +1,6 @@
 """Select: the rows of every run, in a file of its own, so that a run is repeated only when its own rows change.
 
-In: clusters, ratings, scores and signals. Out: a folder with a table of `id` and `seed` for each run.
+In: clusters, lengths, ratings, scores and signals. Out: a folder with a table of `id` and `seed` for each run.
 """
 
 import pandas as pd
@@ -15,7 +15,9 @@ from stages import main
 
 
 def run(params: Params) -> None:
-    clusters = pd.read_parquet("data/clusters.parquet").merge(pd.read_parquet("data/ratings.parquet"), on="id", how="left")
+    clusters, lengths = pd.read_parquet("data/clusters.parquet"), pd.read_parquet("data/lengths.parquet")
+    for own in (pd.read_parquet("data/ratings.parquet"), lengths[["id", "response_tokens"]]):
+        clusters = clusters.merge(own, on="id", how="left", validate="one_to_one")
     scores = scores_by_ratings(clusters, pd.read_parquet("data/scores.parquet"))
     of_all_tasks = pd.read_parquet("experiments/compare/ratings_of_all_tasks.parquet").set_index("id")["rating"]
     signals = pd.read_parquet("experiments/compare/signals.parquet")

@@ -1,8 +1,8 @@
 """Signals: the values by which single-row methods select, and what each method cost.
 
 In: the pool, dev and the embeddings. Out: for each pool record a column for each method that is compared, and the costs in
-FTE and seconds. `rds` and `ifd` both rest on the untuned model's reading of all records, which is done once and counted for
-each.
+FTE and seconds. `rds`, `rds_round_robin` and `ifd` rest on the untuned model's reading of all records, which is done once and
+counted for each.
 """
 
 import time
@@ -16,6 +16,7 @@ from shed.common.atomic_io import read_array, write_json, write_table
 from shed.common.errors import ShedError
 from shed.data.records import read_records
 from shed.params import Params
+from shed.selection.contenders import method_of
 from shed.selection.model_signals import ModelSignals, read
 from shed.selection.signals import signals as untuned_signals
 from shed.valuation.budget import Budget, Cost
@@ -28,11 +29,11 @@ from stages.shared.games import scoring_game
 from stages.shared.settings.embedder import embedder_spec
 from stages.shared.settings.model import model_spec
 
-READ = {"rds", "ifd"}
+READ = {"rds", "rds_round_robin", "ifd"}
 
 
 def run(params: Params) -> None:
-    asked_for = {one.method for one in runs(load_settings())}
+    asked_for = {method_of(one.method).takes for one in runs(load_settings())}
     pool = read_records("data/prepared/pool.jsonl")
     dev = read_records("data/prepared/dev.jsonl")[: params.score.dev_rows]
     embedder = embedder_spec(params)

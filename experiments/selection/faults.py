@@ -22,7 +22,7 @@ from experiments.shared.by_ratings import F, scores_by_ratings
 from shed.common.atomic_io import write_json
 from shed.data.faults import Fault, damage
 from shed.data.records import Record, read_records
-from shed.models.embedding import embed
+from shed.embedding.embedder import embed
 from shed.params import Params, load_params
 from shed.selection.clustering import cluster
 from shed.selection.contenders import contend

@@ -19,7 +19,8 @@ from experiments.shared.by_ratings import F, scores_by_ratings
 from shed.common.atomic_io import read_array, write_json
 from shed.params import load_params
 from shed.selection.clustering import cluster
-from shed.selection.sampling import Floor, Sampler, Size, budget, select
+from shed.selection.orders.floors import Floor
+from shed.selection.sampling import Sampler, Size, budget, select
 
 RESULT, SEEDS, TENTH = "experiments/selection/imbalance.json", (1, 2, 3, 4, 5), 0.1
 

@@ -15,9 +15,9 @@ def scores_by_ratings(clusters: pd.DataFrame, shapley: pd.DataFrame | None = Non
     """`rank`, `cluster`, `score`, a row for each cluster, best first, and its `shapley` from the table that has it.
 
     Args:
-        clusters: `cluster` and `rating`, a row for each pool record.
+        clusters: `cluster` and `rating`, a row for each record that may be selected; a cluster without any has no score.
         shapley: `cluster` and `shapley`, a row for each cluster.
     """
     means, _ = mean_ratings(clusters)
-    scores = ranked(pd.DataFrame({"cluster": np.arange(len(means)), "score": means}))
+    scores = ranked(pd.DataFrame({"cluster": np.unique(clusters["cluster"]), "score": means}))
     return scores if shapley is None else scores.merge(shapley[["cluster", "shapley"]], on="cluster", validate="one_to_one")

@@ -18,7 +18,7 @@ import pandas as pd
 from experiments.shared.games import draw_members, game_of, scoring_regime
 from shed.common.atomic_io import read_array, write_json
 from shed.data.records import read_records
-from shed.models.embedding import embed
+from shed.embedding.embedder import embed
 from shed.params import load_params
 from shed.selection.baselines import baseline_scores
 from shed.selection.cluster_scores import mean_ratings

@@ -4,7 +4,7 @@ In: rows, as lists of dictionaries or `datasets.Dataset`s. Out: results with the
 pipeline for the same rows and settings.
 """
 
-from shed.library.results import ClusterResult, RatingResult, ScoreResult, SelectionResult, VerdictResult
+from shed.library.results import ClusterResult, PlanResult, RatingResult, ScoreResult, SelectionResult, VerdictResult
 from shed.library.selector import Selector
 
-__all__ = ["ClusterResult", "RatingResult", "ScoreResult", "SelectionResult", "Selector", "VerdictResult"]
+__all__ = ["ClusterResult", "PlanResult", "RatingResult", "ScoreResult", "SelectionResult", "Selector", "VerdictResult"]

@@ -54,6 +54,7 @@ class Inputs:
 
     Attributes:
         model, manifest: the base model, and what identifies its weights.
+        encoder: what makes its tokens.
         prepared: the records, and what was set aside.
         tasks: the shares of dev's tasks by their names; empty where dev is one set.
         lengths: of each pool record, as `shed.models.record_lengths.record_lengths` has them.
@@ -67,7 +68,7 @@ class Inputs:
         self.model: ModelSpec = model_spec(settings.model, self.manifest.get("revision"))
         regime, final = settings.regime, settings.finetune
         loras = [LoraSettings(1, 1, regime.modules, regime.depth), LoraSettings(1, 1, final.modules)]  # of whatever rank
-        encoder = check_model(self.model, loras)
+        encoder = self.encoder = check_model(self.model, loras)
         data, questions, reading = settings.data, task_questions(settings.evaluate.tasks), Reading()
         pool, dev, test = (self._read(given[split], split, reading) for split in SPLITS)
         prepared = prepare(

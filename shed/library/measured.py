@@ -15,10 +15,10 @@ from shed.common.arrays import map_array
 from shed.common.import_closure import code_digest
 from shed.common.sealed import seal, take
 from shed.data.tasks.combining import Combine
+from shed.embedding.blocks import embed_to
 from shed.library.inputs import Inputs
 from shed.library.kept import Finished, digest, find_or_make, of_ids, of_model, of_records, of_table
 from shed.library.results import ClusterResult, RatingResult, ScoreResult
-from shed.models.embedding import embed_to
 from shed.models.loading import manifest
 from shed.params import Params
 from shed.selection.candidates import candidates, rated
@@ -118,7 +118,7 @@ class Measured:
             _ = self.scores
         if settings.sample.balance == "cluster":
             _ = self.clusters
-        if settings.sampler == "top":
+        if settings.sampler == "top" or settings.sample.within == "rating":
             _ = self.ratings
         records = self.clusters.table if self.knows("clusters") else self._inputs.records.assign(cluster=0)
         ratings = self.ratings.table[["id", "rating"]] if self.knows("ratings") else NOT_RATED
@@ -133,7 +133,7 @@ class Measured:
     def _embeddings(self, of: dict[str, Any]) -> np.ndarray:
         """A vector for each record, from a file."""
         own, inputs = self._settings.embed, self._inputs
-        asked = {"code": code_digest("shed.models.embedding"), "embedder": of, "settings": own.model_dump()}
+        asked = {"code": code_digest("shed.embedding.embedder"), "embedder": of, "settings": own.model_dump()}
         path = inputs.folder / "results" / f"embeddings-{digest(asked | {'pool': of_ids(self._pool)})}.npy"
         kept = take(path)
         if kept is None:

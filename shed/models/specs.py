@@ -44,7 +44,7 @@ class EmbedderSpec:
     Attributes:
         name: `packaged/NAME`, a local folder, or a hub id.
         batch_size: texts embedded at once.
-        of: which part of a record; see `shed.models.embedding.text_of`.
+        of: which part of a record; see `shed.embedding.embedder.text_of`.
         revision: of a model on the hub, the one that is loaded; None for the newest.
     """
 

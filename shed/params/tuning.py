@@ -24,8 +24,17 @@ class Sample(Section):
     f: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="qwcs draws a cluster with probability ∝ exp(f · score); some 800 fit ratings, and 20 Shapley scores"
     )
-    balance: Literal["none", "source", "cluster"] = Field(description="what must not be left out; none: nothing")
-    floor: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the budget that is shared out evenly by `balance`")
+    within: Literal["random", "nearest", "rating"] | None = Field(
+        description="which rows of a cluster qocs and qwcs take first: random ones, those nearest its centre, the best rated; "
+        "null: the nearest for qocs, random ones for qwcs"
+    )
+    balance: Literal["none", "source", "cluster", "length", "source_and_length"] = Field(
+        description="what must not be left out: any source, cluster, quarter of the rows by their response tokens, or such a "
+        "quarter of a source; none: nothing"
+    )
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of the budget that is shared out evenly by `balance`; 1: all of it"
+    )
     seed: Seed = Field(description="seed of qwcs and random")
     given: str | None = Field(description="file of ids, rows or scores that sampler given takes rows by; null: none")
 

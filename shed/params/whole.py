@@ -38,7 +38,7 @@ class Params(Section):
     tracking: Tracking
     judge: Judge
     engine: Literal["local", "ray"] = Field(
-        description="where models are tuned and measured: in the stage's own process, or by workers of a Ray cluster"
+        description="where records are embedded and models are tuned and measured: in the stage's own process, or by workers of a Ray cluster"
     )
     engine_address: str | None = Field(
         description="HOST:PORT of the Ray cluster; auto for the one that runs here; null starts one of this machine alone"
@@ -82,6 +82,20 @@ class Params(Section):
         if not self.rate.warm_rows and self.score.by == "ratings":
             raise ValueError(
                 "score.by is ratings, but rate.warm_rows is 0, so nothing is rated; set it, or set score.by to shapley"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def clusters_are_taken_by_their_rows(self) -> Self:
+        within = self.sample.within
+        if within is not None and self.sampler not in ("qocs", "qwcs"):
+            raise ValueError(
+                f"sample.within is {within}, but sampler {self.sampler} does not take rows by their clusters; set it to null, "
+                "or set sampler to qocs or qwcs"
+            )
+        if within == "rating" and not self.rate.warm_rows:
+            raise ValueError(
+                "sample.within is rating, but rate.warm_rows is 0, so nothing is rated; set it, or set sample.within to nearest"
             )
         return self
 

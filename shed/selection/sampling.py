@@ -13,23 +13,12 @@ import pandas as pd
 
 from shed.common.errors import ShedError
 from shed.data.records import Record
+from shed.selection.orders.by_clusters import Within, qocs, qocs_reason, qwcs
+from shed.selection.orders.floors import Floor, kept_by_floor
 
 Sampler = Literal["top", "qocs", "qwcs", "random", "full"]
 Unit = Literal["rows", "tokens"]
 COUNTED: dict[Unit, str] = {"rows": "rows", "tokens": "response tokens"}
-
-
-@dataclass(frozen=True)
-class Floor:
-    """A part of the budget that is shared out evenly, so that no group is left out.
-
-    Attributes:
-        by: what groups are, `source` or `cluster`.
-        share: of the budget; each group has an equal part of it for its own best rows, as far as it has rows.
-    """
-
-    by: Literal["source", "cluster"]
-    share: float
 
 
 @dataclass(frozen=True)
@@ -88,25 +77,29 @@ def select(
     f: float,
     seed: int,
     floor: Floor | None = None,
+    within: Within | None = None,
 ) -> pd.DataFrame:
     """Select rows until their size is reached.
 
     A size in tokens is met as nearly as whole rows allow (`nearest_count`).
 
     Args:
-        clusters: `id`, `source`, `cluster`, `distance`, a row for each candidate; for `top` its `rating` and perhaps
-            `per`, what that is of; a row that was not rated has NaN and comes last; for a size in tokens its
-            `response_tokens`.
+        clusters: `id`, `source`, `cluster`, `distance`, a row for each candidate; for `top`, and rows of clusters by rating,
+            its `rating` and perhaps `per`, what that is of; a row that was not rated has NaN and comes last; for a size in
+            tokens or a floor by length its `response_tokens`.
         scores: `cluster`, `score`, `rank`, a row for each cluster.
         sampler: `top` takes the rows with the highest ratings; `qocs` takes whole clusters from the best score down (SHED,
-            equation 4), and of the last one the rows nearest its centre; `qwcs` draws a cluster for each row with probability
-            ∝ exp(f · score) among those that still have rows, and one of its rows (SHED, equation 5); `random` draws rows;
-            `full` takes all, whatever the size is.
+            equation 4), and of the last one some rows; `qwcs` draws a cluster for each row with probability ∝ exp(f · score)
+            among those that still have rows, and one of its rows (SHED, equation 5); `random` draws rows; `full` takes all,
+            whatever the size is.
         f: how sharply qwcs prefers good clusters; 0 makes all equal.
-        floor: rows that each source or cluster has for itself before the sampler takes the rest, in its order.
+        floor: rows that each group has for itself before the sampler takes the rest, in its order.
+        within: which rows of a cluster `qocs` and `qwcs` take first: random ones, those nearest its centre, or those with the
+            highest ratings. None: the nearest for `qocs`, random ones for `qwcs`.
 
     Raises:
-        ShedError: the floor is less than a row for each group, or `top` would have to take rows that were not rated.
+        ShedError: the floor is less than a row for each group, or `top` would have to take rows that were not rated, or rows of
+            clusters are to be taken by ratings and none was rated.
 
     Returns:
         `id`, `source`, `cluster`, `score`, `reason`, in the order of selection.
@@ -122,18 +115,20 @@ def select(
     elif sampler == "top":
         order = np.argsort(-pool["rating"].to_numpy(), kind="stable")
     elif sampler == "qocs":
-        order = np.lexsort((pool["distance"], pool["rank"]))
+        order = qocs(pool, within, rng)
     elif sampler == "qwcs":
-        drawn = _qwcs(pool, scores, size.amount if floor is None and size.unit == "rows" else len(pool), f, rng)
+        drawn = qwcs(pool, scores, size.amount if floor is None and size.unit == "rows" else len(pool), f, within, rng)
         order = np.array(list(drawn))
     else:
         assert_never(sampler)
-    kept = {} if floor is None or sampler == "full" else _kept_by_floor(pool, order, size, costs, floor)
+    kept: dict[int, str] = {}
+    if floor is not None and sampler != "full":
+        kept = kept_by_floor(pool, order, costs, size.amount, COUNTED[size.unit], floor)
     others = [int(place) for place in order if place not in kept]
     left = size.amount - int(costs[list(kept)].sum())
     rest = others[: nearest_count(costs[others], left, least=0 if kept else 1)] if left > 0 else []
-    why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest])
-    reasons = kept | {place: why[place] for place in rest}
+    why = drawn if sampler == "qwcs" else _reasons(pool, sampler, rest, [*kept, *rest], within)
+    reasons = kept | {place: why[place] + ("; from the rest of the budget" if kept else "") for place in rest}
     if sampler == "top" and (without := int(pool["rating"].iloc[list(reasons)].isna().sum())):
         rated = int(pool["rating"].notna().sum())
         raise ShedError(
@@ -172,34 +167,7 @@ def composition(selection: pd.DataFrame, clusters: pd.DataFrame) -> dict[str, fl
     }
 
 
-def _kept_by_floor(pool: pd.DataFrame, order: np.ndarray, size: Size, costs: np.ndarray, floor: Floor) -> dict[int, str]:
-    """The floor's rows, the first of each group in the sampler's order, with the reason.
-
-    Raises:
-        ShedError: the floor is less than a row for each group.
-    """
-    groups = pool[floor.by]
-    each = round(size.amount * floor.share / groups.nunique(), 9)
-    taken: dict[Any, list[int]] = {group: [] for group in groups}
-    left, full = dict.fromkeys(taken, each), set()
-    for place, group in zip(order, groups.iloc[order], strict=True):
-        if group not in full and costs[place] <= left[group]:
-            taken[group].append(int(place))
-            left[group] -= costs[place]
-        elif taken[group]:
-            full.add(group)  # a first row that is too long gives way to the next, later ones do not
-    if not all(taken.values()):
-        raise ShedError(
-            f"a floor of {floor.share:g} of {size.amount:,} {COUNTED[size.unit]} is less than one row for each of "
-            f"{groups.nunique()} {floor.by}s; raise the floor or the budget, or set the balance to none",
-            "floor",
-        )
-    why = {group: f"one of {len(places)} that the floor keeps of {floor.by} {group}" for group, places in taken.items()}
-    kept = {place for places in taken.values() for place in places}
-    return {int(place): why[groups.iloc[place]] for place in order if place in kept}
-
-
-def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list[int]) -> dict[int, str]:
+def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list[int], within: Within | None) -> dict[int, str]:
     """Why the rows that no floor kept were taken; `chosen` are all."""
     if sampler in ("full", "random"):
         return dict.fromkeys(rest, "the whole pool" if sampler == "full" else f"one of {len(rest)} random rows")
@@ -213,39 +181,8 @@ def _reasons(pool: pd.DataFrame, sampler: Sampler, rest: list[int], chosen: list
         }
     sizes = pool["cluster"].value_counts().to_dict()
     taken = pool.iloc[chosen]["cluster"].value_counts().to_dict()
+    rated_rows = pool["rating"].notna().to_numpy() if within == "rating" else np.ones(len(pool), dtype=bool)
     return {
-        place: f"cluster ranked {rank}, taken whole"
-        if taken[cluster] == sizes[cluster]
-        else f"cluster ranked {rank}, among its {taken[cluster]} rows nearest the centre"
+        place: qocs_reason(rank, taken[cluster], sizes[cluster], within, bool(rated_rows[place]))
         for place, cluster, rank in zip(rest, pool.iloc[rest]["cluster"], pool.iloc[rest]["rank"], strict=True)
     }
-
-
-def _qwcs(pool: pd.DataFrame, scores: pd.DataFrame, rows: int, f: float, rng: np.random.Generator) -> dict[int, str]:
-    """Draw without replacement: each draw leaves fewer rows, and a cluster without rows is drawn no more.
-
-    Returns:
-        The place of each row in the pool, in the order of the draws, and why.
-    """
-    by_cluster = scores.set_index("cluster").sort_index()
-    weights = np.exp(f * (by_cluster["score"] - by_cluster["score"].max())).to_numpy()
-    weights = np.maximum(weights, np.finfo(float).tiny)
-    ranks = by_cluster["rank"].tolist()
-    places = pool.groupby("cluster").indices
-    left = [rng.permutation(places.get(cluster, np.empty(0, dtype=int))).tolist() for cluster in by_cluster.index]
-    drawn_rows: dict[int, str] = {}
-    while len(drawn_rows) < rows:  # probabilities stay as they are until a cluster is used up
-        open_weights = np.where([bool(members) for members in left], weights, 0.0)
-        probabilities = open_weights / open_weights.sum()
-        up_to = probabilities.cumsum()
-        up_to /= up_to[-1]
-        why = [
-            f"cluster ranked {rank}, drawn with probability {probability:.3g}"
-            for rank, probability in zip(ranks, probabilities, strict=True)
-        ]
-        used_up = False
-        while not used_up and len(drawn_rows) < rows:
-            drawn = int(up_to.searchsorted(rng.random(), side="right"))
-            drawn_rows[left[drawn].pop()] = why[drawn]
-            used_up = not left[drawn]
-    return drawn_rows

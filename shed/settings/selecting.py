@@ -1,4 +1,4 @@
-"""How much a selection takes, and the order of one that was made elsewhere.
+"""How much a selection takes, what of it is shared out evenly, and the order of one that was made elsewhere.
 
 In: the group `sample`, and the rows that may be selected, or the pool. Out: what `shed.selection` takes.
 """
@@ -12,6 +12,7 @@ from shed.data.records import Record
 from shed.params import Reading, Sample
 from shed.selection.given.files import given_file, read_given
 from shed.selection.given.order import Order, order_of
+from shed.selection.orders.floors import Floor
 from shed.selection.sampling import Size, budget
 from shed.settings.reading import reader_settings
 
@@ -22,6 +23,11 @@ def sample_size(own: Sample, table: pd.DataFrame) -> Size:
     """How much a selection from these candidates takes."""
     there = int(Size(0, own.budget).costs(table).sum())
     return budget(there, own.fraction, own.amount, own.budget)
+
+
+def floor_of(own: Sample, sampler: str) -> Floor | None:
+    """The part of the budget that is shared out evenly; None where none is, or all rows are taken."""
+    return None if own.balance == "none" or sampler == "full" else Floor(own.balance, own.floor)
 
 
 def given_order(where: str, reading: Reading, pool: Iterable[Record]) -> Order:

@@ -138,7 +138,7 @@ class Ledger:
         except (sqlite3.Error, UnicodeError) as error:
             if not (isinstance(error, UnicodeError) or error_code(error) in DAMAGED):  # a lock, a full disk: the file is well
                 raise
-            return str(error)
+            return " ".join(str(error).split())  # SQLite shows a statement that it cannot read, with its line ends
         return None if found == b"ok" else " ".join(found.decode(errors="replace").split())
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from shed.common.errors import ShedError
 from shed.common.import_closure import code_digest
-from shed.models.manifests import folder_manifest
+from shed.models.manifests import SETTINGS, ModelKind, folder_manifest
 from shed.models.specs import ModelSpec
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # see `shed.common.import_closure`
-PACKAGES = ("torch", "transformers", "peft", "numpy", "tokenizers", "lm_eval", "rouge_score")
+PACKAGES = ("torch", "transformers", "peft", "numpy", "tokenizers", "lm_eval", "rouge_score", "sentence_transformers")
 
 
 def versions(code: Sequence[str]) -> dict[str, str]:
@@ -48,8 +48,7 @@ class ModelThere:
     @classmethod
     def of(cls, spec: ModelSpec) -> "ModelThere":
         """The model as it is here."""
-        folder = Path(spec.where).expanduser()
-        return cls(spec, folder_manifest(spec.name, folder, "language model")["files"] if folder.is_dir() else None)
+        return cls(spec, files_of(spec.name, spec.where, "language model"))
 
     def check(self) -> ModelSpec:
         """The model, if it is the same here.
@@ -57,22 +56,34 @@ class ModelThere:
         Raises:
             ShedError: its folder is not here, or holds other files.
         """
-        if self.files is None:
-            return self.spec
-        folder = Path(self.spec.where).expanduser()
-        if not folder.is_dir():
-            raise ShedError(
-                f"there is no folder {folder} with the model; put the same one at this path on each machine, or share its disk",
-                "model",
-            )
-        found = folder_manifest(self.spec.name, folder, "language model")["files"]
-        other = sorted(name for name in {**self.files, **found} if self.files.get(name) != found.get(name))
-        if other:
-            raise ShedError(
-                f"the model in {folder} is another one than where this was started: {other[0]} differs; copy the folder again",
-                "model",
-            )
+        check_files(self.spec.name, self.spec.where, self.files, "language model")
         return self.spec
+
+
+def files_of(name: str, where: str, kind: ModelKind) -> Mapping[str, str] | None:
+    """The digest of each file of a model's folder; None where it has none, for a packaged model or one of the hub."""
+    folder = Path(where).expanduser()
+    found: Mapping[str, str] | None = folder_manifest(name, folder, kind)["files"] if folder.is_dir() else None
+    return found
+
+
+def check_files(name: str, where: str, files: Mapping[str, str] | None, kind: ModelKind) -> None:
+    """Refuse a model whose folder is not here, or holds other files than these; see `files_of`."""
+    if files is None:
+        return
+    folder = Path(where).expanduser()
+    found = files_of(name, where, kind)
+    if found is None:
+        raise ShedError(
+            f"there is no folder {folder} with the {kind}; put the same one at this path on each machine, or share its disk",
+            SETTINGS[kind],
+        )
+    other = sorted(file for file in {**files, **found} if files.get(file) != found.get(file))
+    if other:
+        raise ShedError(
+            f"the {kind} in {folder} is another one than where this was started: {other[0]} differs; copy the folder again",
+            SETTINGS[kind],
+        )
 
 
 def _code(modules: Sequence[str]) -> str:

@@ -13,7 +13,10 @@ from shed.data.records import Record
 from shed.params import Params
 from shed.selection.candidates import candidates
 from shed.selection.given.order import taken
+from shed.selection.orders.floors import check_parts, groups_of
+from shed.selection.sampling import COUNTED
 from shed.settings.estimators import ESTIMATORS
+from shed.settings.selecting import floor_of
 from shed.valuation.budget import Budget
 from shed.valuation.costs.forecast import check_budget
 from shed.valuation.screening import counts
@@ -74,8 +77,8 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
 
     Raises:
         ShedError: it has fewer records than clusters, too few rows or tokens that may be selected, or the selection that was
-            made elsewhere cannot be read, is of another pool, or is smaller than the budget; or fewer rows are rated than `top`
-            is to take.
+            made elsewhere cannot be read, is of another pool, or is smaller than the budget; fewer rows are rated than `top` is
+            to take; or the floor of each source or length is less than a row.
     """
     if len(pool) < params.C:
         raise ShedError(
@@ -93,6 +96,11 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
                 "more of the pool, or take fewer rows",
                 "screen",
             )
+    floor = floor_of(params.sample, params.sampler)
+    if floor is not None and floor.by != "cluster":  # clusters are not known yet
+        sources = {record.id: record.source for record in pool}
+        groups = groups_of(table.assign(source=table["id"].map(sources)), floor.by)
+        check_parts(groups, size.costs(table), size.amount, COUNTED[size.unit], floor)
     if params.sampler == "given" and params.sample.given is not None:
         taken(given_order(params, params.sample.given, pool), table, size)
 

@@ -3,13 +3,19 @@
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+from cyclopts.completion._base import CompletionAction, get_completion_action
 from project_calls import call
 
 from shed.cli.app import COMMANDS, command_line, main
-from shed.cli.terminal import counted
+from shed.cli.making.init import init
+from shed.cli.results.tables import print_text
+from shed.cli.results.why import why
+from shed.cli.terminal import console, counted
 
 HEAVY = ("torch", "pandas", "transformers", "dvc", "lm_eval", "sentence_transformers")
 
@@ -73,6 +79,17 @@ def test_no_option_has_an_empty_default(capsys: pytest.CaptureFixture[str]) -> N
     for name in COMMANDS:
         assert call(name, "--help") == 0
     assert not [line for line in capsys.readouterr().out.splitlines() if "default: ()" in line or "default: []" in line]
+
+
+@pytest.mark.parametrize(("function", "names"), [(init, ("pool", "dev", "test", "model", "folder")), (why, ("what",))])
+def test_a_shell_completes_files_where_a_file_may_stand(function: Callable[..., None], names: Sequence[str]) -> None:
+    hints = get_type_hints(function, include_extras=True)
+    assert [get_completion_action(hints[name]) for name in names] == [CompletionAction.FILES] * len(names)
+
+
+def test_what_reads_a_pipe_gets_each_text_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_text(console(), "some words " * 100, "label", 12)
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_one_is_not_some() -> None:

@@ -9,8 +9,8 @@ from project_calls import call, git, write_rows
 from ruamel.yaml import YAML
 
 from shed.cli.making.init import AS_IT_STANDS
-from shed.cli.making.sizes import look
-from shed.cli.making.tokens import FRAME, counter
+from shed.cli.making.sizing.look import look
+from shed.cli.making.sizing.tokens import FRAME, counter
 from shed.data.readers import Reading
 from shed.data.records import Record
 from shed.data.splits import read_split
@@ -79,17 +79,6 @@ def test_without_dev_and_test_some_of_the_pool_are_split_off(tmp_path: Path, cap
     assert found["data"]["pool"] == {"rows": 60, "exact": True, "forms": {"alpaca": 60}, "unreadable": 0}
     params = load_params(tmp_path / "mine/params.yaml")
     assert (params.data.dev, params.data.test) == (None, None)
-
-
-def test_of_a_large_pool_as_many_rows_are_drawn_as_can_be_rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shed.cli.making.sizes.RATED_TOKENS", 8_000)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    write_rows(tmp_path / "pool.jsonl", 3_000)
-    assert call("init", "mine", "--pool", "pool.jsonl") == 0
-    params = load_params(tmp_path / "mine/params.yaml")
-    assert params.data.pool_rows is not None
-    assert 800 < params.data.pool_rows < 1_200  # 16,000 tokens, of about sixteen a row
-    assert params.C == 32
 
 
 @pytest.mark.parametrize("form", ["plain", "chat"])

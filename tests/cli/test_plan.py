@@ -3,6 +3,9 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +13,20 @@ from typing import Any
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
-from toy_pipeline import make_toy
+from toy_pipeline import command, make_toy
 
 from shed.cli.app import main
 from shed.cli.running import changes, outside
 from shed.cli.running.known_runs import Runs, known_runs
-from shed.cli.running.plan import about, idle_stages
+from shed.cli.running.plan import idle_stages
+from shed.cli.status import RunGoesOn, dvc_status
+from shed.cli.terminal import about
 from shed.common.atomic_io import write_json, write_jsonl, write_table
 from shed.data.records import Record
 from shed.evaluation import run_ledger
 from shed.params import load_params
+from shed.settings.costs.times import RunsLeft
 from stages import verdict
-from stages.shared.times import RunsLeft
 
 
 def call(*words: str) -> int | str | None:
@@ -68,6 +73,25 @@ def test_what_is_told_of_changes_is_what_an_experiment_then_runs(toy: Path, capf
     assert re.findall(r"Running stage '(\w+)'", capfd.readouterr().out) == ["verdict"]
     assert told() == ({"first": "no", "verdict": "no"}, {})
     assert told("sampler=top")[0] == {"first": "no", "verdict": "yes"}, "back to what it was is a change, too"
+
+
+def test_while_a_run_goes_on_what_it_has_not_finished_is_told_as_not_begun(tmp_path: Path) -> None:
+    root = make_toy(tmp_path / "toy", "sleeps")
+    with command(root, "run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while not (root / "begun").exists() and process.poll() is None:
+                time.sleep(0.05)
+            with pytest.raises(RunGoesOn):
+                dvc_status(root)
+            before = contents(root)
+            found = changes.what_would_run(changes.Project(root), ("sampler=qwcs",), lambda params: {})
+            assert contents(root) == before
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert found.during_a_run
+    assert found.runs == {"first": "no", "verdict": "yes"}
+    assert found.why == {"verdict": [changes.NEVER]}
+    assert not changes.what_would_run(changes.Project(root), (), lambda params: {}).during_a_run
 
 
 def test_where_nothing_has_changed_nothing_is_timed(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +231,13 @@ def test_before_the_first_run_rows_are_sampled_from_the_files_and_it_says_so(
     assert found["verdict_runs"] == {"asked": 9, "there": 0, "selection_known": False, "final_is_one": True}
     assert found["total"]["seconds"] == pytest.approx(sum(one["seconds"] for one in stages.values()))
     assert call("plan", "-S", "verdict.seeds=0", "-S", "score.budget.fte=22") == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr()
+    told = printed.out
+    assert printed.err.splitlines() == [
+        "shed: looking what has changed ...",
+        "shed: reading rows ...",
+        "shed: timing the model ...",
+    ], "standard output is for the result"
     assert re.search(r"^ ?score +\d.* 22 ", told, re.MULTILINE)
     assert "The records are not prepared with these params yet" in told
     assert "In all about" in told

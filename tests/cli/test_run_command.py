@@ -17,6 +17,7 @@ from toy_pipeline import command, make_toy
 from shed.cli.app import main
 from shed.cli.running.picture import Picture, clock
 from shed.cli.running.process import BAR_FIELDS, FIELD, MARK
+from shed.params import load_params
 
 
 def run(*words: str) -> int | str | None:
@@ -74,21 +75,29 @@ def test_changes_of_params_are_an_experiment(
 ) -> None:
     root = make_toy(tmp_path / "toy", git=True)
     monkeypatch.chdir(root)
+    before = (root / "params.yaml").read_text(encoding="utf-8")
     assert run("-S", "C=16", "-S", "sampler=qwcs", "first") == 0
     assert re.findall(r"Running stage '(\w+)'", capfd.readouterr().out) == ["first"]
-    params = (root / "params.yaml").read_text(encoding="utf-8")
-    assert "C: 16\n" in params
-    assert "sampler: qwcs\n" in params
+    after = (root / "params.yaml").read_text(encoding="utf-8")
+    assert after == before.replace("C: 32\n", "C: 16\n").replace("sampler: top\n", "sampler: qwcs\n"), "comments are kept"
+    assert run("-S", "regime.modules=[q_proj]", "-S", "sample.fraction=null", "-S", "sample.rows=1", "first") == 0
+    values = load_params(root / "params.yaml")
+    assert (values.regime.modules, values.sample.fraction, values.sample.rows) == (["q_proj"], None, 1)
+    assert run("-S", "sample.rows=none at all") != 0
+    assert load_params(root / "params.yaml") == values, "what is refused changes nothing"
 
 
-def on_a_terminal(root: Path, *words: str) -> tuple[int, str]:
-    """The status, and all that is drawn on a terminal of 80 columns."""
+def on_a_terminal(root: Path, *words: str, interrupted_at: Path | None = None) -> tuple[int, str]:
+    """The status, and all that is drawn on a terminal of 80 columns; Ctrl-C is pressed once a file is there."""
     terminal, its = pty.openpty()
     termios.tcsetwinsize(its, (40, 80))
     process = command(root, *words, stdin=its, stdout=its, stderr=its, start_new_session=True)
     os.close(its)
     drawn = b""
     while True:
+        if interrupted_at is not None and interrupted_at.exists():
+            process.send_signal(signal.SIGINT)
+            interrupted_at = None
         try:
             drawn += os.read(terminal, 2**16)
         except OSError:
@@ -132,6 +141,42 @@ def test_ctrl_c_reaches_the_stage_once_and_the_next_run_goes_on_from_there(tmp_p
     assert done.returncode == 0
     assert "Stage 'first' didn't change, skipping" in output
     assert "Running stage 'verdict'" in output
+
+
+def test_ctrl_c_on_a_terminal_is_one_line_and_doctor_finds_nothing_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stage and DVC say that they were interrupted, which is no news; what is left to run is no fault."""
+    root = make_toy(tmp_path / "toy", "sleeps", git=True)
+    status, drawn = on_a_terminal(root, "run", interrupted_at=root / "begun")
+    assert status == 130
+    assert "shed: interrupted" not in drawn
+    assert "ERROR" not in drawn
+    seen = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", drawn)
+    assert re.search(
+        r"shed: first \d s, verdict was stopped after \d s; \d s in all; what was finished is kept, and `shed run` goes on from "
+        r"there\r\n$",
+        seen,
+    )
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0, said
+    assert said.startswith("All is well: ")
+    assert "note: stages that have not run yet: verdict\n" in said
+
+
+def test_what_a_killed_run_leaves_does_not_stand_on_the_picture() -> None:
+    picture = Picture(["first"])
+    left = "WARNING: Process 'dvc repro' with (Pid 4194305), in RWLock-file '.dvc/tmp/rwlock' had been killed. Auto removed it from"
+    assert not list(picture.lines(f"{left} the lock file.\r\n"))
+    assert list(picture.lines("WARNING: another\r\n")) == ["WARNING: another"]
+    picture.stopping = True
+    assert list(picture.lines("ERROR: failed to reproduce 'first'\r\nshed: error: the disk is full\r\n")) == [
+        "shed: error: the disk is full"
+    ]
 
 
 def bar(what: str, done: int, total: int | str, left: str = "2.0") -> str:

@@ -245,3 +245,11 @@ def test_shares_are_compared_with_the_whole_pool_under_its_seeds() -> None:
     assert list(table["seeds"]) == [3, 3]
     assert table.loc[("top", 0.1), "loss_gain_low"] > 0 > table.loc[("random", 0.1), "loss_gain_high"]
     assert compare_with_all(some, "test", "full").empty
+
+
+@pytest.mark.parametrize("other", [{0, 1, 2, 3}, {0, 1}, {1, 2, 3}, {5, 6, 7}])
+def test_runs_of_other_seeds_are_not_compared(other: set[int]) -> None:
+    items = runs({"random": 0.0, "top": -0.3}, seeds=8)
+    kept = items["seed"].isin({0, 1, 2}).where(items["method"] == "top", items["seed"].isin(other))
+    with pytest.raises(ShedError, match=r"top and random were run with different seeds at 0\.1"):
+        compare(items[kept], "test", "random")

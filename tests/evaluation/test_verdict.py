@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from shed.common.atomic_io import write_json
-from shed.evaluation.comparison import Measure
+from shed.evaluation.comparison import Measure, luck_of_a_draw
 from shed.evaluation.verdict import Against, Control, Gain, Verdict, gains
 
 
@@ -79,6 +79,12 @@ def test_a_selection_like_random_rows_is_not_shown_to_be_better() -> None:
         "0.37 worse to 0.39 better, and a true gain below about 0.38 would not show in a run of this size. More seeds or more "
         "test records would narrow that, but not make it better if the true gain is about 0."
     )
+
+
+@pytest.mark.parametrize(("draws", "quantile"), [(3, 4.302653), (4, 3.182446), (6, 2.570582)])
+def test_the_luck_of_a_draw_is_half_a_prediction_interval(draws: int, quantile: float) -> None:
+    """Student's quantile at 97.5 %, from a table, with a degree of freedom less than there are draws."""
+    assert luck_of_a_draw(np.array([0.2]), draws) == pytest.approx([0.2 * quantile * (1 + 1 / draws) ** 0.5], rel=1e-6)
 
 
 def test_what_a_lucky_draw_may_have_is_not_called_better() -> None:

@@ -59,6 +59,10 @@ def test_a_method_costs_what_its_scores_do(tmp_path: Path, monkeypatch: pytest.M
             "qocs_on_shapley",
             "qwcs_on_random_scores",
             "top_on_all_tasks",
+            "rds_by_length",
+            "qocs_on_shapley_within_rating",
+            "qwcs_on_random_scores_within_rating_by_length",
+            "qocs_within_rating",
         ]
         return dict(costs(methods)[["method", "fte"]].to_numpy().tolist())
 
@@ -71,6 +75,10 @@ def test_a_method_costs_what_its_scores_do(tmp_path: Path, monkeypatch: pytest.M
         "qocs_on_shapley": 10.0,
         "qwcs_on_random_scores": 0.0,
         "top_on_all_tasks": 33.0,
+        "rds_by_length": 15.0,
+        "qocs_on_shapley_within_rating": 40.0,
+        "qwcs_on_random_scores_within_rating_by_length": 30.0,
+        "qocs_within_rating": 30.0,  # its scores are mean ratings
     }
     write_json("metrics/score.json", score | {"score_is": "Shapley score"})
     assert fte()["qocs"] == 10.0

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from experiments.shared import games
+from experiments.shared.by_ratings import scores_by_ratings
 from experiments.shared.games import changed, draw_members, scoring_regime
 from experiments.shared.runs import tuned_items
 from shed.common.atomic_io import write_json, write_jsonl
@@ -99,6 +100,15 @@ def test_members_are_drawn_from_what_is_not_a_proxy() -> None:
     assert not (drawn & clusters["proxy"]).any()
     assert clusters["cluster"][drawn].tolist() == [0, 0, 1]
     assert (draw_members(clusters, 2, seed=1) == drawn).all()
+
+
+def test_scores_by_ratings_are_of_the_clusters_that_have_rows() -> None:
+    clusters = pd.DataFrame({"cluster": [0, 0, 2, 2, 3], "rating": [0.1, 0.3, 0.5, 0.7, 0.4]})
+    shapley = pd.DataFrame({"cluster": range(4), "shapley": [1.0, 2.0, 3.0, 4.0]})
+    found = scores_by_ratings(clusters, shapley)
+    assert found["cluster"].tolist() == [2, 3, 0]
+    assert found["score"].tolist() == pytest.approx([0.6, 0.4, 0.2])
+    assert found["shapley"].tolist() == [3.0, 4.0, 1.0]
 
 
 def test_studies_do_not_write_the_ledger_of_the_pipeline() -> None:

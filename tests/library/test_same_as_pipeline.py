@@ -105,6 +105,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the best, by tokens": {"sampler": "top", "sample": {"budget": "tokens", "tokens": 60, "rows": None}, "rate.per": "token"},
     "with rows that are cut": {"sampler": "top", "sample": {"too_long": True}},
     "a floor for each source": {"sampler": "qwcs", "sample": {"balance": "source", "floor": 1.0, "f": 3.0, "seed": 5}},
+    "a floor for each length": {"sampler": "top", "sample": {"balance": "length", "floor": 1.0}},
+    "the best rated of clusters that are drawn": {"sampler": "qwcs", "sample": {"within": "rating", "f": 3.0}},
     "a floor for each cluster": {"sampler": "random", "sample": {"balance": "cluster", "floor": 0.5}},
     "given, and the whole pool": {
         "sampler": "given", "sample": {"given": "theirs.txt"}, "verdict": {"full": True, "seeds": 4}, "finetune.seed": 8

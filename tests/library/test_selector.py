@@ -36,6 +36,19 @@ def test_the_best_rated_rows_come_back_as_they_were_given(selector: Selector, po
     assert len(selection) == selection.metrics["rows"] == 6
 
 
+def test_what_verbs_will_take_is_told_before_they_are_called(selector: Selector) -> None:
+    plan = selector.plan()
+    assert plan.table["verb"].tolist() == ["rate", "score", "verdict"]
+    assert (plan.table["seconds"] > 0).all()
+    assert not plan.table["computed"].any()
+    assert re.match(
+        r"PlanResult: about \d+ s for all that was not\s+computed yet \(rate \d+ s, score \d+ s, verdict\s+\d+ s", repr(plan)
+    )
+    assert "A forecast, which may be off by a quarter" in repr(plan)
+    selector.rate()
+    assert selector.plan().table["computed"].tolist() == [True, False, False]
+
+
 def test_rows_of_a_dataset_come_back_as_a_dataset_and_are_the_same(
     selector: Selector, pool: Rows, dev: Rows, test: Rows, small: dict[str, Any]
 ) -> None:
@@ -73,6 +86,10 @@ def test_each_selection_may_have_settings_of_its_own(selector: Selector) -> None
     assert abs(selector.select("random", tokens=40).metrics["lengths"]["response_tokens"] - 40) < 12
     by_cluster = selector.select("random", balance="cluster", floor=1.0)
     assert by_cluster.table["cluster"].nunique() == 3
+    by_length = selector.select("random", rows=8, balance="length", floor=1.0)
+    assert by_length.table["reason"].str.contains("that the floor keeps of responses of").all()
+    best = selector.select("qocs", within="rating").table
+    assert best["rating"].is_monotonic_decreasing or best["cluster"].nunique() > 1
     seeds = [selector.select("random", seed=seed).table["id"].tolist() for seed in (1, 1, 2)]
     assert seeds[0] == seeds[1] != seeds[2]
     assert len(selector.select()) == 6  # as the settings have it
@@ -95,6 +112,10 @@ def test_a_selection_from_elsewhere_is_taken_from_its_file(selector: Selector, p
         ({"rows": 0}, "sample.rows is 0; it must be greater than or equal to 1"),
         ({"balanse": "source"}, "select has no setting 'balanse'; did you mean 'balance'? it has budget, fraction, "),
         ({"C": 4}, "select has no setting 'C'; "),
+        (
+            {"sampler": "top", "within": "rating"},
+            "sample.within is rating, but sampler top does not take rows by their clusters",
+        ),
         ({"sampler": "given"}, "sampler given takes a selection from a file, but sample.given is null; name the file"),
     ],
 )

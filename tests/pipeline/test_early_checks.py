@@ -53,6 +53,38 @@ def test_a_screen_that_rates_fewer_rows_than_top_is_to_take(project_root: Path, 
     check_selection(screened.model_copy(update={"sampler": "qocs"}), POOL, lengths)
 
 
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        (
+            {"balance": "length", "floor": 1.0, "rows": 1},
+            "a floor of 1 of 1 rows is less than one row for each of 2 quarters by",
+        ),
+        ({"balance": "source", "floor": 0.2, "rows": 4}, "a floor of 0.2 of 4 rows is less than one row for each of 1 sources"),
+        (
+            {"balance": "source_and_length", "floor": 0.5, "rows": 3},
+            "0.5 of 3 rows is less than one row for each of 2 quarters by",
+        ),
+        (
+            {"balance": "length", "floor": 1.0, "budget": "tokens", "tokens": 6},
+            "a floor of 1 of 6 response tokens is less than one row for each of 2 quarters",
+        ),
+    ],
+)
+def test_parts_of_the_budget_of_less_than_a_row(
+    project_root: Path, encoder: Encoder, sample: dict[str, Any], said: str
+) -> None:
+    """Answers of one and of two digits have two lengths."""
+    pool = [single_turn(f"Add {n} and {n}.", "two " * (1 + n % 2), "sums", f"row {n}") for n in range(8)]
+    lengths = record_lengths(encoder, pool)
+    with pytest.raises(ShedError, match=said) as error:
+        check_selection(params_of(project_root, **sample), pool, lengths)
+    assert error.value.setting == "floor"
+    check_selection(params_of(project_root, **{**sample, "balance": "none"}), pool, lengths)
+    check_selection(params_of(project_root, sampler="full", **sample), pool, lengths)
+    check_selection(params_of(project_root, balance="cluster", floor=0.1, rows=1), pool, lengths)  # not known yet
+
+
 def test_a_pool_that_is_large_enough_passes(project_root: Path, encoder: Encoder) -> None:
     for sample in ({"rows": 5}, {"rows": 6, "too_long": True}, {"fraction": 1.0}, {"budget": "tokens", "fraction": 0.5}):
         check_selection(params_of(project_root, **sample), POOL, record_lengths(encoder, POOL))

@@ -11,10 +11,11 @@ from small_project import Project
 from shed.data.records import Record, read_records
 from shed.models.checks import check_model
 from shed.params import load_params
+from shed.settings.costs.outlook import AN_ANSWER, STEP, Lengths, lengths_of, token_passes
+from shed.settings.costs.times import START, RunsLeft, all_runs, seconds_of
 from shed.valuation.costs.speed import Speed
-from stages.shared.outlook import AN_ANSWER, STEP, Lengths, lengths_of, token_passes
 from stages.shared.settings.model import model_spec
-from stages.shared.times import START, RunsLeft, all_runs, seconds_of, told
+from stages.shared.times import told
 
 SPLITS = ("pool", "dev", "test")
 

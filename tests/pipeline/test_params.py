@@ -231,6 +231,26 @@ def test_a_selection_from_elsewhere_is_named_and_taken_as_it_is(project_root: Pa
     assert load_params(path).sample.balance == "source"
 
 
+def test_rows_of_clusters_are_chosen_where_clusters_are_and_by_ratings_where_these_are(
+    project_root: Path, tmp_path: Path
+) -> None:
+    path = changed(project_root, tmp_path, "within: null", "within: rating")
+    with pytest.raises(
+        ShedError,
+        match=r"sample\.within is rating, but sampler top does not take rows by their clusters; set it to null, or set sampler to",
+    ):
+        load_params(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("sampler: top", "sampler: qwcs"), encoding="utf-8")
+    assert load_params(path).sample.within == "rating"
+    path.write_text(path.read_text(encoding="utf-8").replace("warm_rows: 100", "warm_rows: 0"), encoding="utf-8")
+    with pytest.raises(
+        ShedError, match=r"sample\.within is rating, but rate\.warm_rows is 0, so nothing is rated; set it, or set"
+    ):
+        load_params(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("within: rating", "within: nearest"), encoding="utf-8")
+    assert load_params(path).sample.within == "nearest"
+
+
 def test_a_selection_that_is_not_there_is_one_line(
     project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,8 @@ def test_if_nothing_changed_nothing_runs(project: Project) -> None:
         ({"sampler": "qwcs"}, "sample"),
         ({"sample": {"fraction": 0.5}}, "sample"),
         ({"sample": {"f": 3.0}}, "sample"),
+        ({"sample": {"balance": "length", "floor": 1.0}}, "sample"),
+        ({"sampler": "qwcs", "sample": {"within": "rating"}}, "sample"),
         ({"C": 5}, "cluster"),
         ({"cluster": {"proxies_per_cluster": 2}}, "cluster"),
         ({"score": {"metagradient": {"redraw": False}}}, "score"),

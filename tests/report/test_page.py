@@ -3,8 +3,6 @@
 import html
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from browser import BROWSER, opened
 from report_inputs import EVIL, JUDGED, LENGTHS, inputs
 
 from shed.report.page import render
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FAULTY = {"rows": 10, "faulty_share_of_pool": 0.5, "faulty_share_of_selection": 0.05, "faulty_share_of_random": 0.52}
 FAULTY |= {"auroc_of_scores": 0.99, "auroc_of_ratings": 0.25, "auroc_of_ratings_within_sources": 0.63}
 FAULTY |= {"lengths": LENGTHS, "left_out_as_too_long": 0}
@@ -121,18 +119,7 @@ def test_in_a_browser_without_a_network(tmp_path: Path, width: int) -> None:
     page.write_text(render(inputs()), encoding="utf-8")
 
     def open_at(fragment: str) -> str:
-        command = [
-            str(BROWSER),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"),
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},900",
-            "--dump-dom",
-            f"file://{page}#{fragment}",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        assert "CONSOLE" not in done.stderr, done.stderr
-        return done.stdout
+        return opened(page, tmp_path / "profile", fragment, width)
 
     def visible(dom: str) -> list[str]:
         body = dom[dom.index('<table id="table">') :]

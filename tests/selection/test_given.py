@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from shed.common.errors import ShedError
 from shed.data.readers import ReaderSettings
-from shed.data.records import Record
-from shed.selection.given.files import read_given
-from shed.selection.given.order import order_of, select_given
+from shed.data.records import Record, single_turn
+from shed.selection.given.files import Entry, Given, read_given
+from shed.selection.given.order import _by_content, order_of, select_given
 from shed.selection.sampling import Size
 
 
@@ -220,3 +220,10 @@ def test_the_pool_may_be_read_from_its_file_meanwhile_once(tmp_path: Path, pool:
     assert list(once.reasons) == list(whole.reasons)
     assert once.counts == whole.counts
     assert once.counts["given_matched"] == {"ids": 2, "rows": 2, "numbers": 6}[kind]
+
+
+def test_a_row_that_is_in_the_pool_to_the_letter_is_that_record_and_no_copy_of_it() -> None:
+    pool = [single_turn("add 1 and 1", "it is 2", "a", "1"), single_turn("Add 1 and 1", "It is 2", "a", "2")]
+    rows = [pool[1], single_turn("ADD 1 AND 1", "It is 2", "b", "3"), single_turn("Add 1 and 2", "It is 3", "b", "4")]
+    given = Given(Path("peer.jsonl"), "rows", [Entry(f"line {n}", record=row) for n, row in enumerate(rows, start=1)])
+    assert _by_content(given, pool) == [pool[1].id, pool[0].id, None]

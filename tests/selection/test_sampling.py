@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from shed.common.errors import ShedError
-from shed.selection.sampling import Floor, Sampler, Size, budget, composition, nearest_count, select
+from shed.selection.orders.floors import Floor
+from shed.selection.sampling import Sampler, Size, budget, composition, nearest_count, select
 
 
 @pytest.fixture
@@ -180,11 +181,12 @@ def test_a_floor_of_less_than_a_row_for_each_group_is_an_error(clusters: pd.Data
 
 def test_reasons_count_the_floors_rows_too(clusters: pd.DataFrame, scores: pd.DataFrame) -> None:
     floored = select(clusters, scores, "qocs", Size(10), 1.0, 0, Floor("cluster", 0.7)).set_index("id")["reason"]
-    assert floored["r14"] == "cluster ranked 1, taken whole"
+    assert floored["r14"] == "cluster ranked 1, taken whole; from the rest of the budget"
     assert floored["r19"] == "one of 2 that the floor keeps of cluster 2"
     assert floored.iloc[:6].str.contains("floor").all()
     assert (
-        select(clusters, scores, "random", Size(9), 1.0, 0, Floor("cluster", 0.7))["reason"].iloc[-1] == "one of 3 random rows"
+        select(clusters, scores, "random", Size(9), 1.0, 0, Floor("cluster", 0.7))["reason"].iloc[-1]
+        == "one of 3 random rows; from the rest of the budget"
     )
 
 

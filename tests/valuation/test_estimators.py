@@ -1,6 +1,7 @@
 """Estimators by gradients, by orders and by shapiq, against exact values."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from shed.common.errors import ShedError
 from shed.valuation.budget import Budget, spend
 from shed.valuation.estimate import average
 from shed.valuation.estimators.in_run import InRun
-from shed.valuation.estimators.metagradient import Metagradient
+from shed.valuation.estimators.metagradient import Metagradient, smoothness
 from shed.valuation.estimators.permutation import Permutation
 from shed.valuation.estimators.shapiq_adapter import ShapiqAdapter
 from shed.valuation.game import Evaluation, Run
@@ -149,6 +150,13 @@ def test_a_smooth_game_passes_the_check_and_a_rough_one_gets_a_note() -> None:
     rough = spend(Metagradient(0), SmoothGame(rough=True), Budget(evaluations=9)).estimate
     assert "utility is not smooth" in rough.notes[0]
     assert "lower the learning rate" in rough.notes[0]
+
+
+@pytest.mark.parametrize(("cosine", "notes"), [(1.0, 0), (0.96, 0), (0.94, 1), (0.5, 1), (-1.0, 1)])
+def test_gradients_of_close_weightings_may_differ_by_a_small_angle(cosine: float, notes: int) -> None:
+    slopes = [np.array([2.0, 0.0]), 3.0 * np.array([cosine, np.sqrt(1 - cosine**2)])]
+    game = SimpleNamespace(owner=np.arange(2), marginals=lambda *_: [Evaluation(0.0, 0.0, 0.0, slope) for slope in slopes])
+    assert len(smoothness(game, np.ones(2, dtype=bool))) == notes
 
 
 def test_first_order_scores_are_of_one_run_and_say_what_they_are() -> None:

@@ -11,6 +11,7 @@ from shed.common.errors import ShedError
 from shed.valuation.estimators.exact import Exact
 from shed.valuation.estimators.regression import Regression
 from shed.valuation.estimators.removal import Removal
+from shed.valuation.estimators.ridge import Problem
 
 
 class NoisyGame:
@@ -142,3 +143,21 @@ def test_a_surrogate_that_is_wrong_is_overruled_by_enough_evaluations() -> None:
     game = NoisyGame()
     wrong = Fixed(np.random.default_rng(1).standard_normal(game.players))
     assert spearmanr(last(Regression(seed=0, surrogate=wrong), game, 402).scores, game.shapley).statistic > 0.95
+
+
+def test_the_two_halves_share_no_pair_and_leave_none_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+    scores = Problem.scores
+
+    def told(problem: Problem, rows: np.ndarray, penalty: float) -> np.ndarray:
+        asked.append(rows.tolist())
+        return scores(problem, rows, penalty)
+
+    monkeypatch.setattr(Problem, "scores", told)
+    rng = np.random.default_rng(0)
+    estimate = last(Regression(seed=0), TableGame(rng.random(2**8)), 102)
+    one, other, every = asked[-3:]
+    assert sorted([*one, *other]) == every
+    assert abs(len(one) - len(other)) <= 1
+    assert estimate.halves is not None
+    assert not np.array_equal(*estimate.halves)

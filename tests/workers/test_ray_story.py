@@ -1,4 +1,4 @@
-"""Scores, ratings and runs under Ray are those of one process, to the last bit, though a node is lost half-way and one joins."""
+"""Scores, ratings, embeddings and runs under Ray are those of one process, to the last bit, though a node is lost half-way and one joins."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +13,11 @@ import pytest
 from tiny_regime import REGIME
 
 from shed.data.records import Record
+from shed.embedding import blocks
+from shed.embedding.blocks import embed_to
+from shed.embedding.embedder import Embedder
 from shed.evaluation.run_ledger import RunLedger, RunSettings
-from shed.models.specs import LoraSettings, ModelSpec
+from shed.models.specs import EmbedderSpec, LoraSettings, ModelSpec
 from shed.tuning.finetuning import TuningSettings
 from shed.valuation import ratings
 from shed.valuation.game import Run
@@ -102,6 +105,17 @@ def test_blocks_are_rated_as_in_one_process(
     assert given_out.ids == own.ids
     assert {**given_out.metrics, "seconds": 0} == {**own.metrics, "seconds": 0}
     assert sorted(blocks) == sorted([2, 2, 2, 2, 1] * 2)
+
+
+def test_blocks_are_embedded_as_in_one_process(
+    cluster: Any, tiny_embedder: str, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 2)
+    spec, files = EmbedderSpec(tiny_embedder, 4), {name: tmp_path / f"{name}.npy" for name in ("own", "given_out")}
+    counts = embed_to(files["own"], records, spec, {}, tmp_path / "kept")
+    monkeypatch.setattr(Embedder, "embed", lambda *_: pytest.fail("the driver embeds"))
+    assert embed_to(files["given_out"], records, spec, {}, tmp_path / "kept", NodeIsLost(cluster, after=2)) == counts
+    assert files["given_out"].read_bytes() == files["own"].read_bytes()
 
 
 def test_runs_are_made_once_each_and_as_in_one_process(

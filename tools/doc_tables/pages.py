@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.doc_tables import estimators, own_data, pipeline, pools, referee, selection, valuation
+from tools.doc_tables import commands, estimators, own_data, pipeline, pools, referee, selection, valuation
 from tools.doc_tables.markdown import Block
 from tools.doc_tables.values import written
 
 BLOCKS: dict[str, Block] = {
+    **commands.BLOCKS,
     **selection.BLOCKS,
     **pools.BLOCKS,
     **referee.BLOCKS,

@@ -6,6 +6,7 @@ In: `dvc.yaml`, `params.yaml`, the imports of the code, `metrics/*.json`. Out: p
 import ast
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,26 @@ def soak() -> str:
     return table(["story", "times"], [[what, f"{count:,}"] for what, count in found["done"].items()])
 
 
+def mutants() -> str:
+    """How many faults that were put into the code a test found, by room."""
+    rooms: dict[str, Counter[str]] = {}
+    for module, counts in result("benchmarks/mutants")["modules"].items():
+        name = module if module.startswith("shed/evaluation") else module.rpartition("/")[0]
+        rooms.setdefault(name, Counter()).update(counts)
+    tried = {name: own for name, own in rooms.items() if own["tried"]}
+    rows = [
+        [code(name), *(f"{own[one]:,}" for one in ("places", "tried", "found")), f"{own['found'] / own['tried']:.0%}"]
+        for name, own in sorted(tried.items())
+    ]
+    return table(["code", "places for a fault", "tried", "found", "share"], rows)
+
+
+def survivors() -> str:
+    """Why the other faults were not found."""
+    reasons = Counter(str(one["reason"]).partition(":")[0] for one in result("benchmarks/mutants")["survivors"])
+    return table(["why no test finds them", "faults"], [[reason, str(count)] for reason, count in reasons.most_common()])
+
+
 def planned_times() -> str:
     """What `shed plan` told of runs, and what they took."""
     rows = []
@@ -196,6 +217,8 @@ def planned_times() -> str:
 
 BLOCKS: dict[str, Block] = {
     "planned times": planned_times,
+    "mutants": mutants,
+    "survivors": survivors,
     "soak": soak,
     "picture of the stages": stages_picture,
     "stages": stages_table,

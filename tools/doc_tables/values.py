@@ -20,6 +20,7 @@ from tools.doc_tables.markdown import number_text
 
 FOLDERS = {
     "benchmarks": "benchmarks",
+    "commands": "benchmarks/commands",
     "compare": "experiments/compare",
     "metrics": "metrics",
     "selection": "experiments/selection",

@@ -36,11 +36,11 @@ DVC_SETTINGS = "[core]\n    analytics = false\n    autostage = true\n    check_u
 FIRST_COMMIT = "A project of shed"
 
 
-class _WithNull(RoundTripRepresenter):
+class WithNull(RoundTripRepresenter):
     """Writes null where ruamel would write nothing."""
 
 
-_WithNull.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
+WithNull.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
 def check_free(root: Path) -> None:
@@ -74,7 +74,7 @@ def params_text(changes: Mapping[str, Any]) -> str:
     yaml = YAML()  # ruamel's round trip: plain values, no objects of a file's choice
     yaml.preserve_quotes = True
     yaml.width = 128
-    yaml.Representer = _WithNull
+    yaml.Representer = WithNull
     params = yaml.load((TEMPLATE / "params.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
         *groups, last = key.split(".")

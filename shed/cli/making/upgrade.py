@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
-from ruamel.yaml import YAML
 
 from shed.cli.making.folder import code_digests, installed, params_text, write_pipeline
 from shed.cli.making.template import CODE, PIPELINE, TEMPLATE
@@ -15,6 +14,7 @@ from shed.cli.project import find_project
 from shed.cli.terminal import Json, show_result
 from shed.common.atomic_io import read_json, write_text
 from shed.common.errors import ShedError
+from shed.data.formats.yaml_text import read_yaml
 
 
 def upgrade(*, as_json: Json = False) -> None:
@@ -28,7 +28,7 @@ def upgrade(*, as_json: Json = False) -> None:
     before = read_json(root / CODE)
     after = code_digests((TEMPLATE / PIPELINE).read_text(encoding="utf-8"))
     changed = [name for name, own in after["stages"].items() if before["stages"].get(name) != own]
-    users, ours = (_read(path.read_text(encoding="utf-8")) for path in (root / "params.yaml", TEMPLATE / "params.yaml"))
+    users, ours = (read_yaml(path / "params.yaml", "file of params", "dvc") for path in (root, TEMPLATE))
     own, default = _flat(users, ours), _flat(ours, ours)
     added, gone = [key for key in default if key not in own], [key for key in own if key not in default]
     if added or gone:
@@ -47,10 +47,6 @@ def upgrade(*, as_json: Json = False) -> None:
             console.print("Next: `shed plan` tells what they cost, `shed run` runs them.")
 
     show_result(found, as_json, draw)
-
-
-def _read(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
 
 
 def _flat(section: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:

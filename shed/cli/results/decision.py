@@ -16,9 +16,24 @@ import pandas as pd
 from shed.cli.terminal import counted
 from shed.params import Params
 from shed.selection.given.order import Order, taken
-from shed.selection.sampling import COUNTED, Floor, Size, nearest_count, select
+from shed.selection.orders.by_clusters import qocs
+from shed.selection.orders.floors import Floor, groups_of
+from shed.selection.sampling import COUNTED, Size, nearest_count, select
+from shed.settings.selecting import floor_of
 
 DIGITS = range(3, 13)  # of a fraction after the point
+OF_CLUSTER = {  # which rows of a cluster qocs takes first, and those before another one
+    None: ("the rows nearest its centre", "rows nearer its centre"),
+    "nearest": ("the rows nearest its centre", "rows nearer its centre"),
+    "rating": ("the best rated rows", "rows of it that are rated higher"),
+    "random": ("random rows", "rows of it that are drawn before this one"),
+}
+OF_DRAWN = {  # what a draw of its cluster means for a row of it
+    None: "and each of the cluster's rows an equal part of it",
+    "random": "and each of the cluster's rows an equal part of it",
+    "nearest": "and a draw takes the row nearest the centre that is left",
+    "rating": "and a draw takes the best rated row that is left",
+}
 
 
 @dataclass
@@ -49,8 +64,7 @@ class Choice:
     @property
     def floor(self) -> Floor | None:
         """As the stage `sample` takes it."""
-        own = self.params.sample
-        return None if own.balance == "none" or self.params.sampler == "full" else Floor(own.balance, own.floor)
+        return floor_of(self.params.sample, self.params.sampler)
 
     def is_made_so(self) -> bool:
         """True if these params select from these rows what is selected."""
@@ -63,17 +77,18 @@ class Choice:
             order = self.by_sampler()
             made = self.table["id"].iloc[order[: nearest_count(self.size.costs(self.table)[order], self.size.amount)]]
         else:
-            made = select(self.table, self.scores, sampler, self.size, own.f, own.seed, self.floor)["id"]
+            made = select(self.table, self.scores, sampler, self.size, own.f, own.seed, self.floor, own.within)["id"]
         return made.tolist() == list(self.selected)
 
     def by_sampler(self) -> np.ndarray:
         """(N,) the rows in the order in which `top`, `qocs` or `random` takes them, as in `shed.selection.sampling.select`."""
         if self.params.sampler == "top":
             return np.argsort(-self.table["rating"].to_numpy(), kind="stable")
+        rng = np.random.default_rng(self.params.sample.seed)
         if self.params.sampler == "random":
-            return np.random.default_rng(self.params.sample.seed).permutation(len(self.table))
+            return rng.permutation(len(self.table))
         ranks = self.table["cluster"].map(self.scores.set_index("cluster")["rank"])
-        return np.lexsort((self.table["distance"], ranks))
+        return qocs(self.table.assign(rank=ranks), self.params.sample.within, rng)
 
 
 def decide(choice: Choice, id: str) -> Decision:
@@ -140,7 +155,8 @@ def _top(choice: Choice, place: int, decision: Decision) -> None:
     else:
         decision.said.append(f"{told}.")
         if not own and choice.size.unit == "rows":
-            reasons, groups = choice.table["id"].map(choice.selected), choice.table[choice.floor.by]
+            reasons = choice.table["id"].map(choice.selected)
+            groups = groups_of(choice.table, choice.floor.by).labels
             rated = reasons.str.startswith("rated ").fillna(False).to_numpy(dtype=bool)  # the others are kept by the floor
             kept = (reasons.notna() & ~rated & (groups == groups.iloc[place])).to_numpy()
             _rating_needed(min(ratings[rows].min() for rows in (rated, kept) if rows.any()), unit, decision)
@@ -165,9 +181,9 @@ def _qocs(choice: Choice, place: int, decision: Decision) -> None:
     order = choice.by_sampler()
     rank = int(np.flatnonzero(order == place)[0])
     decision.numbers["rank"] = rank + 1
+    first, before_it = OF_CLUSTER[choice.params.sample.within]
     decision.said.append(
-        f"Clusters are taken from the best score down, and of each the rows nearest its centre first: so it is {rank + 1:,} of "
-        f"{len(order):,}."
+        f"Clusters are taken from the best score down, and of each {first} first: so it is {rank + 1:,} of {len(order):,}."
     )
     if choice.floor is not None or pool["id"].iloc[place] in choice.selected:
         return
@@ -178,7 +194,7 @@ def _qocs(choice: Choice, place: int, decision: Decision) -> None:
     before = _most_before(others.to_numpy(), costs[place], room)
     if before is None and nearer:
         decision.numbers["cluster_rank_needed"] = None
-        decision.said.append("Even if its cluster were the best one, rows nearer its centre would use up the budget.")
+        decision.said.append(f"Even if its cluster were the best one, {before_it} would use up the budget.")
     else:
         before = before or 0
         needed = float(choice.scores.set_index("rank")["score"].loc[others.index[before]])
@@ -199,7 +215,7 @@ def _qwcs(choice: Choice, place: int, decision: Decision) -> None:
     decision.numbers |= {"seed": own.seed, "cluster_probability": probability}
     decision.said.append(
         f"Rows were drawn with sample.seed {own.seed}; at the first draw its cluster had a probability of {probability:.3g}, "
-        "and each of the cluster's rows an equal part of it."
+        f"{OF_DRAWN[own.within]}."
     )
 
 

@@ -92,7 +92,9 @@ def neighbours(tables: "_Tables", place: int) -> list[dict[str, Any]] | None:
         return None
     likeness = np.asarray(vectors @ vectors[place])
     likeness[place] = -np.inf
-    nearest = np.argsort(-likeness, kind="stable")[: min(NEIGHBOURS, len(vectors) - 1)]
+    count = min(NEIGHBOURS, len(vectors) - 1)
+    near = np.flatnonzero(likeness >= np.partition(likeness, -count)[-count]) if count else np.empty(0, dtype=int)
+    nearest = near[np.argsort(-likeness[near], kind="stable")][:count]
     rows = rows_at(tables.project.path("data/prepared/pool.jsonl"), nearest.tolist())
     selection = tables["selection.parquet"]
     selected = None if selection is None else set(selection["id"])

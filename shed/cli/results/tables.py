@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 GAP = "  "
+CROPPED = 120  # characters of a line in which a text is told in short, where no terminal says
 
 
 def print_table(
@@ -22,7 +23,8 @@ def print_table(
         cropped: the last column begins at the left, too, and is cut where the line ends.
     """
     print_text(console, title, style="bold")
-    for line in table_lines(head, rows, left, console.width if cropped else None):
+    width = console.width if console.is_terminal else min(console.width, CROPPED)
+    for line in table_lines(head, rows, left, width if cropped else None):
         console.print(Text(line), soft_wrap=True)
     console.print()
 

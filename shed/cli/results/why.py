@@ -5,7 +5,8 @@ In: an id, a place in the user's own file, or a part of a record's text. Out: th
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -20,9 +21,13 @@ LISTED = 10
 LABEL = 12  # characters
 MOST_TEXT = 600  # characters of a prompt or a response
 COPIES = 5
+if TYPE_CHECKING:
+    What = str
+else:
+    What = str | Path  # a text, for which a shell completes files
 
 
-def why(what: str, /, *, as_json: Json = False) -> None:
+def why(what: What, /, *, as_json: Json = False) -> None:
     """What became of a record, why, and what would have changed it.
 
     Args:

@@ -17,13 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import yaml
-
-from shed.cli.project import Project
+from shed.cli.project import Project, read_lock, read_stages
 from shed.cli.running.stages import needs, order
-from shed.cli.status import dvc_status
+from shed.cli.status import RunGoesOn, dvc_status, status_during_a_run
 from shed.common.errors import ShedError
 from shed.common.spelling import nearest
+from shed.data.formats.yaml_text import read_yaml
 from shed.params import Params, load_params
 
 Runs = Literal["yes", "maybe", "no"]
@@ -45,12 +44,14 @@ class Changed:
         why: for each stage that would run for itself what has changed; an empty list for one that only runs each time.
         each_time: stages that run each time. What they will write is looked up (`shed.cli.running.outside`).
         runs: for each stage, in their order: whether it runs; "maybe" where a stage before it may write something else.
+        during_a_run: whether a run is going on; what it has not finished counts as not begun.
     """
 
     params: Params
     why: dict[str, list[str]]
     each_time: frozenset[str]
     runs: dict[str, Runs]
+    during_a_run: bool = False
 
 
 def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[Params], Mapping[str, str]]) -> Changed:
@@ -65,7 +66,7 @@ def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[
     root = project.root
     with _changed_copy(root, changes) as copy:
         params = _checked(root, copy, changes)
-        status = dvc_status(root)
+        status, during_a_run = _status(root)
         reasons = [_reasons(status, own_params=not changes)]
         if changes:
             reasons += [_reasons(dvc_status(copy), own_params=True, files=False), _moved(root, copy)]
@@ -77,14 +78,21 @@ def what_would_run(project: Project, changes: Sequence[str], outside: Callable[[
     for found in reasons:
         for name, own in found.items():
             why[name] = list(dict.fromkeys([*why.get(name, []), *own]))
-    return Changed(params, why, each_time, _reached(root, why, each_time))
+    return Changed(params, why, each_time, _reached(root, why, each_time), during_a_run)
+
+
+def _status(root: Path) -> tuple[dict[str, Any], bool]:
+    """What DVC says of each stage, and whether a run is going on."""
+    try:
+        return dvc_status(root), False
+    except RunGoesOn:
+        return status_during_a_run(root), True
 
 
 def _locked(root: Path) -> frozenset[str]:
     """The stages that have run to their end before."""
     lock = root / "dvc.lock"
-    found = yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.is_file() else None
-    return frozenset((found or {}).get("stages", {}))
+    return frozenset(read_lock(lock.read_bytes()) if lock.is_file() else ())
 
 
 def _reached(root: Path, why: Mapping[str, list[str]], each_time: frozenset[str]) -> dict[str, Runs]:
@@ -109,7 +117,7 @@ def _only_checks(stage: str, why: Sequence[str]) -> bool:
 
 def _readers(root: Path, paths: Mapping[str, str]) -> dict[str, list[str]]:
     """The stages that read these paths, with what is said of each path."""
-    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = read_stages(root)
     reasons = {name: [paths[path] for path in stage.get("deps") or [] if path in paths] for name, stage in stages.items()}
     return {name: own for name, own in reasons.items() if own}
 
@@ -180,7 +188,7 @@ def _apply(path: Path, changes: Sequence[str]) -> None:
     from dvc.exceptions import DvcException  # type: ignore[import-untyped]
     from dvc.utils.hydra import apply_overrides  # type: ignore[import-untyped]
 
-    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params = read_yaml(path, "file of params", "dvc")
     for change in changes:
         _refuse_unknown(change, params)
     try:
@@ -254,8 +262,8 @@ def _keys(state: Any) -> dict[str, str]:
 
 def _moved(root: Path, copy: Path) -> dict[str, list[str]]:
     """Stages of which a file that they read has another path under the changed params."""
-    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    old, new = (yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8")) for folder in (root, copy))
+    stages = read_stages(root)
+    old, new = (read_yaml(folder / PARAMS, "file of params", "dvc") for folder in (root, copy))
     found: dict[str, list[str]] = {}
     for name, stage in stages.items():
         for key in PLACE.findall(" ".join(path for path in stage.get("deps") or [] if isinstance(path, str))):

@@ -4,7 +4,7 @@ In: what would run. Out: a `Cost` for each stage, and what they rest on. In the 
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -24,10 +24,10 @@ from shed.data.splitting.split_off import MOST, SHARE
 from shed.models.checks import check_model
 from shed.models.specs import ModelSpec
 from shed.params import Params
+from shed.settings.costs.outlook import Work, lengths_of
 from shed.settings.reading import reader_settings
 from shed.valuation.costs.speed import REPEATS, Speed, measure
 from stages.shared.early_checks import check_score_budget
-from stages.shared.outlook import Work, lengths_of
 from stages.shared.paths import located
 from stages.shared.settings.regime import scoring_regime
 
@@ -51,21 +51,28 @@ class Estimate:
     about: dict[str, Any]
 
 
-def estimate(changed: Changed) -> Estimate:
+def estimate(changed: Changed, tell: Callable[[str], None]) -> Estimate:
     """Of the stages that run or may run.
+
+    Args:
+        tell: takes a line before each step that takes seconds.
 
     Raises:
         ShedError: the model or the data cannot be read, or scoring's budget does not cover its first estimate.
     """
     params, wanted = changed.params, [name for name, runs in changed.runs.items() if runs != "no"]
     anew = "prepare" in wanted or not all(Path(f"data/prepared/{split}.jsonl").is_file() for split in SPLITS)
+    tell("reading rows ..." if anew else "reading the prepared records ...")
     splits, rows_read = _drawn(params) if anew else _prepared()
     spec = _spec(params)
     encoder = check_model(spec)
     work = Work(params, splits, {split: lengths_of(encoder, own) for split, own in splits.items()})
     warning = _of_budget(work) if "score" in wanted else None
     timed = [name for name in wanted if name in COSTLY]
-    speed = measure(spec, splits["pool"], splits["dev"], scoring_regime(params, params.score.seed)) if timed else None
+    speed = None
+    if timed:
+        tell("timing the model ...")
+        speed = measure(spec, splits["pool"], splits["dev"], scoring_regime(params, params.score.seed))
     selects = "sample" in wanted or not Path("data/selection.parquet").is_file()
     runs = known_runs(params, pool_changes=anew, selection_changes=selects)
     about: dict[str, Any] = {"notes": [SAMPLED] if anew else [], "warnings": [warning] if warning else []}

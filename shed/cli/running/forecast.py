@@ -3,8 +3,8 @@
 In: params, the records, how fast the model is here (`shed.valuation.costs.speed`), and which runs are there. Out: a `Cost` for
 each stage.
 
-The stages that use the model take their token passes (`stages.shared.outlook`) times what a pass takes in their kind of work
-(`stages.shared.times`), and some seconds to start.
+The stages that use the model take their token passes (`shed.settings.costs.outlook`) times what a pass takes in their kind of
+work (`shed.settings.costs.times`), and some seconds to start.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from math import hypot
 
 from shed.cli.running.known_runs import Runs
 from shed.params import Params
+from shed.settings.costs.outlook import Work, fine_tune_equivalents
+from shed.settings.costs.times import RunsLeft, seconds_of
 from shed.valuation.costs.speed import Speed
-from stages.shared.outlook import Work, fine_tune_equivalents
-from stages.shared.times import seconds_of
 
 COSTLY = ("rate", "score", "fidelity", "finetune", "evaluate_base", "evaluate", "verdict")  # whose time follows the model's
 VECTOR = 384  # numbers of the packaged embedder's
@@ -80,8 +80,8 @@ def forecast(work: Work, rows_read: int, speed: Speed | None, runs: Runs, wanted
     """
     disk, found = _disk(work, speed), dict[str, Cost]()
     for name in (name for name in wanted if name in SMALL):
-        small, rows = SMALL[name], rows_read if name == "prepare" else len(work.splits["pool"])
-        seconds, memory = small.seconds + small.a_row * rows, small.memory + small.a_row_bytes * rows
+        rows = _rows(name, work, rows_read)
+        seconds, memory = SMALL[name].seconds + SMALL[name].a_row * rows, SMALL[name].memory + SMALL[name].a_row_bytes * rows
         found[name] = Cost(seconds / (1 + OFF), seconds, seconds * (1 + OFF), None, memory, disk.get(name, 0.0))
     if speed is None:
         return found
@@ -95,6 +95,17 @@ def forecast(work: Work, rows_read: int, speed: Speed | None, runs: Runs, wanted
             seconds / (1 + off), seconds, seconds * (1 + off), spent.get(name) or None, memory, disk.get(name, 0.0)
         )
     return found
+
+
+def seconds_of_all(work: Work, rows_read: int, speed: Speed, runs: RunsLeft) -> dict[str, float]:
+    """The time of each stage, where none has run."""
+    small = {name: own.seconds + own.a_row * _rows(name, work, rows_read) for name, own in SMALL.items()}
+    return small | seconds_of(work, speed, runs)
+
+
+def _rows(stage: str, work: Work, rows_read: int) -> int:
+    """By which a stage's time grows that does not follow the model's."""
+    return rows_read if stage == "prepare" else len(work.splits["pool"])
 
 
 def _memory(params: Params, stage: str, speed: Speed) -> float:

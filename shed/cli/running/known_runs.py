@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shed.data.records import Record, read_records
 from shed.params import Params
-from stages.shared.times import RunsLeft
+from shed.settings.costs.times import RunsLeft
 
 NEEDED = ("data/model.json", "data/lengths.parquet", "data/prepared/pool.jsonl")
 

@@ -23,7 +23,9 @@ PASSED = re.compile(r"Stage '(?:[^':]*:)?([^':]+)' (?:didn't change, skipping|is
 SILENT = re.compile(
     r"> .*|(Updating|Generating) lock file .*|Use `dvc push` to send .*|Waiting to acquire lock.*|Reproducing experiment .*"
     r"|To track the changes with git, run:|\s*git add .*|To enable auto staging, run:|\s*dvc config core\.autostage true"
+    r"|WARNING: Process '.*' with \(Pid \d+\), in RWLock-file '.*' had been killed\. Auto removed it from the lock file\."
 )
+WRONG = re.compile(r"shed: (error|warning): .*")  # what is told even of a stage that was asked to end
 BAR_WIDTH = 24
 
 
@@ -51,12 +53,14 @@ class Picture:
         done: seconds of each stage that was run to its end.
         unchanged: stages that DVC has passed over.
         running: the stage that runs, if one does.
+        stopping: whether the run was asked to end. Then it is no news that stages and DVC say so.
     """
 
     def __init__(self, stages: Iterable[str]) -> None:
         self.done: dict[str, float] = {}
         self.unchanged: list[str] = []
         self.running: str | None = None
+        self.stopping = False
         self._stages = list(stages)
         self._began = self._stage_began = time.monotonic()
         self._bars: dict[str, Bar] = {}
@@ -83,12 +87,12 @@ class Picture:
 
     def end(self, ok: bool) -> str:
         """DVC has ended: what was done, in a line."""
-        failed, after = self.running, time.monotonic() - self._stage_began
+        last, after = self.running, time.monotonic() - self._stage_began
         if ok:
             self._stage_ends()
         parts = [f"{name} {clock(own)}" for name, own in self.done.items()]
-        if failed and not ok:
-            parts.append(f"{failed} has failed after {clock(after)}")
+        if last and not ok:
+            parts.append(f"{last} {'was stopped' if self.stopping else 'has failed'} after {clock(after)}")
         return f"shed: {', '.join(parts) or 'no stage was run'}; {clock(time.monotonic() - self._began)} in all"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -122,6 +126,8 @@ class Picture:
             self._stage_ends()
             self.unchanged.append(found[1])
             return False
+        if self.stopping:
+            return bool(WRONG.fullmatch(line))
         return bool(line.strip()) and not SILENT.fullmatch(line)
 
     def _see_bar(self, text: str) -> None:

@@ -5,7 +5,6 @@ disk.
 """
 
 import os
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from rich.console import Console
 from shed.cli.project import BY_SCORES, Project, find_project
 from shed.cli.running.changes import Changed, naming_changes, what_would_run
 from shed.cli.running.run import Changes
-from shed.cli.terminal import Json, show_result
+from shed.cli.terminal import Json, about, show_result, tell
 from shed.params import Params
 
 REASONS = 3  # of a stage, that are shown
@@ -31,14 +30,18 @@ CHEAPER = LEAST | {  # and changes what is selected, or how well it is tested
     "evaluate_base": "a smaller evaluate.limit",
     "verdict": "a smaller sample.fraction, evaluate.limit or finetune.epochs, or verdict.seeds=0 for no verdict",
 }
+DURING_A_RUN = (
+    "A run is going on in this project. What it has not finished counts as not begun. It shares the machine with the timing, so"
+    " that times are too long."
+)
 FOLLOWS = "what it reads may change"
-UNITS = ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (90, 60, "min"))  # from so many seconds on, in so many
 
 
 def plan(*, changes: Changes = None, as_json: Json = False) -> None:
     """What would run now, or with changes of params, why, and about what it costs. Nothing is changed.
 
-    Where a stage uses the model, the model is timed for some seconds.
+    Where a stage uses the model, the model is timed for some seconds. While a run goes on, what it has not finished counts as
+    not begun.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # no bars; read when tqdm is imported
     project = find_project()
@@ -56,18 +59,18 @@ def _planned(project: Project, changes: Sequence[str]) -> dict[str, Any]:
     from shed.settings.engine import check_engine
     from shed.tuning.tracking import check_installed
 
+    tell("looking what has changed ...")
     changed = what_would_run(project, changes, new_inputs)
     check_installed(changed.params.tracking.report_to)
     check_engine(changed.params.engine)
     by_itself = {name for name, runs in changed.runs.items() if runs != "no"} - changed.each_time
-    found = _stages(changed, {}) | {"select_nothing": idle_stages(changed.params, by_itself)}
+    about_run = {"select_nothing": idle_stages(changed.params, by_itself), "during_a_run": changed.during_a_run}
+    found = _stages(changed, {}) | about_run
     if not by_itself:
         return found
     from shed.cli.running.estimate import estimate
 
-    if sys.stderr.isatty():
-        print("shed: timing the model ...", file=sys.stderr)
-    costs = estimate(changed)
+    costs = estimate(changed, tell)
     return found | _stages(changed, costs.of) | costs.about
 
 
@@ -92,6 +95,8 @@ def draw(console: Console, found: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    if found["during_a_run"]:
+        console.print(DURING_A_RUN)
     running = [one for one in found["stages"] if one["runs"] != "no"]
     if not any(one["why"] or one["runs"] == "maybe" for one in running):
         console.print("Nothing has changed: `shed run` looks whether anything outside has, and runs nothing else.")
@@ -108,7 +113,7 @@ def draw(console: Console, found: Mapping[str, Any]) -> None:
         table.add_row(*map(Text, cells))
     console.print(table)
     for line in told(found):
-        console.print(line, soft_wrap=not console.is_terminal)
+        console.print(line)
 
 
 def told(found: Mapping[str, Any]) -> list[str]:
@@ -161,11 +166,3 @@ def _cells(one: Mapping[str, Any]) -> list[str]:
         f"{one['memory'] / 1e9:.1f} GB",
         f"{disk:.0f} MB" if disk >= 1 else "",
     ]
-
-
-def about(seconds: float) -> str:
-    """A time that is not known well: 25 s, 12 min, 3.5 hours."""
-    for least, unit, name in UNITS:
-        if seconds >= least:
-            return f"{seconds / unit:.{int(unit > 60 and seconds < 10 * unit)}f} {name}"
-    return f"{seconds:.0f} s"

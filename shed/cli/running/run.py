@@ -12,11 +12,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from shed.cli.project import Project, find_project
-from shed.cli.running.changes import check_changes, naming_changes
+from shed.cli.running.changes import PARAMS, check_changes, naming_changes
+from shed.cli.running.kept_text import kept_text
 from shed.cli.running.picture import Picture
 from shed.cli.running.process import Dvc
 from shed.cli.running.stages import order
 from shed.cli.terminal import Json, console
+from shed.common.atomic_io import write_text
+from shed.data.formats.yaml_text import parse_yaml
 from shed.params import check_files
 
 Changes = Annotated[
@@ -24,22 +27,27 @@ Changes = Annotated[
     Parameter(name=["-S", "--set"], negative="", help="A change of params, KEY=VALUE, as `dvc exp run -S` takes it."),
 ]
 INTERRUPTED = 130
+GOES_ON = "what was finished is kept, and `shed run` goes on from there"
 
 
 def run(*stages: str, changes: Changes = None, as_json: Json = False) -> None:
     """Run what has changed: the whole pipeline, or some stages and those that they need.
 
-    It is `dvc repro`, and with -S it is `dvc exp run`, whose changes stay in params.yaml. The exit status is DVC's. Ctrl-C
-    stops it, and the next `shed run` goes on from there.
+    It is `dvc repro`, and with -S it is `dvc exp run`. Changes by -S stay in params.yaml, whose comments and order are kept.
+    The exit status is DVC's. Ctrl-C stops it, and the next `shed run` goes on from there.
 
     Args:
         stages: the stages to bring up to date; without any, all.
     """
     project = find_project()
     with chdir(project.root), naming_changes(changes or ()):
-        check_files(check_changes(project.root, changes)[0] if changes else project.params)
+        params, text = check_changes(project.root, changes) if changes else (project.params, None)
+        check_files(params)
     began = time.monotonic()
-    arguments = ["exp", "run", *(word for one in changes for word in ("-S", one))] if changes else ["repro"]
+    if text is not None:
+        own = (project.root / PARAMS).read_text(encoding="utf-8")
+        write_text(project.root / PARAMS, kept_text(own, parse_yaml(text, PARAMS, "dvc")))
+    arguments = ["exp", "run"] if changes else ["repro"]
     status = _run(project, [*arguments, *stages], stages, as_json)
     verdict = _verdict(project) if status == 0 and (not stages or {"verdict", "report"} & {*stages}) else None
     if as_json:
@@ -61,23 +69,27 @@ def _run(project: Project, arguments: list[str], stages: tuple[str, ...], as_jso
         status = _draw(dvc, Picture(order(project.root, stages))) if live else dvc.wait()
     if not dvc.interrupted:
         return status
-    print("shed: interrupted; what was finished is kept, and `shed run` goes on from there", file=sys.stderr)
+    if not live:  # else the picture's last line says it
+        print(f"shed: interrupted; {GOES_ON}", file=sys.stderr)
     return INTERRUPTED
 
 
 def _draw(dvc: Dvc, picture: Picture) -> int:
-    """Show the picture until DVC ends, with all lines that stages print above it."""
+    """Show the picture until DVC ends, with all lines of stages above it; at last a line says what was done."""
     from rich.live import Live
 
     screen = console()
     with Live(picture, console=screen, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False):
         for text in dvc.text():
+            picture.stopping = dvc.interrupted
             for line in picture.lines(text):
                 screen.print(line, soft_wrap=True)
         for line in picture.lines("\n"):
             screen.print(line, soft_wrap=True)
         status = dvc.wait()
-    screen.print(picture.end(ok=status == 0 and not dvc.interrupted), soft_wrap=True)
+    picture.stopping = dvc.interrupted
+    told = picture.end(ok=status == 0 and not dvc.interrupted)
+    screen.print(f"{told}; {GOES_ON}" if dvc.interrupted else told, soft_wrap=True)
     return status
 
 

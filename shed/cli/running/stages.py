@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
+from shed.cli.project import read_stages
 from shed.common.errors import ShedError
 
 OUTPUTS = ("outs", "metrics", "plots")
@@ -21,19 +20,19 @@ def needs(root: Path) -> dict[str, set[str]]:
         ShedError: dvc.yaml cannot be read.
     """
     try:
-        stages: dict[str, Any] = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8")).get("stages") or {}
+        stages = read_stages(root)
         made = {PurePosixPath(path): name for name, stage in stages.items() for kind in OUTPUTS for path in _paths(stage, kind)}
         return {
             name: {made[one] for path in _paths(stage, "deps") for one in _at_or_above(path) if one in made} - {name}
             for name, stage in stages.items()
         }
-    except (yaml.YAMLError, AttributeError, TypeError) as error:
+    except (AttributeError, TypeError) as error:
         raise ShedError(f"{root / 'dvc.yaml'} cannot be read ({' '.join(str(error).split())})") from error
 
 
 def finished(root: Path) -> list[str]:
     """The stages of which all outputs are there, in their order."""
-    stages = (yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8")) or {}).get("stages") or {}
+    stages = read_stages(root)
     if not stages:
         return []
     outs = {name: [path for kind in OUTPUTS[:2] for path in _paths(stage, kind)] for name, stage in stages.items()}

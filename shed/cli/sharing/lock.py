@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from shed.cli.project import read_lock
 from shed.cli.status import dvc_status
 from shed.common.errors import ShedError
 
@@ -48,13 +49,10 @@ def locked_outs(text: str | bytes) -> dict[str, str]:
     Raises:
         ShedError: it is no dvc.lock.
     """
-    import yaml
-
-    try:  # in C: a dvc.lock has thousands of lines
-        locked = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a SafeLoader)
-        stages = (locked or {}).get("stages", {}).values()
+    stages = read_lock(text).values()
+    try:
         return {out["path"]: str(out.get("md5")) for stage in stages for out in stage.get("outs", [])}
-    except (yaml.YAMLError, AttributeError, LookupError, TypeError) as error:
+    except (AttributeError, LookupError, TypeError) as error:
         raise ShedError("dvc.lock cannot be read; `git diff dvc.lock` may show why, and `dvc repro` writes it anew") from error
 
 

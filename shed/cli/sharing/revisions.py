@@ -13,11 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from shed.cli.sharing.lock import locked_outs
 from shed.common.errors import ShedError
+from shed.data.formats.yaml_text import MOST_BYTES, parse_yaml, utf8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,13 +58,13 @@ class Revision:
         content = self._committed("params.yaml")
         if content is None:
             raise ShedError(f"{self.called} has no params.yaml: it is no revision of this project")
+        where = f"params.yaml of {self.called}"
+        if len(content) > MOST_BYTES:
+            raise ShedError(f"{where}: more than {MOST_BYTES:,} bytes, which is no file of params")
         try:
-            read = YAML(typ="safe", pure=True).load(content.decode("utf-8"))  # as DVC reads it
-        except (YAMLError, ValueError) as error:
-            raise ShedError(
-                f"params.yaml of {self.called} is not YAML that can be read; `git diff params.yaml` may show why"
-            ) from error
-        return flat(read)
+            return flat(parse_yaml(utf8(content, where), where, "dvc"))
+        except ShedError as error:
+            raise ShedError(f"{error}; `git diff params.yaml` may show why") from error
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

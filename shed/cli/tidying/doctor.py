@@ -1,4 +1,7 @@
-"""`shed doctor`: what is wrong here, where, and what to do; with --fix, mended where nothing can be lost."""
+"""`shed doctor`: what is wrong here, where, and what to do; with --fix, mended where nothing can be lost.
+
+In: a project's folder. Out: findings. What is normal, as stages that a stopped run has left to the next one, is said plainly.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from shed.cli.project import find_project
-from shed.cli.sharing.lock import changed_stages
 from shed.cli.sharing.texts import one_line
 from shed.cli.terminal import Json, show_result
 from shed.cli.tidying.environment import find_faults
 from shed.cli.tidying.experiments import find_leftovers
 from shed.cli.tidying.findings import Finding
 from shed.cli.tidying.ignored import find_not_ignored
+from shed.cli.tidying.pipeline import find_state
 from shed.cli.tidying.unfinished import find_unfinished
 from shed.common.errors import ShedError
 from shed.params import load_params
@@ -29,7 +32,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[Finding]]] = {
     "files that were not finished": find_unfinished,
     "what git ignores": find_not_ignored,
     "params.yaml": lambda root: _of_params(root),
-    "dvc.lock": lambda root: _of_lock(root),
+    "dvc.lock": find_state,
 }
 MOST = 300  # characters of a line
 
@@ -50,7 +53,7 @@ def doctor(
 ) -> None:
     """Look for what is wrong here: the environment, what stopped runs left behind, params and dvc.lock.
 
-    It ends with status 1 where something is wrong.
+    It ends with status 1 where something is wrong. What a stopped run has left to the next one is a note.
     """
     root = find_project().root
     seen = [_mended(one) if fix else Seen(one) for check in CHECKS.values() for one in _found(check, root)]
@@ -64,12 +67,13 @@ def doctor(
                 "can_be_mended": one.finding.mend is not None,
                 "mended": one.mended,
                 "failed": one.failed,
+                "wrong": one.finding.wrong,
             }
             for one in seen
         ],
     }
     show_result(found, as_json, lambda console: _draw(seen, console))
-    if not all(one.mended for one in seen):
+    if any(one.finding.wrong and not one.mended for one in seen):
         sys.exit(1)
 
 
@@ -91,19 +95,20 @@ def _mended(finding: Finding) -> Seen:
 
 
 def _draw(seen: list[Seen], console: "Console") -> None:
-    if not seen:
+    if not any(one.finding.wrong or one.mended for one in seen):
         console.print(f"All is well: {', '.join(CHECKS)}.")
-        return
     for one in seen:
         finding = one.finding
-        console.print(f"{'mended' if one.mended else 'wrong'}: {one_line(finding.what, MOST)}")
+        kind = "mended" if one.mended else "wrong" if finding.wrong else "note"
+        console.print(f"{kind}: {one_line(finding.what, MOST)}")
         console.print(f"  where: {one_line(finding.where, MOST)}")
         if not one.mended:
             console.print(f"  do: {one_line(finding.do, MOST)}")
         if one.failed:
             console.print(f"  not mended: {one_line(one.failed, MOST)}")
     mendable = sum(one.finding.mend is not None and not one.mended for one in seen)
-    if mendable and not any(one.mended or one.failed for one in seen):
+    wrong = any(one.finding.wrong for one in seen)
+    if mendable and wrong and not any(one.mended or one.failed for one in seen):
         console.print(f"`shed doctor --fix` mends {mendable} of {len(seen)}.")
 
 
@@ -116,10 +121,3 @@ def _of_params(root: Path) -> Iterator[Finding]:
         do = f"change it there{', or install them' if error.setting == 'trackers' else ''}"
         key = " (tracking.report_to)" if error.setting == "trackers" else ""
         yield Finding(f"{error}{key}", str(root / "params.yaml"), do)
-
-
-def _of_lock(root: Path) -> Iterator[Finding]:
-    changed = changed_stages(root) if (root / "dvc.lock").is_file() else []  # else nothing has run yet
-    if changed:
-        what = f"dvc.lock is not of this code and these params; what changed: {', '.join(changed)}"
-        yield Finding(what, str(root / "dvc.lock"), "`shed run`, and commit dvc.lock and metrics")

@@ -101,7 +101,11 @@ def _of_notes(temporary: Path) -> Iterator[Finding]:
             told = ", ".join(f"{pid} ({does.rpartition('/')[2]})" for pid, does in dead.items())
             tidy = partial(write_text, file, json.dumps(without_the_dead(written)))
             yield Finding(
-                f"DVC's notes name processes that have ended: {told}", str(file), "the next run of DVC removes them", tidy
+                f"DVC's notes name processes that have ended: {told}",
+                str(file),
+                "nothing: the next run removes them",
+                tidy,
+                False,
             )
 
 

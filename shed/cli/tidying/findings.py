@@ -1,4 +1,4 @@
-"""What is wrong in a project, where, and what to do about it.
+"""What is wrong in a project, where, and what to do about it; and what is only to be known.
 
 In: what a check saw. Out: a `Finding`, with a way to mend it where nothing can be lost by that.
 """
@@ -13,19 +13,21 @@ STILL = 600  # seconds: what has not been written to for so long is of no proces
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong.
+    """Something that is wrong, or in a state that is not the last one.
 
     Attributes:
         what: in a few words.
         where: a file, a folder, or a setting.
         do: what the user is to do.
         mend: does it; None where only the user can decide.
+        wrong: False for what is normal, as after a run that was stopped.
     """
 
     what: str
     where: str
     do: str
     mend: Callable[[], None] | None = None
+    wrong: bool = True
 
 
 def is_still(path: Path) -> bool:

@@ -26,6 +26,9 @@ FORWARD_TOKENS, TUNED_TOKENS = 1000, 500
 DEV = 2  # records; a trainer needs some
 
 
+Clock = Callable[[], float]
+
+
 @dataclass(frozen=True)
 class Speed:
     """Seconds of a token pass, each of them once a measurement.
@@ -57,8 +60,13 @@ class Speed:
         return max(abs(one / median(own) - 1) for own in every for one in own)
 
 
-def measure(spec: ModelSpec, records: Sequence[Record], dev: Sequence[Record], regime: Regime) -> Speed:
+def measure(
+    spec: ModelSpec, records: Sequence[Record], dev: Sequence[Record], regime: Regime, clock: Clock = time.perf_counter
+) -> Speed:
     """Some seconds, of which reading the model is one or two.
+
+    Args:
+        clock: gives seconds; another than the wall's tells how fast the model would be on an idle machine.
 
     Raises:
         ShedError: the model cannot be loaded, or is of another shape than scoring takes.
@@ -68,14 +76,14 @@ def measure(spec: ModelSpec, records: Sequence[Record], dev: Sequence[Record], r
     longest = max(records, key=_size)  # which decides the memory
     members, others = [longest, *records[: 2 * regime.batch_size - 1]], _some(records)
     trainer, weights = _trainer(spec, members, dev, regime, others)
-    _tuned(trainer, 0)  # the first pass of all is slower
-    forward, tuned, lora = *_times(trainer), trainer.initial.numel()
+    _tuned(trainer, 0, clock)  # the first pass of all is slower
+    forward, tuned, lora = *_times(trainer, clock), trainer.initial.numel()
     trainer.gradient(trainer.initial[None], [int(np.argmax(trainer.lengths))], np.ones((1, len(members))))
     forward_whole, tuned_whole = forward, tuned
     if regime.lora.depth is not None:
         del trainer
         trainer, _ = _trainer(spec, members, dev, replace(regime, lora=replace(regime.lora, depth=None)), others)
-        forward_whole, tuned_whole = _times(trainer)
+        forward_whole, tuned_whole = _times(trainer, clock)
     gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     return Speed(forward, tuned, forward_whole, tuned_whole, weights, lora, trainer.initial.numel(), _most_memory(), gpu)
 
@@ -90,13 +98,15 @@ def _size(record: Record) -> int:
     return sum(len(turn.text) for turn in record.messages)
 
 
-def _times(trainer: "CoalitionTrainer") -> tuple[list[float], list[float]]:
+def _times(trainer: "CoalitionTrainer", clock: Clock) -> tuple[list[float], list[float]]:
     """Of reading, and of tuning."""
     from shed.valuation.rating.rater import losses
 
     passes = trainer.candidate_lengths.sum()
-    forward = [_timed(lambda: losses(trainer, trainer.initial[None], trainer.candidates), passes) for _ in range(REPEATS)]
-    return forward, [_tuned(trainer, repeat) for repeat in range(REPEATS)]
+    forward = [
+        _timed(lambda: losses(trainer, trainer.initial[None], trainer.candidates), passes, clock) for _ in range(REPEATS)
+    ]
+    return forward, [_tuned(trainer, repeat, clock) for repeat in range(REPEATS)]
 
 
 def _trainer(
@@ -113,19 +123,19 @@ def _trainer(
     return CoalitionTrainer(loaded.model, own, dev_set("dev_loss", dev[:DEV], loaded.encoder), regime, others), weights
 
 
-def _tuned(trainer: "CoalitionTrainer", repeat: int) -> float:
+def _tuned(trainer: "CoalitionTrainer", repeat: int, clock: Clock) -> float:
     """Of one step on a batch, or on as much of it as is long enough."""
     batch = trainer.batches[repeat % len(trainer.batches)]
     most = int(np.searchsorted(trainer.lengths[batch].cumsum(), TUNED_TOKENS)) + 1
     batch = batch[:most]
     everyone = np.ones((1, len(trainer.lengths)))
-    return _timed(lambda: trainer.gradient(trainer.initial[None], batch, everyone), 2 * trainer.lengths[batch].sum())
+    return _timed(lambda: trainer.gradient(trainer.initial[None], batch, everyone), 2 * trainer.lengths[batch].sum(), clock)
 
 
-def _timed(work: Callable[[], object], passes: float) -> float:
-    began = time.perf_counter()
+def _timed(work: Callable[[], object], passes: float, clock: Clock) -> float:
+    began = clock()
     work()
-    return (time.perf_counter() - began) / float(passes)
+    return (clock() - began) / float(passes)
 
 
 def _some(records: Sequence[Record]) -> list[Record]:

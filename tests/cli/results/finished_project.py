@@ -13,7 +13,8 @@ from shed.data.records import Record, single_turn
 from shed.params import Params, load_params
 from shed.selection.candidates import candidates, totals
 from shed.selection.cluster_scores import ranked
-from shed.selection.sampling import Floor, select
+from shed.selection.orders.floors import Floor
+from shed.selection.sampling import select
 from stages.shared.selecting import sample_size
 
 ROOT = Path(__file__).parents[3]
@@ -123,7 +124,8 @@ def make_project(root: Path, changes: dict[str, Any] | None = None) -> Params:
     table = candidates(own["clusters"], own["lengths"], own["ratings"], params.rate.per, params.sample.too_long)
     size = sample_size(params, table)
     assert params.sampler != "given"
-    selection = select(table, own["scores"], params.sampler, size, params.sample.f, params.sample.seed, floor_of(params))
+    sample, floor = params.sample, floor_of(params)
+    selection = select(table, own["scores"], params.sampler, size, sample.f, sample.seed, floor, sample.within)
     write_table(root / "data/selection.parquet", selection)
     lengths = totals(table.set_index("id").loc[selection["id"]])
     write_json(

@@ -43,7 +43,7 @@ def test_tables_fit_a_terminal_of_80_columns(
     measures = dict.fromkeys(MEASURES, wide)
     verdict["random_rows"]["test"] = {"all": measures, "a_task_with_a_long_name_of_its_own": measures, "b": measures}
     (project / "metrics/verdict.json").write_text(json.dumps(verdict))
-    monkeypatch.setattr("shed.cli.terminal.PIPED_WIDTH", 80)
+    monkeypatch.setattr("shed.cli.terminal.UNWRAPPED", 80)
     assert call("show", "--examples", "2") == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 

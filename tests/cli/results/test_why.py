@@ -27,7 +27,11 @@ CASES: dict[str, dict[str, Any]] = {
     "top per token": {**TOKENS, "rate.per": "token"},
     "top, floor": {"sample.balance": "source", "sample.floor": 0.8},
     "top, all floor": {"sample.balance": "cluster", "sample.floor": 1.0},
+    "top, lengths": {"sample.balance": "length", "sample.floor": 1.0},
+    "top, lengths of sources": {"sample.balance": "source_and_length", "sample.rows": 9, "sample.floor": 0.9},
     "qocs": {"sampler": "qocs"},
+    "qocs by ratings": {"sampler": "qocs", "sample.within": "rating"},
+    "qocs at random": {"sampler": "qocs", "sample.within": "random"},
     "qocs, tokens": {**TOKENS, "sampler": "qocs"},
     "random": {"sampler": "random"},
     "random, tokens": {**TOKENS, "sampler": "random"},
@@ -41,7 +45,8 @@ def table_of(params: Params, ratings: pd.DataFrame) -> pd.DataFrame:
 
 def selected(params: Params, table: pd.DataFrame, scores: pd.DataFrame, size: Size) -> dict[str, str]:
     assert params.sampler != "given"
-    made = select(table, scores, params.sampler, size, params.sample.f, params.sample.seed, floor_of(params))
+    sample, floor = params.sample, floor_of(params)
+    made = select(table, scores, params.sampler, size, sample.f, sample.seed, floor, sample.within)
     return dict(zip(made["id"], made["reason"], strict=True))
 
 

@@ -1,27 +1,15 @@
-"""Sentence embeddings of records.
+"""Sentence embeddings of records, in memory.
 
 In: records and an embedder's name. Out: (N, D) float32 unit rows, in the records' order, and how many texts were long.
-
-`embed` keeps the rows in memory, `embed_to` writes them to a file, block by block. A block that was finished is kept, so that a
-run that was stopped goes on from there.
 """
 
-import hashlib
-import json
-import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shed.common.arrays import join_arrays
-from shed.common.atomic_io import read_array, write_array
 from shed.common.errors import ShedError
-from shed.common.import_closure import code_digest
-from shed.common.progress import track
-from shed.common.sealed import seal, take
 from shed.data.records import Record
 from shed.models.loading import load_embedder
 from shed.models.specs import EmbeddedPart, EmbedderSpec
@@ -31,7 +19,6 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 TOKENISED_AT_ONCE = 1000  # texts; an encoding takes much more memory than its text
-BLOCK = 10_000  # records; what is embedded again at most when a run was stopped
 
 
 class Embedded(NamedTuple):
@@ -72,50 +59,12 @@ def embed(records: Sequence[Record], spec: EmbedderSpec) -> Embedded:
     Raises:
         ShedError: the embedder has a tokenizer that cannot say which token stands for which characters.
     """
-    embedder = _Embedder(spec)
+    embedder = Embedder(spec)
     vectors, tokens = embedder.embed(records, sys.stderr.isatty())
     return Embedded(vectors, embedder.counts(tokens))
 
 
-def embed_to(
-    path: Path | str, records: Sequence[Record], spec: EmbedderSpec, manifest: Mapping[str, Any], kept: Path
-) -> dict[str, float | None]:
-    """Write what `embed` makes of a record or more to an .npy file, with memory for one block of them; the counts.
-
-    Records are sorted by length in their block. Up to `BLOCK` records have the very vectors that `embed` gives them.
-
-    Args:
-        manifest: all that identifies the embedder, as plain values.
-        kept: a folder for blocks that are finished, which is emptied of them at the end.
-
-    Raises:
-        ShedError: see `embed`.
-    """
-    asked = {"embedder": dict(manifest), "of": spec.of, "batch_size": spec.batch_size, "code": code_digest(__name__)}
-    own = kept / _digest(json.dumps(asked, sort_keys=True))
-    embedder = _Embedder(spec)
-    starts = range(0, len(records), BLOCK)
-    bar = len(starts) == 1 and sys.stderr.isatty()  # of several blocks, the bar shows blocks
-    parts, tokens = [], []
-    for start in track(starts, "embedding", "block") if len(starts) > 1 else starts:
-        block = records[start : start + BLOCK]
-        name = _digest("\n".join(record.id for record in block))
-        files = [own / f"{name}{what}.npy" for what in ("", "-tokens")]
-        kept_files = [found for file in files if (found := take(file))]
-        if len(kept_files) < len(files):
-            kept_files = []
-            for file, array in zip(files, embedder.embed(block, bar), strict=True):
-                write_array(file, array)
-                kept_files.append(seal(file))
-        vectors_file, tokens_file = kept_files
-        parts.append(vectors_file)
-        tokens.append(read_array(tokens_file))
-    join_arrays(path, parts)
-    shutil.rmtree(own)
-    return embedder.counts(np.concatenate(tokens))
-
-
-class _Embedder:
+class Embedder:
     """A loaded embedder, with what splits long texts for it."""
 
     def __init__(self, spec: EmbedderSpec) -> None:
@@ -123,6 +72,11 @@ class _Embedder:
         self._tokenizer = _fast_tokenizer(self._model, spec.name)
         self._limit = _tokens_at_once(self._model, self._tokenizer)
         self._spec = spec
+
+    @property
+    def device(self) -> str:
+        """The kind of device that it is on."""
+        return str(self._model.device.type)
 
     def embed(self, records: Sequence[Record], bar: bool) -> tuple[np.ndarray, np.ndarray]:
         """(N, D) float32 unit rows, and (N, 2) int64: the tokens of each text, and its windows after the first."""
@@ -165,10 +119,6 @@ class _Embedder:
             show_progress_bar=bar,
         )
         return np.asarray(rows, dtype=np.float32)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _fast_tokenizer(embedder: "SentenceTransformer", model: str) -> "Tokenizer":

@@ -1,7 +1,7 @@
 """What a run will cost, before it is paid for, in the model's work.
 
-In: params, how many records there are, and how long they are. Out: token passes of each costly stage; `stages.shared.times`
-makes seconds of them.
+In: params, how many records there are, and how long they are. Out: token passes of each costly stage, of which
+`shed.settings.costs.times` makes seconds.
 
 A token pass is what a forward pass does to one token; a backward pass is counted as another. Attention grows faster than the
 length, so that a pass over long records is timed on such. Answers are written a token at a time, which is slower than reading:

@@ -21,7 +21,7 @@ TOKENIZER = "tokenizer.json"
 
 def counter(model: str | None = None) -> Callable[[str], float]:
     """What counts the tokens of a text; by the tokenizer of the packaged model where none is named."""
-    path = _folder(model or DEFAULT) / TOKENIZER
+    path = folder_of(model or DEFAULT) / TOKENIZER
     if path.is_file():
         from tokenizers import Tokenizer
 
@@ -37,7 +37,7 @@ def _by_characters(text: str) -> float:
     return len(text) / CHARACTERS_A_TOKEN
 
 
-def _folder(model: str) -> Path:
+def folder_of(model: str) -> Path:
     """Where a model's files lie, if they are on this machine."""
     if model not in PACKAGED:
         return Path(model).expanduser()

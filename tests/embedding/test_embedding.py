@@ -10,36 +10,13 @@ from shed.common.arrays import map_array
 from shed.common.atomic_io import write_array
 from shed.common.errors import ShedError
 from shed.data.records import Message, Record, single_turn
-from shed.models import embedding
-from shed.models.embedding import embed, embed_to, text_of
+from shed.embedding import blocks, embedder
+from shed.embedding.blocks import embed_to
+from shed.embedding.embedder import embed, text_of
 from shed.models.loading import load_embedder
 from shed.models.specs import EmbeddedPart, EmbedderSpec
 
-WINDOW = 16  # tokens, of which two are the embedder's own
-
-
-@pytest.fixture(scope="module")
-def tiny_embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of a random BERT whose tokens are words and pieces of words."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("embedder")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "say", "it", "one", "##one", "##two", *(f"w{n}" for n in range(300))]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=WINDOW, initializer_range=0.5,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: n for n, word in enumerate(words)}, model_max_length=WINDOW).save_pretrained(folder)
-    bert = Transformer(str(folder))
-    made = SentenceTransformer(modules=[bert, Pooling(bert.get_embedding_dimension(), pooling_mode="mean")])
-    made.save(str(folder / "whole"))
-    return str(folder / "whole")
+WINDOW = 16  # tokens that `tiny_embedder` takes at once, of which two are the embedder's own
 
 
 def words(first: int, count: int) -> str:
@@ -153,7 +130,7 @@ def test_an_embedder_whose_tokenizer_does_not_say_where_tokens_stand_is_refused(
     tiny_embedder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder = load_embedder(tiny_embedder)
-    monkeypatch.setattr("shed.models.embedding.load_embedder", lambda name, revision: embedder)
+    monkeypatch.setattr("shed.embedding.embedder.load_embedder", lambda name, revision: embedder)
     monkeypatch.setattr(type(embedder), "tokenizer", "none")
     with pytest.raises(ShedError, match="has no fast tokenizer") as error:
         embed([single_turn("say", "it", "s", "o")], EmbedderSpec(tiny_embedder, 4, "both"))
@@ -180,7 +157,7 @@ def count_texts(monkeypatch: pytest.MonkeyPatch, most: int | None = None) -> lis
         seen.append(record.origin)
         return text_of(record, of)
 
-    monkeypatch.setattr(embedding, "text_of", counted)
+    monkeypatch.setattr(embedder, "text_of", counted)
     return seen
 
 
@@ -196,7 +173,7 @@ def test_a_file_of_one_block_is_what_embed_gives_to_the_byte(tiny_embedder: str,
 def test_a_run_that_was_killed_goes_on_at_the_block_where_it_was(
     tiny_embedder: str, pool: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "BLOCK", 3)
+    monkeypatch.setattr(blocks, "BLOCK", 3)
     spec, kept, path = EmbedderSpec(tiny_embedder, 4, "both"), tmp_path / "kept", tmp_path / "vectors.npy"
     count_texts(monkeypatch, most=7)
     with pytest.raises(Stopped):
@@ -224,7 +201,7 @@ def test_only_blocks_of_the_same_embedder_part_and_records_are_taken(
     tiny_embedder: str, pool: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     order: Sequence[int], of: EmbeddedPart, revision: str, anew: int,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(embedding, "BLOCK", 5)
+    monkeypatch.setattr(blocks, "BLOCK", 5)
     count_texts(monkeypatch, most=7)
     path, kept = tmp_path / "vectors.npy", tmp_path / "kept"
     with pytest.raises(Stopped):

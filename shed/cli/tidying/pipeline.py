@@ -1,0 +1,49 @@
+"""How far the pipeline has run: which stages the next run has left to do.
+
+In: a project's folder. Out: findings. That stages have not run, or that params have changed since, is normal; a commit whose
+dvc.lock is not of its own code and params is wrong, since who takes it gets other results than its metrics say.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from shed.cli.project import read_lock
+from shed.cli.sharing.lock import changed_stages, check_for_conflict
+from shed.cli.sharing.revisions import git
+from shed.cli.status import RunGoesOn
+from shed.cli.tidying.findings import Finding
+
+
+def find_state(root: Path) -> Iterator[Finding]:
+    """What is left to run, if anything was run yet.
+
+    Raises:
+        ShedError: dvc.lock has the marks of a merge, or DVC cannot read the project.
+    """
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return
+    check_for_conflict(root)
+    try:
+        changed = changed_stages(root)
+    except RunGoesOn:
+        yield Finding("a run is going on", str(root), "nothing; `shed plan` tells what it has left", wrong=False)
+        return
+    there = read_lock(lock.read_bytes())
+    stale, left = [name for name in changed if name in there], [name for name in changed if name not in there]
+    if stale and _is_committed(root):
+        what = f"the commit's dvc.lock is not of its code and params; what changed: {', '.join(stale)}"
+        yield Finding(what, str(lock), "`shed run`, and commit dvc.lock and metrics")
+    elif changed:
+        parts = [
+            f"have not run yet: {', '.join(left)}" if left else "",
+            f"have changed since they ran: {', '.join(stale)}" if stale else "",
+        ]
+        what = f"stages that {'; '.join(filter(None, parts))}"
+        yield Finding(what, str(lock), "`shed run` goes on; `shed plan` tells what it costs", wrong=False)
+
+
+def _is_committed(root: Path) -> bool:
+    """Whether git holds dvc.lock and all else that it tracks here as they are."""
+    held = git(root, "ls-files", "--", "dvc.lock")
+    return bool(held) and git(root, "status", "--porcelain", "--untracked-files=no", "--", ".") == b""

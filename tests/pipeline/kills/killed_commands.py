@@ -1,0 +1,43 @@
+"""Commands of DVC that are killed, with all that they have started."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+from small_project import Project
+
+
+def was_killed(project: Project, after: float, *words: str) -> bool:
+    """Whether `dvc WORDS` was still at work after so many seconds; it is killed then, and its stage with it."""
+    running = subprocess.Popen(
+        ["dvc", *words],
+        cwd=project.root,
+        env=project.env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(after)
+    at_work = running.poll() is None
+    if at_work:
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    return at_work
+
+
+def kill_all_in(project: Project) -> int:
+    """Kill all processes that work in the project's folder, such as the workers of DVC's queue; how many."""
+    own = [one for one in psutil.process_iter() if _works_in(one, str(project.root))]
+    for one in own:
+        one.kill()
+    psutil.wait_procs(own)
+    return len(own)
+
+
+def _works_in(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.cwd().startswith(folder) and process.pid != os.getpid()
+    except psutil.Error:  # it has ended, or is another user's
+        return False

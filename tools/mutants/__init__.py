@@ -1,0 +1,1 @@
+"""How many small faults in the code the tests find (mutation tests): `python -m tools.mutants`, with the extra `mutants`."""
