@@ -165,12 +165,3 @@ def test_a_warm_start_that_diverges_is_one_line(tiny_model: str, records: list[R
     ) as error:
         rated(tiny_model, records[:8], records[8:], regime=dataclasses.replace(REGIME, lr=1e30))
     assert error.value.setting == "learning rate"
-
-
-def test_the_least_rating_is_of_tasks_that_weigh_alike() -> None:
-    """By hand: the tasks' mean absolute ratings are 2 and 4, so that of both is 3, and ratings are scaled by 3/2 and 3/4."""
-    found, metrics = ratings.least({"a": np.array([1.0, -2.0, 3.0]), "b": np.array([4.0, 0.0, -8.0])})
-    assert found.tolist() == [1.5, -3.0, -6.0]
-    assert metrics == {"combine": "worst", "mean_abs_rating_a": 2.0, "least_a": 2, "mean_abs_rating_b": 4.0, "least_b": 1}
-    with pytest.raises(ShedError, match="by the dev task b all ratings are 0, so that they cannot be compared"):
-        ratings.least({"a": np.array([1.0, -2.0]), "b": np.zeros(2)})

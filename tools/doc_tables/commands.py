@@ -4,9 +4,8 @@ In: `benchmarks/commands/first_rows.json`. Out: a block of docs/command.md.
 """
 
 from tools.doc_tables.markdown import Block, code, table
+from tools.doc_tables.pipeline import NOT_YET
 from tools.doc_tables.values import result
-
-NOT_MEASURED = "not measured yet"
 
 
 def first_rows() -> str:
@@ -14,7 +13,7 @@ def first_rows() -> str:
     try:
         found = result("commands/first_rows")
     except FileNotFoundError:
-        return NOT_MEASURED
+        return NOT_YET
     rows = []
     for own in sorted(found.values(), key=lambda one: int(one["rows"])):
         params, seconds = own["params"], own["seconds"]

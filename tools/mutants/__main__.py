@@ -24,7 +24,10 @@ from tools.mutants.running import first_run, is_found, preload
 OFTEN = 10  # mutants after which the result is written
 RESULT = ROOT / "benchmarks/mutants.json"
 CODE = ("shed/valuation", "shed/selection", "shed/evaluation/verdict.py", "shed/evaluation/comparison.py")
-SUITES = ("tests/valuation", "tests/selection", "tests/evaluation/test_verdict.py", "tests/evaluation/test_comparison.py")
+SUITES = (
+    *("tests/valuation", "tests/selection", "tests/evaluation/test_verdict.py", "tests/evaluation/test_comparison.py"),
+    "tests/data/tasks/test_worst_task.py",
+)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # a fork has none of its parent's threads
 
 
@@ -95,7 +98,7 @@ def _again(last: dict[str, Any], every: Sequence[Mutant], found: Callable[[Mutan
             last["modules"][one["module"]]["found"] += 1
         else:
             left.append(one)
-    return _summed(last | {"survivors": left})
+    return {**_summed(last | {"survivors": left}), "found_at_first": last.get("found_at_first", last["found"])}
 
 
 def _survivor(mutant: Mutant) -> dict[str, Any]:

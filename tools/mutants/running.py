@@ -26,7 +26,7 @@ from shed.common.import_closure import ROOT
 from tools.mutants.places import Mutant
 
 QUIET = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "--no-header", "--tb=no")
-SLOWER, MORE = 4.0, 20.0  # a mutant may take so many times as long as its tests, and so many seconds more
+SLOWER, MORE = 3.0, 10.0  # a mutant may take so many times as long as its tests, and so many seconds more
 STEP = 0.02  # seconds between two looks at a process
 MOST = 12.0  # seconds of tests for a mutant, the quickest of those that run its lines
 
@@ -82,10 +82,11 @@ def is_found(mutant: Mutant, known: Known, folder: Path) -> bool:
     tests = known.of(mutant)
     if not tests:
         return False
+    changed = _Mutated(mutant)
     limit = SLOWER * sum(known.seconds.get(test, 0.0) for test in tests) + MORE
 
     def work() -> int:
-        sys.meta_path.insert(0, _Mutated(mutant))
+        sys.meta_path.insert(0, changed)
         return _pytest([*tests, "-x", f"--basetemp={folder / 'work'}"])
 
     return forked(work, limit) != 0

@@ -148,6 +148,7 @@ def _sized(
     minutes: float,
 ) -> tuple[Values, dict[str, Any] | None]:
     """The params that follow from the data and this machine, and what the project then costs."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # no bars of a library that loads the model; read when tqdm is imported
     from shed.cli.making.sizing.costs import Costs, defaults, reference, timed
     from shed.cli.making.sizing.suited import sized_so, suited
     from shed.cli.making.sizing.trial import trial as sizes_of_trial

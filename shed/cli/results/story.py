@@ -6,6 +6,7 @@ rating and neighbours, and whether and why it was selected.
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ class _Tables:
     def __getitem__(self, name: str) -> pd.DataFrame | None:
         if name not in self._read:
             path = self.project.root / "data" / name
-            read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+            read = pd.read_csv if path.suffix == ".csv" else _read_parquet
             self._read[name] = read(path) if path.is_file() else None
         return self._read[name]
 
@@ -133,6 +134,15 @@ class _Tables:
     def row(self, name: str, id: str) -> pd.Series | None:
         table = self[name]
         return None if table is None or not (own := table[table["id"] == id]).size else own.iloc[0]
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """As pandas does it, without Arrow's data sets, which take a while to load."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        table: pd.DataFrame = file.read(use_threads=False).to_pandas()
+    return table
 
 
 def _tokens(tables: _Tables, id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from killed_commands import kill_all_in, was_killed
+from killed_commands import all_in, begun, kill_all_in, was_killed
 from small_project import Project, outputs
 from soaking import soaks, times
 
@@ -44,13 +44,16 @@ def in_a_copy(project: Project, after: float, name: str) -> bool:
 
 def in_the_queue(project: Project, after: float, name: str) -> bool:
     project.dvc("exp", "run", "--queue", *CHANGE, "-n", name)
-    project.dvc("queue", "start")
+    assert begun(project, "queue", "start").wait() == 0
+    ends = time.monotonic() + PATIENCE
+    while not all_in(project) and time.monotonic() < ends:  # the worker needs some seconds to begin
+        time.sleep(0.2)
     time.sleep(after)
     if not kill_all_in(project):
         return False
     again = f"{name}-again"
     project.dvc("exp", "run", "--queue", *CHANGE, "-n", again)
-    project.dvc("queue", "start")
+    assert begun(project, "queue", "start").wait() == 0
     ends = time.monotonic() + PATIENCE
     while again not in project.dvc("exp", "list", "--name-only").split():
         assert time.monotonic() < ends, project.dvc("queue", "status")
