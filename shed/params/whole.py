@@ -38,7 +38,8 @@ class Params(Section):
     tracking: Tracking
     judge: Judge
     engine: Literal["local", "ray"] = Field(
-        description="where records are embedded and models are tuned and measured: in the stage's own process, or by workers of a Ray cluster"
+        description="where records are embedded and models are tuned and measured: in the stage's own process, or by workers "
+        "of a Ray cluster"
     )
     engine_address: str | None = Field(
         description="HOST:PORT of the Ray cluster; auto for the one that runs here; null starts one of this machine alone"

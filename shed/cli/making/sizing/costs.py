@@ -96,7 +96,7 @@ def defaults(changes: Mapping[str, Any]) -> Params:
 def timed(params: Params, looks: Mapping[str, Look]) -> Speed | None:
     """The model's speed on this machine, in some seconds; None of a model that is not on it, or that cannot be timed.
 
-    Without a GPU it is told from processor seconds, as it would be if nothing else ran here: sizes stay, and other work ends.
+    Without a GPU it follows from processor seconds, as it would be if nothing else ran here: sizes stay, and other work ends.
     """
     import torch
 
