@@ -87,6 +87,20 @@ def test_changes_of_params_are_an_experiment(
     assert load_params(root / "params.yaml") == values, "what is refused changes nothing"
 
 
+def test_an_experiment_without_a_name_in_git_is_refused_before_params_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_toy(tmp_path / "toy", git=True)
+    monkeypatch.chdir(root)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    before = (root / "params.yaml").read_bytes()
+    subprocess.run(["git", "config", "--unset", "user.email"], check=True)
+    assert "`git config --global user.email ADDRESS`" in str(run("-S", "C=16", "first"))
+    assert (root / "params.yaml").read_bytes() == before
+
+
 def on_a_terminal(root: Path, *words: str, interrupted_at: Path | None = None) -> tuple[int, str]:
     """The status, and all that is drawn on a terminal of 80 columns; Ctrl-C is pressed once a file is there."""
     terminal, its = pty.openpty()

@@ -64,8 +64,8 @@ def make_toy(root: Path, what: str = "works", *, git: bool = False) -> Path:
     if git:
         (root / ".gitignore").write_text("/first\n/verdict\n/metrics\n", encoding="utf-8")
         (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n", encoding="utf-8")
-        who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
-        for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "a toy"]):
+        who = [["config", "user.name", "test"], ["config", "user.email", "test@example.com"]]
+        for words in (["init", "-q"], *who, ["add", "-A"], ["commit", "-q", "-m", "a toy"]):
             subprocess.run(["git", *words], cwd=root, check=True)
     return root
 

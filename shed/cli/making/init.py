@@ -201,11 +201,12 @@ def _look(split: str, where: str, settings: ReaderSettings, count: Callable[[str
         found = look(where, settings, split, count, form)
         if not found.forms:
             raise ShedError(
-                f"{where}: none of the first {counted(found.unreadable, 'row')} can be read, the first: {found.reason}"
+                f"{where}: none of the first {counted(found.unreadable, 'row')} can be read, the first: {found.reason} "
+                "(--column prompt=KEY, --ignore KEY)"
             )
         return found
     except ShedError as error:
-        hint = "; here: --column prompt=my_question --column response=my_reply" if error.setting == "columns" else ""
+        hint = " (as in --column prompt=my_question)" if error.setting == "columns" else ""
         raise ShedError(f"--{split}: {error}{hint}") from error
 
 

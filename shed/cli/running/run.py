@@ -17,8 +17,10 @@ from shed.cli.running.kept_text import kept_text
 from shed.cli.running.picture import Picture
 from shed.cli.running.process import Dvc
 from shed.cli.running.stages import order
+from shed.cli.sharing.revisions import git
 from shed.cli.terminal import Json, console
 from shed.common.atomic_io import write_text
+from shed.common.errors import ShedError
 from shed.data.formats.yaml_text import parse_yaml
 from shed.params import check_files
 
@@ -40,6 +42,8 @@ def run(*stages: str, changes: Changes = None, as_json: Json = False) -> None:
         stages: the stages to bring up to date; without any, all.
     """
     project = find_project()
+    if changes:
+        _check_identity(project)
     with chdir(project.root), naming_changes(changes or ()):
         params, text = check_changes(project.root, changes) if changes else (project.params, None)
         check_files(params)
@@ -58,6 +62,19 @@ def run(*stages: str, changes: Changes = None, as_json: Json = False) -> None:
         console().print(verdict)
     if status:
         sys.exit(status)
+
+
+def _check_identity(project: Project) -> None:
+    """Refuse an experiment where git has no name for who makes it: DVC sets the changed params aside as a commit.
+
+    Raises:
+        ShedError: it has none.
+    """
+    if (project.root / ".git").exists() and not all(git(project.root, "config", f"user.{one}") for one in ("name", "email")):
+        raise ShedError(
+            "git does not know your name and e-mail address, which DVC needs for an experiment; run "
+            "`git config --global user.name NAME` and `git config --global user.email ADDRESS`"
+        )
 
 
 def _run(project: Project, arguments: list[str], stages: tuple[str, ...], as_json: bool) -> int:
