@@ -44,7 +44,7 @@ def test_a_worker_that_dies_of_memory_twice_on_the_same_work_is_one_line(cluster
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (LoadThing(fails="model"), r"^there is no folder /no/such/model with the model; put .* \(a worker on "),
+        (LoadThing(fails="model"), r"^there is no folder /no/such/model with the language model; put .* \(a worker on "),
         (
             LoadThing(facts="all differ"),
             r"would give other numbers: it has process \d+, and the first worker has process \d+; use",
