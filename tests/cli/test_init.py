@@ -195,3 +195,24 @@ def test_a_model_that_cannot_be_is_refused_before_anything_is_written(
     assert call("init", "mine", "--pool", str(pool), "--model", name) == 1
     assert said in " ".join(capsys.readouterr().out.split())
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "said"),
+    [
+        ('{"q": "1?", "a": "1", "note": "x"}\n', ("prompt=q", "response=a"), "(as in --ignore KEY; --column names a column)"),
+        ('{"q": "1?", "a": "1"}\n', ("prompt=nope",), "(as in --column prompt=my_question)"),
+        ("\\x00\\xff\n", (), None),
+    ],
+    ids=["a key too many", "no such column", "nothing that an option mends"],
+)
+def test_an_error_names_the_option_that_mends_it_and_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, columns: tuple[str, ...], said: str | None
+) -> None:
+    (tmp_path / "pool.jsonl").write_text(text * 20, encoding="utf-8")
+    named = [word for pair in columns for word in ("--column", pair)]
+    assert call("init", str(tmp_path / "mine"), "--pool", str(tmp_path / "pool.jsonl"), *named) == 1
+    error = capsys.readouterr().out
+    assert error.startswith("shed: error: --pool: ")
+    assert (said in error) if said else ("(as in --" not in error)
+    assert not (tmp_path / "mine").exists()

@@ -35,6 +35,10 @@ BY_LENGTH = {"sample.budget", "rate.per"}  # params that follow the length of re
 HERE = "the model's speed on this machine when nothing else runs"
 ELSEWHERE = "the speed of the packaged model on another machine, with as many cores as this one"
 UNKNOWN = 10_000_000  # rows that a pool of unknown size is taken to have
+OPTIONS = {  # how an option sets what would mend an error, by `ShedError.setting`
+    "columns": " (as in --column prompt=my_question)",
+    "ignored keys": " (as in --ignore KEY; --column names a column)",
+}
 SMALL = 3  # of its time; a project that takes less by a speed that was measured elsewhere is not timed here
 
 if TYPE_CHECKING:
@@ -201,12 +205,12 @@ def _look(split: str, where: str, settings: ReaderSettings, count: Callable[[str
         found = look(where, settings, split, count, form)
         if not found.forms:
             raise ShedError(
-                f"{where}: none of the first {counted(found.unreadable, 'row')} can be read, the first: {found.reason} "
-                "(--column prompt=KEY, --ignore KEY)"
+                f"{where}: none of the first {counted(found.unreadable, 'row')} can be read, the first: {found.reason}",
+                found.setting,
             )
         return found
     except ShedError as error:
-        hint = " (as in --column prompt=my_question)" if error.setting == "columns" else ""
+        hint = OPTIONS.get(error.setting or "", "")
         raise ShedError(f"--{split}: {error}{hint}") from error
 
 

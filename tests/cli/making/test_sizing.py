@@ -28,7 +28,7 @@ def pool_of(rows: int | None, tokens: float, response: float) -> Look:
     """As many rows as if they had been looked at."""
     record = single_turn("What is it?", "It is.", "mine", "pool.jsonl, line 1")
     return Look(
-        rows, rows is not None, tokens, response, {"alpaca": 200}, 0, None, [record] * 200, [(tokens, response, 0)] * 200
+        rows, rows is not None, tokens, response, {"alpaca": 200}, 0, None, None, [record] * 200, [(tokens, response, 0)] * 200
     )
 
 

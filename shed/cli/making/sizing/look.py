@@ -27,6 +27,7 @@ class Look:
         tokens, response_tokens: of a record as it is tuned on, and of its response, about; nothing is cut.
         forms: the records that were read, by form.
         unreadable: how many of the rows looked at could not be read, and the first reason.
+        setting: the setting that would mend that, in plain words, if there is one.
         first: some records, whose tokens were counted.
         counted: of each of them the tokens of the record, of its response, and of its options besides the response.
     """
@@ -38,6 +39,7 @@ class Look:
     forms: Mapping[str, int]
     unreadable: int
     reason: str | None
+    setting: str | None
     first: Sequence[Record] = ()
     counted: Sequence[tuple[float, float, float]] = ()
 
@@ -75,7 +77,8 @@ def look(
         exact = found is not None
         if found is None and (about := rows_by_bytes(where, _bytes_a_row(kept))) is not None:
             found = max(seen, about)
-    return Look(found, exact, whole, response, dict(reading.forms), len(bad), bad[0].reason if bad else None, first, counted)
+    reason, setting = (bad[0].reason, bad[0].setting) if bad else (None, None)
+    return Look(found, exact, whole, response, dict(reading.forms), len(bad), reason, setting, first, counted)
 
 
 def _tokens(record: Record, count: Callable[[str], float], frame: int) -> tuple[float, float, float]:
