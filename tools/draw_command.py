@@ -23,6 +23,8 @@ COMMANDS = {
     "check": "check",
     "plan": "plan -S sampler=qwcs",
     "doctor": "doctor",
+} | {  # of those whose output is of one machine or one moment, what they take
+    name: f"{name} --help" for name in ("init", "run", "compare", "comment", "report", "export", "cache", "upgrade")
 }
 FONTS = re.compile(r"@font-face \{\{.*?\}\}\n", re.DOTALL)
 
