@@ -99,7 +99,7 @@ def read_lock(content: bytes | str) -> dict[str, Any]:
     """
     import yaml
 
-    what_to_do = "`git diff dvc.lock` may show why, and `dvc repro` writes it anew"
+    what_to_do = "`git diff dvc.lock` may show why; `git checkout dvc.lock` brings back the last one"
     if len(content) > MOST_LOCK:
         raise ShedError(f"dvc.lock has more than {MOST_LOCK:,} bytes and is not read; {what_to_do}")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -22,11 +22,16 @@ class RunGoesOn(ShedError):
     """DVC does not say what has changed, since a run is going on."""
 
 
+class UnreadableLock(ShedError):
+    """DVC cannot read its lock file: a run was killed while DVC wrote it, in place."""
+
+
 def dvc_status(root: Path) -> dict[str, Any]:
     """For each stage that is not current, by its name, what has changed.
 
     Raises:
         RunGoesOn: a run is going on.
+        UnreadableLock: DVC cannot read dvc.lock.
         ShedError: DVC cannot read the project.
     """
     command = [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml"]
@@ -38,6 +43,8 @@ def dvc_status(root: Path) -> dict[str, Any]:
         if any(busy in line for line in lines for busy in BUSY):
             raise RunGoesOn(RUNNING) from error
         reason = next((line for line in lines if not line.startswith("WARNING")), "it does not say why")
+        if "dvc.lock" in reason:
+            raise UnreadableLock(f"DVC cannot read {root / 'dvc.lock'}; `shed doctor` says what to do") from error
         raise ShedError(f"dvc status fails in {root}: {reason}") from error
     return found
 

@@ -53,7 +53,9 @@ def locked_outs(text: str | bytes) -> dict[str, str]:
     try:
         return {out["path"]: str(out.get("md5")) for stage in stages for out in stage.get("outs", [])}
     except (AttributeError, LookupError, TypeError) as error:
-        raise ShedError("dvc.lock cannot be read; `git diff dvc.lock` may show why, and `dvc repro` writes it anew") from error
+        raise ShedError(
+            "dvc.lock cannot be read; `git diff dvc.lock` may show why; `git checkout dvc.lock` brings back the last one"
+        ) from error
 
 
 def _counts(found: Any, outs: Collection[str]) -> bool:

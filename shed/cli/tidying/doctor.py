@@ -19,6 +19,7 @@ from shed.cli.tidying.experiments import find_leftovers
 from shed.cli.tidying.findings import Finding
 from shed.cli.tidying.ignored import find_not_ignored
 from shed.cli.tidying.pipeline import find_state
+from shed.cli.tidying.revisions import find_newer_revisions
 from shed.cli.tidying.unfinished import find_unfinished
 from shed.common.errors import ShedError
 from shed.params import load_params
@@ -33,6 +34,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[Finding]]] = {
     "what git ignores": find_not_ignored,
     "params.yaml": lambda root: _of_params(root),
     "dvc.lock": find_state,
+    "models of the Hub": find_newer_revisions,
 }
 MOST = 300  # characters of a line
 

@@ -1,7 +1,8 @@
 """How far the pipeline has run: which stages the next run has left to do.
 
 In: a project's folder. Out: findings. That stages have not run, or that params have changed since, is normal; a commit whose
-dvc.lock is not of its own code and params is wrong, since who takes it gets other results than its metrics say.
+dvc.lock is not of its own code and params is wrong, since who takes it gets other results than its metrics say. So is a
+dvc.lock that DVC cannot read, as a kill leaves it while DVC writes it: the last commit's can be brought back.
 """
 
 from collections.abc import Iterator
@@ -10,15 +11,16 @@ from pathlib import Path
 from shed.cli.project import read_lock
 from shed.cli.sharing.lock import changed_stages, check_for_conflict
 from shed.cli.sharing.revisions import git
-from shed.cli.status import RunGoesOn
+from shed.cli.status import RunGoesOn, UnreadableLock
 from shed.cli.tidying.findings import Finding
+from shed.common.atomic_io import write_text
 
 
 def find_state(root: Path) -> Iterator[Finding]:
     """What is left to run, if anything was run yet.
 
     Raises:
-        ShedError: dvc.lock has the marks of a merge, or DVC cannot read the project.
+        ShedError: dvc.lock has the marks of a merge, or DVC cannot read dvc.yaml.
     """
     lock = root / "dvc.lock"
     if not lock.is_file():
@@ -28,6 +30,9 @@ def find_state(root: Path) -> Iterator[Finding]:
         changed = changed_stages(root)
     except RunGoesOn:
         yield Finding("a run is going on", str(root), "nothing; `shed plan` tells what it has left", wrong=False)
+        return
+    except UnreadableLock:
+        yield _unreadable(root, lock)
         return
     there = read_lock(lock.read_bytes())
     stale, left = [name for name in changed if name in there], [name for name in changed if name not in there]
@@ -41,6 +46,15 @@ def find_state(root: Path) -> Iterator[Finding]:
         ]
         what = f"stages that {'; '.join(filter(None, parts))}"
         yield Finding(what, str(lock), "`shed run` goes on; `shed plan` tells what it costs", wrong=False)
+
+
+def _unreadable(root: Path, lock: Path) -> Finding:
+    """No stage runs with it. What ran since the commit is known to DVC by its cache of runs, and is not computed again."""
+    what = "DVC cannot read dvc.lock, as after a run that was killed while DVC wrote it"
+    held = git(root, "show", "HEAD:./dvc.lock")
+    if held is None:
+        return Finding(what, str(lock), "remove it, and `shed run`: what is in DVC's cache of runs is not computed again")
+    return Finding(what, str(lock), "`git checkout dvc.lock`, and `shed run`", mend=lambda: write_text(lock, held.decode()))
 
 
 def _is_committed(root: Path) -> bool:

@@ -58,3 +58,24 @@ def test_a_run_that_goes_on_is_no_fault(project: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(pipeline, "changed_stages", busy)
     (found,) = find_state(project)
     assert (found.what, found.wrong) == ("a run is going on", False)
+
+
+@pytest.mark.parametrize(
+    "cut", ["schema: '2.0'\nstages:\n  rate:\n    cmd: 'true'\n    deps:\n    - path:", "schema: '2.0'\nstag", "a: ["]
+)
+def test_a_lock_that_a_kill_has_cut_is_brought_back_from_the_last_commit(project: Path, cut: str) -> None:
+    lock = project / "dvc.lock"
+    whole = lock.read_text(encoding="utf-8")
+    lock.write_text(cut, encoding="utf-8")
+    (found,) = find_state(project)
+    assert "DVC cannot read dvc.lock" in found.what
+    assert found.wrong
+    assert found.mend
+    found.mend()
+    assert lock.read_text(encoding="utf-8") == whole
+    assert list(find_state(project)) == []
+    git(project, "rm", "--cached", "--quiet", "dvc.lock")
+    git(project, "commit", "--quiet", "--message", "no lock")
+    lock.write_text(cut, encoding="utf-8")
+    (found,) = find_state(project)
+    assert (found.mend, found.do.split(",")[0]) == (None, "remove it")
