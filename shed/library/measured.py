@@ -1,4 +1,4 @@
-"""What is measured of a pool, once each: ratings, clusters and their scores.
+"""What is measured of a pool, once each: ratings, clusters and their scores, and how responses fit their prompts.
 
 In: an `Inputs`. Out: results, computed when they are first asked for, or read if they were computed before with this folder;
 and the rows that a selection may take.
@@ -18,11 +18,12 @@ from shed.data.tasks.combining import Combine
 from shed.embedding.blocks import embed_to
 from shed.library.inputs import Inputs
 from shed.library.kept import Finished, digest, find_or_make, of_ids, of_model, of_records, of_table
-from shed.library.results import ClusterResult, RatingResult, ScoreResult
+from shed.library.results import ClusterResult, PromptFitResult, RatingResult, ScoreResult
 from shed.models.loading import manifest
 from shed.params import Params
 from shed.selection.candidates import candidates, rated
 from shed.selection.clustering import cluster, quality
+from shed.selection.quality.prompt_fit import prompt_fit_of
 from shed.selection.scoring import score_clusters
 from shed.settings.estimators import ESTIMATORS
 from shed.settings.models import embedder_spec
@@ -71,6 +72,28 @@ class Measured:
         found = find_or_make(inputs.folder / "results", asked, make)
         table = inputs.records.merge(found.tables["ratings"], on="id", how="left", validate="one_to_one")
         return RatingResult(table, found.metrics)
+
+    @cached_property
+    def prompt_fits(self) -> PromptFitResult:
+        """How well each record's response fits its prompt."""
+        own, name = self._settings.data, self._settings.embed.model
+        of = manifest(name, "embedder") | {"name": name}
+        asked = {
+            "code": code_digest("shed.selection.quality.prompt_fit"),
+            "embedder": of,
+            "settings": [self._settings.embed.model_dump(), own.seed],
+            "pool": of_ids(self._pool),
+        }
+
+        def make() -> Finished:
+            fits = prompt_fit_of(self._pool, embedder_spec(self._settings.embed, of.get("revision")), own.seed)
+            below = {f"below_{bound}": int((fits < bound).sum()) for bound in (0.1, 0.5)}
+            table = pd.DataFrame({"id": [record.id for record in self._pool], "prompt_fit": fits})
+            return Finished({"fits": table}, {"records": len(table)} | below)
+
+        found = find_or_make(self._inputs.folder / "results", asked, make)
+        table = self._inputs.records.merge(found.tables["fits"], on="id", how="left", validate="one_to_one")
+        return PromptFitResult(table.sort_values("prompt_fit", kind="stable", ignore_index=True), found.metrics)
 
     @cached_property
     def clusters(self) -> ClusterResult:

@@ -93,6 +93,25 @@ def _time(seconds: float) -> str:
 
 
 @dataclass(frozen=True, repr=False)
+class PromptFitResult(Result):
+    """How well each pool record's response fits its prompt, beside the responses of other records; the worst come first.
+
+    Attributes:
+        table: `row` (its place in the pool as you gave it), `id`, `source`, `prompt_fit` from 0 to 1.
+        metrics: `records`, and how many have a fit below 0.1 and 0.5. Of responses that have nothing to do with their prompts
+            about a tenth are below 0.1, and a half below 0.5.
+    """
+
+    @property
+    def headline(self) -> str:
+        own = self.metrics
+        return (
+            f"of {own['records']:,} records {own['below_0.5']:,} fit their prompt worse than half of other responses would, "
+            f"{own['below_0.1']:,} worse than nine of ten"
+        )
+
+
+@dataclass(frozen=True, repr=False)
 class RatingResult(Result):
     """A rating of each pool record: what a step on it would add to dev utility.
 

@@ -17,6 +17,7 @@ from shed.library.measured import Measured
 from shed.library.results import (
     ClusterResult,
     PlanResult,
+    PromptFitResult,
     RatingResult,
     ScoreResult,
     SelectionResult,
@@ -111,6 +112,14 @@ class Selector:
             ShedError: the settings have no rows for the warm start, a record cannot be measured, or the tuning diverged.
         """
         return self._measured.ratings
+
+    def prompt_fit(self) -> PromptFitResult:
+        """How well each record's response fits its prompt: low for responses that belong to other prompts. No model is tuned.
+
+        Raises:
+            ShedError: the embedder cannot be loaded.
+        """
+        return self._measured.prompt_fits
 
     def cluster(self) -> ClusterResult:
         """Embed the pool and group it into C clusters.

@@ -1,6 +1,7 @@
-"""Table: two selections of the same pool before the referee, one of them by scores from elsewhere.
+"""Tables of selections before the referee: two of the default pool, one by scores from elsewhere; and several, on unseen tasks.
 
-In: `experiments/selection/referee.json`, as `python -m experiments.referee --json` writes it. Out: a block of docs/referee.md.
+In: `experiments/selection/referee.json`, as `python -m experiments.referee --json` writes it, and `unseen.json` beside it, as
+`python -m experiments.unseen` does. Out: blocks of docs/referee.md and docs/results.md.
 """
 
 import itertools
@@ -11,6 +12,7 @@ from tools.doc_tables.values import Row, result
 RESULT, RANDOM, OURS, THEIRS = "selection/referee", "random_rows", "top", "bergson"
 PAIRS = ((RANDOM, OURS), (RANDOM, THEIRS), (OURS, THEIRS))  # over which, and whose gain
 MEASURES = ("loss", "choice_loss", "accuracy")
+UNSEEN, BOTH = "selection/unseen", MEASURES[:2]
 
 
 def judged() -> str:
@@ -43,4 +45,21 @@ def _where(split: str, task: str | None) -> str:
     return "test, all three tasks" if task is None else f"test, {TASKS[task]}"
 
 
-BLOCKS: dict[str, Block] = {"two selections": judged}
+def on_unseen_tasks() -> str:
+    """Gains over random rows on what is left of dev, on all unseen tasks together, and the gain in loss on each."""
+    found = result(UNSEEN)
+    by_task: list[Row] = found["by_task"]["unseen"]["random"]
+    tasks = list(dict.fromkeys(row["task"] for row in by_task))
+    rows = []
+    for method in (name for name in found["rows"] if name != "random"):
+        of_all = [
+            _gain(found["all_tasks"][split]["random"], method, measure) for split in ("dev", "unseen") for measure in BOTH
+        ]
+        rows.append(
+            [code(method), *of_all, *(_gain([row for row in by_task if row["task"] == one], method, "loss") for one in tasks)]
+        )
+    head = [f"{split}, {measure.replace('_', ' ')}" for split in ("dev", "unseen") for measure in BOTH]
+    return table(["rows by", *head, *(f"{one}, loss" for one in tasks)], rows)
+
+
+BLOCKS: dict[str, Block] = {"two selections": judged, "unseen tasks": on_unseen_tasks}

@@ -1,0 +1,36 @@
+"""Rows whose responses were swapped are found before anything is rated."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shed import Selector
+from shed.library import measured
+
+Rows = list[dict[str, Any]]
+
+
+def test_swapped_responses_fit_worst(pool: Rows, dev: Rows, test: Rows, small: dict[str, Any]) -> None:
+    pool[6]["output"], pool[9]["output"] = pool[9]["output"], pool[6]["output"]  # a sum and a place
+    fits = Selector(pool, dev, test, **small).prompt_fit()
+    assert fits.table["row"].tolist()[:2] in ([6, 9], [9, 6])
+    assert fits.table["prompt_fit"].between(0, 1).all()
+    assert fits.table["prompt_fit"].is_monotonic_increasing
+    assert fits.metrics == {
+        "records": 24,
+        "below_0.1": int((fits.table["prompt_fit"] < 0.1).sum()),
+        "below_0.5": int((fits.table["prompt_fit"] < 0.5).sum()),
+    }
+    assert " ".join(repr(fits).split()).startswith("PromptFitResult: of 24 records ")
+
+
+def test_fits_are_kept_until_the_pool_changes(
+    pool: Rows, dev: Rows, test: Rows, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Selector(pool, dev, test, folder=tmp_path, **small).prompt_fit()
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(measured, "prompt_fit_of", lambda *_: pytest.fail("embedded again"))
+        assert Selector(pool, dev, test, folder=tmp_path, **small).prompt_fit().table.equals(first.table)
+    pool[0]["output"] = "it is 7"
+    assert not Selector(pool, dev, test, folder=tmp_path, **small).prompt_fit().table.equals(first.table)
