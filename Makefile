@@ -8,7 +8,7 @@ MINUTES ?= 60
 # the requirements of an extra, without the project's own
 extra = $(shell $(PYTHON) -c "import sys, tomllib; print(*map(repr, tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]]))" $(1))
 
-.PHONY: repro test soak check deps docs figure lock sbom advice mutants benchmark clean
+.PHONY: repro test soak check deps docs figure lock sbom advice mutants benchmark gpu-proof clean
 
 repro: .venv/installed
 	python -m shed.params >/dev/null
@@ -38,6 +38,10 @@ soak: .venv/installed  ## the stories of kills and damage, many times; benchmark
 
 benchmark: .venv/installed  ## benchmarks/evaluation_cost.json, on the current pipeline
 	python -m benchmarks.evaluation_cost
+
+# POOL=my_pool.jsonl DEV=lm_eval:gsm8k MODEL=Qwen/Qwen2.5-0.5B; ARGS has further options of the command
+gpu-proof: .venv/installed  ## the paper's settings, cut to an hour, on one GPU; build/gpu-proof/results.md
+	python -m benchmarks.gpu.proof --pool "$(POOL)" --dev "$(DEV)" --model "$(MODEL)" $(ARGS)
 
 # Nothing that is locked is installed with another digest. Torch comes first: of its wheels pip takes the one that its indexes
 # prefer for this machine, and then only if it is locked. What both locks lack is what that wheel asks for, as CUDA's libraries.

@@ -1,9 +1,10 @@
-"""What giving coalitions out by Ray costs: a game that only sleeps, through the engine and a ledger.
+"""What giving coalitions out by Ray costs: games that sleep or compute, through the engine and a ledger.
 
 In: nothing. Out: benchmarks/ray_overhead.json: the overhead on evaluations of a second, against one process; what two
-workers gain over one; the seconds that evaluations take that do nothing; and of starting workers. Run it by
-`python -m benchmarks.workers.ray_overhead`; it needs the extra `ray` and takes two minutes. Nodes are processes of this
-machine, so that the network of a real cluster is not in it.
+workers gain over one, where evaluations sleep and where each computes with one thread; the seconds that evaluations take that
+do nothing; and of starting workers. Run it by `python -m benchmarks.workers.ray_overhead` on a machine of two cores or more
+that does nothing else; it needs the extra `ray` and takes three minutes. Nodes are processes of this machine, so that the
+network of a real cluster is not in it.
 """
 
 import os
@@ -25,6 +26,7 @@ from shed.workers.contract import Workers
 from shed.workers.ray_engine import RayEngine
 
 PLAYERS, SECOND, EVALUATIONS, NO_OPS = 20, 1.0, 20, 10_000
+SIDE, PRODUCTS = 1024, 30  # of the matrices that are multiplied, and how often: about a second of one core
 
 
 class Sleeping:
@@ -36,6 +38,11 @@ class Sleeping:
 
     def facts(self) -> str:
         return "asleep"
+
+    def process(self) -> int:
+        """Which process this is; not at once, so that others are asked, too."""
+        time.sleep(SECOND / 4)
+        return os.getpid()
 
     def members(self, weights: np.ndarray) -> list[str]:
         return [str(player) for player in np.flatnonzero(weights)]
@@ -51,8 +58,21 @@ class Sleeping:
         return [Evaluation(self.price(one), self._seconds, self.price(one)) for one in weights]
 
 
+class Computing(Sleeping):
+    """A game whose evaluation multiplies matrices instead."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 1)
+        self._matrix = torch.eye(SIDE)
+
+    def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
+        for _ in range(PRODUCTS):
+            self._matrix = self._matrix @ self._matrix
+        return super().evaluate(weights, run)
+
+
 class GivenOut(Sleeping):
-    """The same game, which sleeps in workers."""
+    """A game that is played in workers."""
 
     def __init__(self, workers: Workers, at_once: int) -> None:
         super().__init__(0.0, at_once)
@@ -74,6 +94,16 @@ class LoadSleeping:
         return Sleeping(self.seconds, self.at_once)
 
 
+@dataclass(frozen=True)
+class LoadComputing:
+    """How a worker comes to hold a game that computes."""
+
+    code: Sequence[str] = ()
+
+    def load(self) -> Computing:
+        return Computing()
+
+
 def main() -> None:
     import ray
     from ray.cluster_utils import Cluster
@@ -83,6 +113,9 @@ def main() -> None:
     cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
     engine = RayEngine(cluster.address)
+    with engine.holding(LoadComputing()) as workers:
+        wait_for(workers, 1)
+        computing = seconds(GivenOut(workers, 1), EVALUATIONS)
     with engine.holding(LoadSleeping(SECOND, 1)) as workers:
         began = time.perf_counter()
         workers.ask("facts")
@@ -90,9 +123,11 @@ def main() -> None:
         here = seconds(Sleeping(SECOND, 1), EVALUATIONS)
         one = seconds(GivenOut(workers, 1), EVALUATIONS)
         cluster.add_node(num_cpus=1)
-        while seconds(GivenOut(workers, 1), 2) > 1.5 * SECOND:  # until the node that has joined works, too
-            pass
+        wait_for(workers, 2)
         two = seconds(GivenOut(workers, 1), EVALUATIONS)
+    with engine.holding(LoadComputing()) as workers:
+        wait_for(workers, 2)
+        computing_by_two = seconds(GivenOut(workers, 1), EVALUATIONS)
     with engine.holding(LoadSleeping(0.0, COALITIONS_AT_ONCE)) as workers:
         workers.ask("facts")
         nothing = seconds(GivenOut(workers, COALITIONS_AT_ONCE), NO_OPS)
@@ -106,6 +141,9 @@ def main() -> None:
         "overhead": one / here - 1,
         "seconds_with_two_workers": two,
         "gain_of_two_workers": one / two,
+        "seconds_of_computing": computing,
+        "seconds_of_computing_with_two_workers": computing_by_two,
+        "gain_of_two_workers_that_compute": computing / computing_by_two,
         "seconds_until_a_worker_is_ready": start,
         "no_ops": NO_OPS,
         "at_once": COALITIONS_AT_ONCE,
@@ -114,6 +152,12 @@ def main() -> None:
         "seconds_of_no_ops_in_one_process": seconds(Sleeping(0.0, COALITIONS_AT_ONCE), NO_OPS),
     }
     write_json(Path(__file__).parents[1] / "ray_overhead.json", found)
+
+
+def wait_for(workers: Workers, count: int) -> None:
+    """Until so many workers are at work."""
+    while len({process for _, process in workers.each("process", [()] * 2 * count)}) < count:
+        pass
 
 
 def seconds(game: NamedGame, evaluations: int) -> float:

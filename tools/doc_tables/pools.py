@@ -1,12 +1,19 @@
 """Tables of pools that were changed on purpose, or grouped in other ways: faults, a small source, clusterings.
 
-In: `experiments/selection/faults.json`, `experiments/selection/imbalance.json`, `experiments/valuation/clusterings.json`. Out:
-blocks of docs/robustness.md.
+In: `faults.json`, `spread_faults.json` and `imbalance.json` of `experiments/selection`, and `clusterings.json` of
+`experiments/valuation`. Out: blocks of docs/robustness.md.
 """
 
 from tools.doc_tables.markdown import Block, code, table
 from tools.doc_tables.values import Row, result
 
+READ: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("cosine", "cosine within the source", "nearest prompts' responses", "cross-fitted map", "prompt fit"), ("embeddings",)
+)
+READ |= dict.fromkeys(("perplexity, low", "end expected"), ("own",))
+READ |= dict.fromkeys(("IFD, low", "loss without the prompt"), ("own and alone",))
+READ |= dict.fromkeys(("loss after other prompts", "gains of other responses", "both contrasts"), ("own, alone and elsewhere",))
+READ["prompt fit and both contrasts"] = ("embeddings", "own, alone and elsewhere")
 BASELINES = ("longest", "bm25", "importance", "cosine", "k_centre", "rds", "ifd", "perplexity")
 
 
@@ -50,6 +57,47 @@ def faults() -> str:
     return table(["", *pools], [[name, *cells] for name, *cells in zip(names, *columns, strict=True)])
 
 
+def spread() -> str:
+    """AUROC of signals of a response that is not its prompt's, by kind of fault and share, and what they cost."""
+    found = result("selection/spread_faults")
+    columns = [(kind, share) for kind, shares in found["auroc"].items() for share in shares]
+    signals: list[str] = list(found["auroc"]["swapped within sources"]["10%"])
+
+    def cell(kind: str, share: str, signal: str) -> str:
+        own = found["auroc"][kind][share].get(signal)
+        return f"{own['mean']:.2f}" if own else ""
+
+    signals.sort(key=lambda signal: -found["auroc"]["swapped within sources"]["10%"][signal]["mean"])
+    rows = [
+        [signal, *(cell(*column, signal) for column in columns), f"{sum(found['seconds'][part] for part in READ[signal]):.0f}"]
+        for signal in signals
+    ]
+    return table(["signal", *(f"{kind}, {share}" for kind, share in columns), "CPU seconds"], rows)
+
+
+def spread_by_source() -> str:
+    """AUROC of prompt fit in each source."""
+    found = result("selection/spread_faults")["prompt_fit"]
+    sources = sorted({source for own in found.values() for source in own["auroc_by_source"]})
+    rows = [
+        [kind, *(f"{own[source]:.2f}" if source in own else "" for source in sources)]
+        for kind, own in ((kind, found[kind]["auroc_by_source"]) for kind in found)
+    ]
+    return table(["fault, in 10% of the rows", *sources], rows)
+
+
+def left_out() -> str:
+    """Which shares of faulty and of sound records are below some prompt fits."""
+    found = result("selection/spread_faults")["prompt_fit"]
+    kinds = ("swapped within sources", "swapped")
+    thresholds: list[str] = list(found[kinds[0]]["faulty_below"])
+    rows = [
+        [threshold, *(f"{found[kind][whose][threshold]:.1%}" for kind in kinds for whose in ("faulty_below", "sound_below"))]
+        for threshold in thresholds
+    ]
+    return table(["prompt fit below", *(f"{kind}: {whose} rows" for kind in kinds for whose in ("faulty", "sound"))], rows)
+
+
 def by_fault() -> str:
     """AUROC of ratings for each kind of fault, where all kinds are mixed."""
     found: dict[str, float] = result("selection/faults")["a fifth of all, every kind"]["auroc_by_fault"]
@@ -83,6 +131,9 @@ def clusterings() -> str:
 BLOCKS: dict[str, Block] = {
     "faults": faults,
     "faults by kind": by_fault,
+    "faults spread thin": spread,
+    "faults spread thin by source": spread_by_source,
+    "rows below a prompt fit": left_out,
     "a small source": imbalance,
     "clusterings": clusterings,
 }

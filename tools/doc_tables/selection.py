@@ -1,7 +1,7 @@
 """Tables of selections compared: which rows to tune on, and what it costs to know.
 
-In: `experiments/compare/*.csv` and `experiments/selection/*.json`. Out: the blocks of docs/results.md, docs/choosing.md,
-docs/robustness.md and the README.
+In: `experiments/compare/*.csv`, `experiments/selection/*.json` and the results of `experiments/realistic`. Out: the blocks of
+docs/results.md, docs/choosing.md, docs/robustness.md, docs/realistic.md and the README.
 """
 
 from typing import Any
@@ -111,6 +111,32 @@ def more_items() -> str:
     return table(head, rows)
 
 
+def realistic() -> str:
+    """Runs on mixed instruction data that were made so far: gains at a tenth of the pool, for each dev set."""
+    found, rows = result("realistic/results"), []
+
+    def cell(row: Row, name: str, spec: str) -> str:
+        return number_text(row[name], spec) if row.get(name) is not None else ""
+
+    for dev, of in found["dev_sets"].items():
+        on_dev = {row["method"]: row for row in of["dev"] if row["fraction"] == SHARE}
+        for row in (row for row in of["test"] if row["fraction"] == SHARE):
+            few = row.get("loss_gain_low") is None  # under fewer than three seeds there is no interval
+            gains = [cell(own, "loss_gain", "+.2f") if few else gain(own, "loss") for own in (on_dev[row["method"]], row)]
+            numbers = [cell(row, "loss", ".3f"), *gains, cell(row, "generation", ".3f")]
+            rows.append([dev, code(row["method"]), str(row["seeds"]), *numbers])
+    head = [
+        "selected for",
+        "rows chosen by",
+        "seeds",
+        "test loss",
+        "gain in loss on dev",
+        "gain in loss on test",
+        "exact match",
+    ]
+    return table(head, rows) if rows else "No run of this table was made yet."
+
+
 def costs() -> str:
     """What each method costs."""
     rows = [[code(row["method"]), f"{row['fte']:.1f}", f"{row['seconds']:.0f}"] for row in result("compare/costs")]
@@ -216,6 +242,7 @@ BLOCKS: dict[str, Block] = {
     "more items": more_items,
     "costs of methods": costs,
     "budgets and lengths": budgets,
+    "realistic pool": realistic,
     "other ratings": ratings,
     "transfer": transfer,
     "selections predicted": lambda: predicted("test", "dev"),

@@ -23,6 +23,7 @@ FOLDERS = {
     "commands": "benchmarks/commands",
     "compare": "experiments/compare",
     "metrics": "metrics",
+    "realistic": "experiments/realistic/rows-1000",
     "selection": "experiments/selection",
     "valuation": "experiments/valuation",
 }

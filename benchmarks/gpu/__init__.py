@@ -1,0 +1,1 @@
+"""A proof of the pipeline on one GPU: `python -m benchmarks.gpu.proof`."""

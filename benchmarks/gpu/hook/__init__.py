@@ -1,0 +1,1 @@
+"""What Python runs as it starts, in the stages of a proof alone; the folder is put on PYTHONPATH."""
