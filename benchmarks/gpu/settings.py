@@ -14,7 +14,8 @@ from shed.data.formats.yaml_text import read_yaml
 PAPER = Path(__file__).parents[2] / "profiles" / "paper.yaml"
 ROWS_A_CLUSTER = 17  # the paper makes 3,000 clusters of 52,002 rows
 GROUPS = 50  # in which the paper removes clusters: 3,000 in groups of 60
-LEAST_CLUSTERS = 50
+LEAST_CLUSTERS = 50  # to which they are cut
+FEWEST_CLUSTERS = 4  # of very few rows: of fewer clusters there are not enough halves to audit scores by
 WARM_ROWS, DEV_ROWS = 100, 100
 LIMIT = 50  # questions of each task, or of each of its subjects
 KEPT = ("data", "model")  # what `shed init` has set
@@ -37,7 +38,7 @@ def paper_params(own: Mapping[str, Any], rows: int, tasks: Sequence[str]) -> dic
         **sizes,
         "data.pool_rows": rows,
         "embed.model": own["embed"]["model"],  # the same one, packaged
-        **clusters_of(max(2, rows // ROWS_A_CLUSTER)),
+        **clusters_of(max(FEWEST_CLUSTERS, rows // ROWS_A_CLUSTER)),
         "rate.warm_rows": max(1, min(WARM_ROWS, rows // 5)),  # the paper rates no rows
         "fidelity.coalitions": 12,
         "evaluate.limit": LIMIT,

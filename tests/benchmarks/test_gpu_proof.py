@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from soaking import soaks
 
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.page import page, results
@@ -230,6 +231,7 @@ def test_without_a_gpu_it_says_so_and_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not soaks(), reason="takes minutes; `make soak` tells it")
 def test_a_proof_from_the_first_line_to_the_page(tmp_path: Path) -> None:
     files(tmp_path)
     words = ("--test", "test.jsonl", "--minutes", "0.01", "--tasks", "chosen.yaml", "written.yaml")
