@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from experiments.selection.spread_faults_losses import PairLosses, with_response_of, without_prompt
-from experiments.selection.spread_faults_signals import Losses, by_embeddings, by_losses, together
+from experiments.shared.spread_faults_losses import PairLosses, with_response_of, without_prompt
+from experiments.shared.spread_faults_signals import Losses, by_embeddings, by_losses, together
 from shed.common.atomic_io import write_json
 from shed.data.faults import damage
 from shed.data.records import Record, read_records

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.selection import spread_faults
 from experiments.selection.spread_faults import ACROSS, TRUNCATED, WITHIN, WRONG, compared, damaged, dealt
-from experiments.selection.spread_faults_losses import PairLosses, with_response_of, without_prompt
+from experiments.shared.spread_faults_losses import PairLosses, with_response_of, without_prompt
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_text
 from shed.data.records import Record, single_turn
 from shed.models.loading import load_language_model
@@ -45,7 +45,7 @@ def test_a_pair_has_the_losses_of_the_model_and_is_read_once(
     elsewhere = [with_response_of(record, records[n - 1]) for n, record in enumerate(records)]
     np.testing.assert_allclose(losses.of(elsewhere)[:, 0], read(elsewhere, spec).loss, rtol=1e-4)
     assert losses.seconds(groups) > 0
-    monkeypatch.setattr("experiments.selection.spread_faults_losses.load_language_model", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr("experiments.shared.spread_faults_losses.load_language_model", lambda _: pytest.fail("read again"))
     again = PairLosses(spec, kept)
     again.read(groups)
     np.testing.assert_array_equal(again.of(records), losses.of(records))
