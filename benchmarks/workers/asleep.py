@@ -71,16 +71,17 @@ class Asleep:
         time.sleep(self.run_seconds(rows))
 
 
-class GivenOut:
-    """The game of these clusters, whose evaluations sleep in workers.
+class EqualPlayers:
+    """What a game says of itself whose players are all alike; how its evaluations are made is its own.
 
     Args:
-        at_once: coalitions that one worker tunes together.
+        players: clusters, of one record each.
+        at_once: coalitions that are tuned together.
     """
 
-    def __init__(self, workers: Workers, players: int, at_once: int) -> None:
+    def __init__(self, players: int, at_once: int) -> None:
         self.players, self.owner, self.setup_fte = players, np.arange(players), 0.0
-        self._workers, self._at_once = workers, at_once
+        self._at_once = at_once
 
     def members(self, weights: np.ndarray) -> list[str]:
         return [str(player) for player in np.flatnonzero(weights)]
@@ -90,6 +91,14 @@ class GivenOut:
 
     def at_once(self, run: Run | None = None) -> int:
         return self._at_once
+
+
+class GivenOut(EqualPlayers):
+    """A game whose evaluations are made by workers."""
+
+    def __init__(self, workers: Workers, players: int, at_once: int) -> None:
+        super().__init__(players, at_once)
+        self._workers = workers
 
     def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
         found: list[Evaluation] = self._workers.ask("evaluate", weights, run)

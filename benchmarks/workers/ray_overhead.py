@@ -9,7 +9,7 @@ network of a real cluster is not in it.
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.workers.asleep import EqualPlayers, GivenOut
 from shed.common.atomic_io import write_json
 from shed.engine.coalition_trainer import COALITIONS_AT_ONCE
 from shed.valuation.game import Evaluation, Run
@@ -29,12 +30,12 @@ PLAYERS, SECOND, EVALUATIONS, NO_OPS = 20, 1.0, 20, 10_000
 SIDE, PRODUCTS = 1024, 30  # of the matrices that are multiplied, and how often: about a second of one core
 
 
-class Sleeping:
+class Sleeping(EqualPlayers):
     """A game whose evaluation sleeps; in this process, and what a worker holds."""
 
     def __init__(self, seconds: float, at_once: int) -> None:
-        self.players, self.owner, self.setup_fte = PLAYERS, np.arange(PLAYERS), 0.0
-        self._seconds, self._at_once = seconds, at_once
+        super().__init__(PLAYERS, at_once)
+        self._seconds = seconds
 
     def facts(self) -> str:
         return "asleep"
@@ -43,15 +44,6 @@ class Sleeping:
         """Which process this is; not at once, so that others are asked, too."""
         time.sleep(SECOND / 4)
         return os.getpid()
-
-    def members(self, weights: np.ndarray) -> list[str]:
-        return [str(player) for player in np.flatnonzero(weights)]
-
-    def price(self, weights: np.ndarray, run: Run | None = None) -> float:
-        return float(weights.mean())
-
-    def at_once(self, run: Run | None = None) -> int:
-        return self._at_once
 
     def evaluate(self, weights: np.ndarray, run: Run | None = None) -> list[Evaluation]:
         time.sleep(self._seconds)
@@ -69,17 +61,6 @@ class Computing(Sleeping):
         for _ in range(PRODUCTS):
             self._matrix = self._matrix @ self._matrix
         return super().evaluate(weights, run)
-
-
-class GivenOut(Sleeping):
-    """A game that is played in workers."""
-
-    def __init__(self, workers: Workers, at_once: int) -> None:
-        super().__init__(0.0, at_once)
-        self._workers = workers
-
-    def evaluate_each(self, groups: Sequence[np.ndarray], run: Run | None = None) -> Iterator[tuple[int, list[Evaluation]]]:
-        return self._workers.each("evaluate", ((weights, run) for weights in groups))
 
 
 @dataclass(frozen=True)
@@ -115,23 +96,23 @@ def main() -> None:
     engine = RayEngine(cluster.address)
     with engine.holding(LoadComputing()) as workers:
         wait_for(workers, 1)
-        computing = seconds(GivenOut(workers, 1), EVALUATIONS)
+        computing = seconds(GivenOut(workers, PLAYERS, 1), EVALUATIONS)
     with engine.holding(LoadSleeping(SECOND, 1)) as workers:
         began = time.perf_counter()
         workers.ask("facts")
         start = time.perf_counter() - began
         here = seconds(Sleeping(SECOND, 1), EVALUATIONS)
-        one = seconds(GivenOut(workers, 1), EVALUATIONS)
+        one = seconds(GivenOut(workers, PLAYERS, 1), EVALUATIONS)
         cluster.add_node(num_cpus=1)
         wait_for(workers, 2)
-        two = seconds(GivenOut(workers, 1), EVALUATIONS)
+        two = seconds(GivenOut(workers, PLAYERS, 1), EVALUATIONS)
     with engine.holding(LoadComputing()) as workers:
         wait_for(workers, 2)
-        computing_by_two = seconds(GivenOut(workers, 1), EVALUATIONS)
+        computing_by_two = seconds(GivenOut(workers, PLAYERS, 1), EVALUATIONS)
     with engine.holding(LoadSleeping(0.0, COALITIONS_AT_ONCE)) as workers:
         workers.ask("facts")
-        nothing = seconds(GivenOut(workers, COALITIONS_AT_ONCE), NO_OPS)
-        nothing_alone = seconds(GivenOut(workers, 1), NO_OPS)
+        nothing = seconds(GivenOut(workers, PLAYERS, COALITIONS_AT_ONCE), NO_OPS)
+        nothing_alone = seconds(GivenOut(workers, PLAYERS, 1), NO_OPS)
     ray.shutdown()
     cluster.shutdown()
     found = {
