@@ -26,6 +26,27 @@ class UnreadableLock(ShedError):
     """DVC cannot read its lock file: a run was killed while DVC wrote it, in place."""
 
 
+def check_lock(root: Path) -> None:
+    """Refuse a dvc.lock that DVC cannot read; nothing else of the project is looked at.
+
+    Raises:
+        UnreadableLock: it cannot.
+    """
+    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+    from dvc.repo import Repo  # type: ignore[import-untyped]
+
+    try:
+        with Repo(str(root)) as repo:
+            repo.index.check_graph()
+    except DvcException as error:
+        if "dvc.lock" in str(error):
+            raise _unreadable(root) from error
+
+
+def _unreadable(root: Path) -> UnreadableLock:
+    return UnreadableLock(f"DVC cannot read {root / 'dvc.lock'}; `shed doctor` says what to do")
+
+
 def dvc_status(root: Path) -> dict[str, Any]:
     """For each stage that is not current, by its name, what has changed.
 
@@ -44,7 +65,7 @@ def dvc_status(root: Path) -> dict[str, Any]:
             raise RunGoesOn(RUNNING) from error
         reason = next((line for line in lines if not line.startswith("WARNING")), "it does not say why")
         if "dvc.lock" in reason:
-            raise UnreadableLock(f"DVC cannot read {root / 'dvc.lock'}; `shed doctor` says what to do") from error
+            raise _unreadable(root) from error
         raise ShedError(f"dvc status fails in {root}: {reason}") from error
     return found
 
@@ -58,9 +79,9 @@ def status_during_a_run(root: Path) -> dict[str, Any]:
     Raises:
         ShedError: DVC cannot read the project.
     """
-    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+    from dvc.exceptions import DvcException
     from dvc.lock import LockNoop  # type: ignore[import-untyped]
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+    from dvc.repo import Repo
 
     try:
         with _without_locks(), Repo(str(root)) as repo:

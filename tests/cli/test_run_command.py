@@ -60,6 +60,17 @@ def test_a_stage_that_fails_gives_the_status_of_dvc(
     assert status == alone.returncode != 0
 
 
+def test_where_a_kill_has_cut_the_lock_it_says_what_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = make_toy(tmp_path / "toy")
+    monkeypatch.chdir(root)
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  first:\n    cmd: x\n    deps:\n    - path:", encoding="utf-8")
+    assert run() != 0
+    said = capfd.readouterr().err.splitlines()
+    assert said[-1] == f"shed: error: DVC cannot read {root / 'dvc.lock'}; `shed doctor` says what to do"
+
+
 def test_what_params_refuse_is_said_before_dvc_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

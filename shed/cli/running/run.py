@@ -18,6 +18,7 @@ from shed.cli.running.picture import Picture
 from shed.cli.running.process import Dvc
 from shed.cli.running.stages import order
 from shed.cli.sharing.revisions import git
+from shed.cli.status import UnreadableLock, check_lock
 from shed.cli.terminal import Json, console
 from shed.common.atomic_io import write_text
 from shed.common.errors import ShedError
@@ -61,7 +62,16 @@ def run(*stages: str, changes: Changes = None, as_json: Json = False) -> None:
     elif verdict:
         console().print(verdict)
     if status:
+        _tell_of_lock(project)
         sys.exit(status)
+
+
+def _tell_of_lock(project: Project) -> None:
+    """Where DVC failed since a kill has cut its lock file, what to do: DVC says but the line that it cannot read."""
+    try:
+        check_lock(project.root)
+    except UnreadableLock as error:
+        print(f"shed: error: {error}", file=sys.stderr)
 
 
 def _check_identity(project: Project) -> None:
