@@ -5,6 +5,7 @@ which results that were kept are known to belong to it.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -32,6 +33,8 @@ from shed.settings.tuning import tuning_settings
 
 SEED = 1  # of the splits
 STUDY = "study.json"
+SAME = ("model", "max_tokens", "prompt", "tuning", "signals", "sizes", "records")  # in all runs of a study
+SIGNALS = ("C", "cluster", "embed", "rate", "regime", "score")  # the settings that signals depend on
 NUMBER = (
     r"(-?[$0-9.,]{2,})|(-?[0-9]+)"  # the last one of an answer is its result, as lm-eval's flexible filter for GSM8K has it
 )
@@ -97,7 +100,8 @@ class Setup:
 
     def described(self) -> dict[str, Any]:
         """What runs depend on beside their rows and seeds, and what a reader wants to know of the splits."""
-        splits, tuning = self.splits, replace(tuning_settings(self.params.finetune, 0), seed=0)
+        params, dumped = self.params, self.params.model_dump(mode="json")
+        splits, tuning = self.splits, replace(tuning_settings(params.finetune, 0), seed=0)
         rated = [record for own in splits.rated.values() for record in own]
         by_source = self.lengths.groupby("source")
         return {
@@ -105,6 +109,7 @@ class Setup:
             "max_tokens": self.spec.max_tokens,
             "prompt": self.spec.form,
             "tuning": asdict(tuning),
+            "signals": {name: dumped[name] for name in SIGNALS} | {"embedder": manifest(params.embed.model, "embedder")},
             "sizes": asdict(self.sizes),
             "rows": splits.counts(),
             "pool_tokens_mean": float(self.lengths["tokens"].mean()),
@@ -120,6 +125,11 @@ class Setup:
             },
         }
 
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits of all that signals and runs depend on: what one study has begun is no other one's."""
+        return hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:16]
+
     def check(self, folder: Path) -> None:
         """Describe it in a folder of results, or refuse one that describes another.
 
@@ -131,7 +141,11 @@ class Setup:
             write_json(path, own)
             return
         kept = read_json(path)
-        differ = [key for key in ("model", "max_tokens", "prompt", "tuning", "sizes", "records") if kept.get(key) != own[key]]
+        differ = [
+            key
+            for key in ("model", "max_tokens", "prompt", "tuning", "signals", "sizes", "records")
+            if kept.get(key) != own[key]
+        ]
         if differ:
             raise ShedError(
                 f"{path}: has results of other {', '.join(differ)}; name another folder by --results, or remove this one"

@@ -37,9 +37,9 @@ def main() -> None:
     plan = cells(asked.dev, methods, asked.shares, range(1, asked.seeds + 1))
     sizes = Sizes(asked.pool_rows, asked.rated, asked.items, asked.questions)
     results: Path = asked.results or HOME / f"rows-{asked.pool_rows}"
-    scratch: Path = asked.scratch
-    scratch.mkdir(parents=True, exist_ok=True)
     setup = Setup.of(asked.where, sizes, asked.params)
+    scratch: Path = asked.scratch / setup.key
+    scratch.mkdir(parents=True, exist_ok=True)
     setup.check(results)
     _tell(f"pool {setup.splits.counts()['pool']}; {setup.described()['pool_tokens_mean']:.0f} tokens a row")
     signals = Signals(setup, results, scratch)
