@@ -10,6 +10,7 @@ seed. No other pool had a say in the choice, and results at 10 % are of the othe
 """
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,12 +23,13 @@ from sklearn.metrics import roc_auc_score
 
 from experiments.shared.spread_faults_losses import PairLosses, with_response_of, without_prompt
 from experiments.shared.spread_faults_signals import Losses, by_embeddings, by_losses, together
-from shed.common.atomic_io import write_json
+from shed.common.atomic_io import read_json, write_json
+from shed.common.import_closure import code_digest
 from shed.data.faults import damage
 from shed.data.records import Record, read_records
 from shed.embedding.embedder import embed, text_of
 from shed.models.specs import EmbeddedPart, EmbedderSpec
-from shed.params import load_params
+from shed.params import Params, load_params
 from shed.selection.quality.prompt_fit import prompt_fit
 from stages.shared.settings.embedder import embedder_spec
 from stages.shared.settings.model import model_spec
@@ -71,7 +73,7 @@ def main() -> None:
     found = {of: {name: signal[judged] for name, signal in own.items()} for of, own in signals.items()}
     faulty = {of: bad[judged] for of, (_, bad) in pools.items()}
     write_json(RESULT, result | {"seconds": seconds} | compared(found, faulty))
-    others, losses = dealt(sources, judged, seed), PairLosses(model_spec(params), kept())
+    others, losses = dealt(sources, judged, seed), PairLosses(model_spec(params), kept(params))
     losses.read(pairs(sound, [pool for pool, _ in pools.values()], others))
     for of, (pool, _) in pools.items():
         found[of] |= by_losses(losses_of(sound, pool, others, losses))
@@ -81,10 +83,10 @@ def main() -> None:
     print(Path(RESULT).read_text(encoding="utf-8"))
 
 
-def kept() -> Path:
-    """Where losses are kept that the model of this pipeline gave."""
-    with Path("data/model.json").open("rb") as file:
-        return Path(f".shed/pairs/{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}.parquet")
+def kept(params: Params) -> Path:
+    """Where losses are kept that this model gave, reading records as it does now."""
+    own = [read_json("data/model.json"), params.model.model_dump(mode="json"), code_digest(PairLosses.__module__)]
+    return Path(f".shed/pairs/{hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]}.parquet")
 
 
 def damaged(sound: Sequence[Record], kind: str, share: float, seed: int) -> Pool:

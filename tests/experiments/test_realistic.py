@@ -272,16 +272,14 @@ def test_results_of_other_rows_are_not_mixed_with_these(made: list[list[Record]]
     study(*most)
     with pytest.raises(SystemExit, match=r"found/study\.json: has results of other sizes, records; name another folder"):
         study(*most, "--items", "2")
-    params = Path("params.yaml").read_text(encoding="utf-8")
-    Path("params.yaml").write_text(params.replace("warm_rows: 8", "warm_rows: 9"), encoding="utf-8")
+    write_text("params.yaml", Path("params.yaml").read_text(encoding="utf-8").replace("warm_rows: 8", "warm_rows: 9"))
     with pytest.raises(SystemExit, match="has results of other signals; name another folder"):
         study(*most)
 
 
 def test_what_another_pool_has_left_in_the_scratch_folder_is_not_read(made: list[list[Record]]) -> None:
-    most = ("--dev", "gsm8k", "--methods", "random", "qocs", "--shares", "0.1", "--seeds", "1")
-    study(*most)
-    study(*most, "--pool-rows", "30", "--results", "other")
+    for sizes in (("40", "found"), ("30", "other")):
+        study("--dev", "gsm8k", "--methods", "qocs", "--seeds", "1", "--pool-rows", sizes[0], "--results", sizes[1])
     assert {len(np.load(path)) for path in Path("scratch").glob("*/embeddings.npy")} == {40, 30}
 
 
