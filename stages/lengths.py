@@ -9,12 +9,19 @@ from shed.models.record_lengths import record_lengths
 from shed.params import Params
 from shed.selection.candidates import totals
 from stages import main
-from stages.shared.early_checks import check_dev_tasks, check_score_budget, check_selection, check_utilities
+from stages.shared.early_checks import (
+    check_audit,
+    check_dev_tasks,
+    check_score_budget,
+    check_selection,
+    check_utilities,
+)
 from stages.shared.settings.dev_tasks import dev_tasks
 from stages.shared.settings.model import model_spec
 
 
 def run(params: Params) -> None:
+    check_audit(params.C)
     pool = RecordFile("data/prepared/pool.jsonl")
     encoder = check_model(model_spec(params))
     lengths = record_lengths(encoder, pool)

@@ -29,7 +29,7 @@ def run(params: Params) -> None:
     dev = read_records("data/prepared/dev.jsonl")[: settings.dev_rows]
     kept = RatedBlocks(KEPT, {"model": read_json("data/model.json")})
     regime = scoring_regime(params, settings.seed)
-    of = (*dev_tasks(), settings.screen, engine_of(params))
+    of = (*dev_tasks(), settings.screen, engine_of(params), settings.method)
     rated = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows, kept, *of)
     write_table("data/ratings.parquet", pd.DataFrame({"id": rated.ids, "rating": rated.ratings}))
     metrics = dict(rated.metrics)

@@ -1,1 +1,1 @@
-"""A benchmark of ratings."""
+"""Benchmarks of ratings."""

@@ -13,7 +13,7 @@ rounding, which depends on how many records go through the layers at once, and w
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -147,9 +147,15 @@ class CoalitionTrainer:
     @cached_property
     def adamw_tuning(self) -> AdamWTuning:
         """An AdamW tuning on all records, which costs one tuning, once."""
+        return self.tune_by_adamw()
+
+    def tune_by_adamw(self, before_step: Callable[[int, Tensor], object] | None = None) -> AdamWTuning:
+        """An AdamW tuning on all records; `before_step` sees each step's place, from 0, and the weights (1, P) before it."""
         adamw = replace(self.regime, optimizer="adamw")
         state, everyone, moments = self.start(1), np.ones((1, len(self.lengths))), torch.zeros_like(self.initial)
         for step, batch in enumerate(self.batches, start=1):
+            if before_step is not None:
+                before_step(step - 1, state.weights)
             gradient = self.gradient(state.weights, batch, everyone)
             state = advance(adamw, state, gradient, np.array([step]), np.array([self.regime.lr_at(step, len(self.batches))]))
             moments += gradient[0].square() / len(self.batches)

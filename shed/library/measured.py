@@ -60,13 +60,15 @@ class Measured:
             "dev": of_records(dev),
             "tasks": [inputs.tasks, self._combine],
             "regime": asdict(regime),
-            "settings": [own.utility, own.warm_rows, own.screen],
+            "settings": [own.utility, own.warm_rows, own.screen, own.method],
         }
 
         def make() -> Finished:
             blocks = RatedBlocks(inputs.folder / "ratings", {"model": inputs.manifest})  # what a stopped run has done
             of = (inputs.tasks, self._combine)
-            found = rate(self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of, own.screen)
+            found = rate(
+                self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of, own.screen, method=own.method
+            )
             return Finished({"ratings": pd.DataFrame({"id": found.ids, "rating": found.ratings})}, found.metrics)
 
         found = find_or_make(inputs.folder / "results", asked, make)

@@ -21,6 +21,10 @@ class Rate(Section):
     warm_rows: Annotated[int, Field(ge=0)] = Field(
         description="random pool rows that the model is tuned on before it rates; 0: nothing is rated"
     )
+    method: Literal["warm", "in_run", "checkpoints"] = Field(
+        description="warm: rate at the end of that tuning; in_run: by dev's gradients at all its steps; checkpoints: at the "
+        "end of each epoch, which takes as many times as long"
+    )
     screen: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         description="share of the pool that is rated: a third of it random rows, the rest those that are like the best of "
         "these; null: the whole pool"

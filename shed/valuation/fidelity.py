@@ -66,9 +66,11 @@ def mean_over_draws(coalitions: np.ndarray, draws: Sequence[np.ndarray], regime:
     """Coalitions (m, P) bool with the means of their utilities (m,) in each of some draws.
 
     Raises:
-        ShedError: fewer than FEWEST coalitions are finite in all draws.
+        ShedError: fewer than FEWEST coalitions are there, or are finite in all draws.
     """
     utilities = np.stack(draws)
+    if len(coalitions) < FEWEST:
+        raise ShedError(f"an audit needs at least {FEWEST} coalitions, and there are {len(coalitions)}; make more clusters")
     finite = np.isfinite(utilities).all(axis=0)
     if finite.sum() < FEWEST:
         raise ShedError(

@@ -36,7 +36,8 @@ from shed.engine.utility import NO_TASKS, UNITS, UtilityKind
 from shed.models.parallel import threads_used
 from shed.models.specs import ModelSpec
 from shed.valuation.rated_blocks import RatedBlocks
-from shed.valuation.rating.rater import LoadRater, Rater, RatersElsewhere, WarmStart, columns_of, raters
+from shed.valuation.rating.rater import LoadRater, Rater, RatersElsewhere, columns_of, raters
+from shed.valuation.rating.ways import RatingMethod, WarmStart
 from shed.valuation.screening import drawn, promising
 from shed.workers.contract import Engine
 from shed.workers.sameness import ModelThere
@@ -71,6 +72,7 @@ def rate(
     combine: Combine = "mean",
     screen: float | None = None,
     engine: Engine | None = None,
+    method: RatingMethod = "warm",
 ) -> Ratings:
     """Rate pool records by what a step on each would add to dev utility, after a warm start.
 
@@ -86,6 +88,7 @@ def rate(
         screen: the share of the pool that is rated, of which a part is drawn and the rest is what seems to be best, as
             `shed.valuation.screening` has it; None: all is rated.
         engine: where blocks are rated; None: in this process. Ratings are the same.
+        method: at which points of the warm start, and in which directions; see `shed.valuation.rating.ways`.
 
     Raises:
         ShedError: a record cannot be tuned on or measured, the model is of another shape, the warm start is of less than two
@@ -106,6 +109,7 @@ def rate(
         warm=[pool[i].id for i in warm],
         dev=[[one.id, one.choices, one.answer, one.source] for one in dev],
         tasks=dict(tasks),
+        method=method,
         **({} if combine == "mean" else {"combine": combine}),
     )
     rated_by = tasks_that_count(tasks) if combine == "worst" else []
@@ -119,7 +123,7 @@ def rate(
         return least(dict(zip(rated_by, by_task, strict=True))) if rated_by else (by_task[0], {})
 
     there = ModelThere.of(model) if engine else ModelThere(model, None)
-    load = LoadRater(there, [pool[i] for i in warm.tolist()], dev, kind, regime, dict(tasks), combine)
+    load = LoadRater(there, [pool[i] for i in warm.tolist()], dev, kind, regime, dict(tasks), combine, method)
     with raters(load, engine) as rater:
         start = _warm_start(rater, kept)
         rated = _rows(rater, pool, first, start, kept, "rating")
@@ -138,6 +142,7 @@ def rate(
         {
             "utility": kind,
             "unit": UNITS[kind],
+            "method": method,
             "rated": len(rated),
             **({} if screen is None else {"screened_out": len(pool) - len(rated)}),
             "warm_rows": len(warm),

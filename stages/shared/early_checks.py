@@ -19,6 +19,7 @@ from shed.settings.estimators import ESTIMATORS
 from shed.settings.selecting import floor_of
 from shed.valuation.budget import Budget
 from shed.valuation.costs.forecast import check_budget
+from shed.valuation.fidelity import FEWEST, half_coalitions
 from shed.valuation.screening import counts
 from stages.shared.selecting import given_order, sample_size
 
@@ -103,6 +104,19 @@ def check_selection(params: Params, pool: Sequence[Record], lengths: pd.DataFram
         check_parts(groups, size.costs(table), size.amount, COUNTED[size.unit], floor)
     if params.sampler == "given" and params.sample.given is not None:
         taken(given_order(params, params.sample.given, pool), table, size)
+
+
+def check_audit(clusters: int) -> None:
+    """Refuse clusters of which there are too few different halves for an audit of their scores.
+
+    Raises:
+        ShedError: there are.
+    """
+    if len(half_coalitions(clusters, FEWEST, 0)) < FEWEST:
+        raise ShedError(
+            f"C is {clusters}, and `fidelity` needs at least {FEWEST} different halves of the clusters; raise C to 4 or more "
+            "(C in params.yaml)"
+        )
 
 
 def check_score_budget(params: Params, pool_tokens: float, dev_tokens: float) -> str | None:

@@ -12,7 +12,13 @@ from shed.models.encoding import Encoder
 from shed.models.loading import load_tokenizer
 from shed.models.record_lengths import record_lengths
 from shed.params import Params, load_params
-from stages.shared.early_checks import check_dev_tasks, check_score_budget, check_selection, check_utilities
+from stages.shared.early_checks import (
+    check_audit,
+    check_dev_tasks,
+    check_score_budget,
+    check_selection,
+    check_utilities,
+)
 
 POOL = [single_turn(f"Add {n} and 1.", f"It is {n + 1}.", "sums", f"row {n}") for n in range(5)]
 POOL.append(single_turn("Count.", "one two three " * 100, "sums", "row 5"))
@@ -42,6 +48,14 @@ def params_of(project_root: Path, sampler: str = "top", C: int = 2, **sample: An
 def test_a_pool_that_is_too_small(project_root: Path, encoder: Encoder, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ShedError, match=said):
         check_selection(params_of(project_root, **changes), POOL, record_lengths(encoder, POOL))
+
+
+@pytest.mark.parametrize("clusters", [2, 3])
+def test_clusters_of_which_there_are_too_few_halves_to_audit_scores(clusters: int) -> None:
+    said = f"^C is {clusters}, and `fidelity` needs at least 4 different halves of the clusters; raise C to 4 or more"
+    with pytest.raises(ShedError, match=said):
+        check_audit(clusters)
+    check_audit(4)
 
 
 def test_a_screen_that_rates_fewer_rows_than_top_is_to_take(project_root: Path, encoder: Encoder) -> None:

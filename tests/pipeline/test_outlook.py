@@ -11,7 +11,7 @@ from small_project import Project
 from shed.data.records import Record, read_records
 from shed.models.checks import check_model
 from shed.params import load_params
-from shed.settings.costs.outlook import AN_ANSWER, STEP, Lengths, lengths_of, token_passes
+from shed.settings.costs.outlook import AN_ANSWER, STEP, Lengths, Work, lengths_of, token_passes
 from shed.settings.costs.times import START, RunsLeft, all_runs, seconds_of
 from shed.valuation.costs.speed import Speed
 from stages.shared.settings.model import model_spec
@@ -104,3 +104,20 @@ def test_times_are_told_by_stage_and_in_all() -> None:
         "on this machine the stages take about: "
         "rate 4 minutes, score a minute, finetune 3 hours, evaluate 12 days; 12 days in all"
     )
+
+
+def test_more_points_of_the_warm_start_are_told_as_they_cost(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    params = load_params()
+    splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in SPLITS}
+    lengths = dict.fromkeys(SPLITS, Lengths(10.0, 4.0, 15.0, 30))
+
+    def work(method: str) -> Work:
+        return Work(params.model_copy(update={"rate": params.rate.model_copy(update={"method": method})}), splits, lengths)
+
+    epochs, steps, dev = params.regime.epochs, params.regime.epochs * 2, 4 * 15  # 8 rows in batches of 4; options are measured
+    warm, at_epochs, along = (work(method) for method in ("warm", "checkpoints", "in_run"))
+    assert at_epochs.passes_that_read == epochs * warm.passes_that_read == epochs * along.passes_that_read
+    more = at_epochs.passes["rate"] - warm.passes["rate"]
+    assert more == (epochs - 1) * warm.passes_that_read + 2 * (epochs - 1) * dev
+    assert along.passes["rate"] - warm.passes["rate"] == (2 * steps - 1) * dev

@@ -71,6 +71,11 @@ def test_no_half_is_measured_twice_and_few_players_have_few() -> None:
     assert len(np.unique(halves, axis=0)) == len(halves) == 6
 
 
+def test_too_few_coalitions_are_not_taken_for_diverged_ones() -> None:
+    with pytest.raises(ShedError, match="^an audit needs at least 4 coalitions, and there are 3; make more clusters"):
+        mean_over_draws(half_coalitions(3, 12, seed=2), [np.zeros(3)], "scoring")
+
+
 def test_coalitions_that_diverged_are_left_out_until_too_few_remain(game: TableGame) -> None:
     game.utilities[::2] = np.nan
     assert 5 < len(audited(game).utilities) < 25

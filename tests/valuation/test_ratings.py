@@ -23,6 +23,7 @@ from shed.valuation import ratings
 from shed.valuation.rated_blocks import RatedBlocks
 from shed.valuation.rating import rater
 from shed.valuation.rating.rater import losses
+from shed.valuation.rating.ways import RatingMethod
 from shed.valuation.ratings import Ratings, rate
 
 
@@ -34,35 +35,85 @@ def rated(
     regime: Regime = REGIME,
     warm_rows: int = 6,
     kept: RatedBlocks | None = None,
+    method: RatingMethod = "warm",
 ) -> Ratings:
-    return rate(pool, dev, ModelSpec(model, "plain", 200), utility, regime, warm_rows, kept)
+    return rate(pool, dev, ModelSpec(model, "plain", 200), utility, regime, warm_rows, kept, method=method)
+
+
+def small_steps(
+    model: str, pool: list[Record], dev: list[Record], utility: UtilityKind, points: Callable[..., list[tuple[Tensor, float]]]
+) -> np.ndarray:
+    """What real small steps on each of 8 records do to dev utility, summed over points of the warm start with their rates."""
+    loaded = load_language_model(ModelSpec(model, "plain", 200))
+    encoded = loaded.encoder.encode_all(pool, end=True)
+    warm = np.random.default_rng(REGIME.seed).permutation(8)[:6]
+    regime = dataclasses.replace(REGIME, optimizer="adamw")
+    trainer = CoalitionTrainer(loaded.model, [encoded[i] for i in warm], dev_set(utility, dev, loaded.encoder), regime, encoded)
+    path: list[Tensor] = []
+    tuned, small, effects = trainer.tune_by_adamw(lambda step, at: path.append(at)), 1e-4, np.zeros(8)
+    for at, rate_over_tokens in points(trainer, [*path, tuned.weights]):
+        for i in range(8):
+            lora = at.clone().requires_grad_()
+            loss = trainer.losses.member_losses(lora, np.array([6 + i]), np.array([0])).sum()
+            step = small * torch.autograd.grad(loss, lora)[0] / tuned.roots
+            slope = float((trainer.measure(at - step) - trainer.measure(at + step))[0]) / (2 * small)
+            effects[i] += slope * rate_over_tokens
+    return effects
+
+
+def the_end(trainer: CoalitionTrainer, path: list[Tensor]) -> list[tuple[Tensor, float]]:
+    return [(path[-1], REGIME.lr / float(np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])))]
+
+
+def ends_of_epochs(trainer: CoalitionTrainer, path: list[Tensor]) -> list[tuple[Tensor, float]]:
+    ((_, lr_over_tokens),) = the_end(trainer, path)
+    length = len(trainer.batches) // REGIME.epochs
+    lr = [
+        np.mean([REGIME.lr_at(step + 1, len(trainer.batches)) for step in range(at - length, at)])
+        for at in (length, 2 * length)
+    ]
+    return [(path[at], float(own) / REGIME.lr * lr_over_tokens) for at, own in zip((length, 2 * length), lr, strict=True)]
+
+
+def all_steps(trainer: CoalitionTrainer, path: list[Tensor]) -> list[tuple[Tensor, float]]:
+    steps = len(trainer.batches)
+    return [
+        (path[step], len(batch) / 6 * REGIME.lr_at(step + 1, steps) / trainer.losses.response_tokens(batch))
+        for step, batch in enumerate(trainer.batches)
+    ]
 
 
 @pytest.mark.parametrize("utility", ["dev_loss", "choice_loss"])
-def test_a_rating_is_what_a_small_step_on_the_record_does_to_dev_utility(
-    tiny_model: str, records: list[Record], utility: UtilityKind
+@pytest.mark.parametrize("method", ["warm", "checkpoints"])
+def test_a_rating_is_what_small_steps_on_the_record_do_to_dev_utility(
+    tiny_model: str, records: list[Record], utility: UtilityKind, method: RatingMethod
 ) -> None:
     pool, dev = records[:8], records[8:]
-    found = rated(tiny_model, pool, dev, utility).ratings
-    loaded = load_language_model(ModelSpec(tiny_model, "plain", 200))
-    encoded = loaded.encoder.encode_all(pool, end=True)
-    warm = np.random.default_rng(REGIME.seed).permutation(8)[:6]
-    trainer = CoalitionTrainer(
-        loaded.model,
-        [encoded[i] for i in warm],
-        dev_set(utility, dev, loaded.encoder),
-        dataclasses.replace(REGIME, optimizer="adamw"),
-        encoded,
-    )
-    at, small = trainer.adamw_tuning.weights, 1e-4
-    effects = []
-    for i in range(8):
-        lora = at.clone().requires_grad_()
-        loss = trainer.losses.member_losses(lora, np.array([6 + i]), np.array([0])).sum()
-        step = small * torch.autograd.grad(loss, lora)[0] / trainer.adamw_tuning.roots
-        effects.append(float((trainer.measure(at - step) - trainer.measure(at + step))[0]) / (2 * small))
-    tokens = np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])
-    np.testing.assert_allclose(found, np.array(effects) * REGIME.lr / tokens, rtol=0.1, atol=0.02 * np.abs(found).max())
+    found = rated(tiny_model, pool, dev, utility, method=method).ratings
+    points = {"warm": the_end, "checkpoints": ends_of_epochs}[method]
+    effects = small_steps(tiny_model, pool, dev, utility, points)
+    np.testing.assert_allclose(found, effects, rtol=0.1, atol=0.02 * np.abs(found).max())
+
+
+def test_ratings_along_the_run_are_about_what_a_small_step_at_each_of_its_steps_does(
+    tiny_model: str, records: list[Record]
+) -> None:
+    pool, dev = records[:8], records[8:]
+    found = rated(tiny_model, pool, dev, "dev_loss", method="in_run")
+    effects = small_steps(tiny_model, pool, dev, "dev_loss", all_steps)
+    assert np.corrcoef(found.ratings, effects)[0, 1] > 0.95
+    assert 0.8 < np.abs(found.ratings).sum() / np.abs(effects).sum() < 1.25
+
+
+def test_what_a_method_costs_is_counted(tiny_model: str, records: list[Record]) -> None:
+    pool, dev = records[:8], records[8:]
+    found = {own: rated(tiny_model, pool, dev, "dev_loss", method=own).metrics for own in ("warm", "checkpoints", "in_run")}
+    assert [found[own]["method"] for own in found] == list(found)
+    ends = [own["v_warm"] for own in found.values()]
+    assert ends == pytest.approx([ends[0]] * 3)  # all of them tune in the same way
+    passes = {name: int(own["token_passes"]) for name, own in found.items()}
+    assert passes["warm"] < passes["checkpoints"] < 2 * passes["warm"]  # two epochs, one warm start
+    assert passes["in_run"] > passes["warm"]
 
 
 def test_wrong_answers_are_rated_below_right_ones(tiny_model: str, records: list[Record]) -> None:

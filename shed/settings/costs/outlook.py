@@ -20,6 +20,7 @@ from shed.evaluation.generation import Writing
 from shed.models.attention import SHORT
 from shed.models.encoding import Encoder
 from shed.params import Params
+from shed.valuation.rating.ways import dev_passes, points_of
 from shed.valuation.screening import counts
 
 OUTPUTS_DEPEND_ON: tuple[str, ...] = ()  # it is told, not written; see `shed.common.import_closure`
@@ -128,9 +129,11 @@ def token_passes(params: Params, splits: Mapping[str, Sequence[Record]], lengths
     }
     if not params.rate.warm_rows:
         return passes
-    warm = tuning(min(params.rate.warm_rows, len(splits["pool"])), regime.epochs)
+    warm_rows, method = min(params.rate.warm_rows, len(splits["pool"])), params.rate.method
+    warm, steps = tuning(warm_rows, regime.epochs), regime.epochs * ceil(warm_rows / regime.batch_size)
     on = on_dev(params.rate.dev_rows, by_choice[params.rate.utility])
-    return {"rate": warm + 3 * on + 2 * _ways(params) * _rated(params, len(splits["pool"])) * pool.tuned} | passes
+    on *= dev_passes(method, regime.epochs, steps)
+    return {"rate": warm + on + 2 * _ways(params) * _rated(params, len(splits["pool"])) * pool.tuned} | passes
 
 
 def fine_tune_equivalents(params: Params) -> float:
@@ -149,11 +152,11 @@ def _rated(params: Params, pool: int) -> int:
 
 
 def _ways(params: Params) -> int:
-    """Along how many directions records are rated: one, or one for each task where the worst of them counts."""
-    data = params.data
+    """Along how many directions records are rated: at each point one, or one for each task where the worst of them counts."""
+    data, points = params.data, points_of(params.rate.method, params.regime.epochs)
     if data.dev_combine == "mean" or not isinstance(data.dev, dict):
-        return 1
-    return sum(task.weight > 0 for task in data.dev.values())
+        return points
+    return points * sum(task.weight > 0 for task in data.dev.values())
 
 
 def _selected(params: Params, pool: int, response: float) -> float:

@@ -13,20 +13,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from shed.common.errors import DivergenceError, ShedError
 from shed.data.records import Record
 from shed.data.tasks.combining import Combine, tasks_that_count
 from shed.engine.batches import halves
 from shed.engine.coalition_trainer import CoalitionTrainer
-from shed.engine.gradients import dev_gradients
 from shed.engine.regime import Regime
 from shed.engine.utility import UtilityKind, dev_set
 from shed.models.encoding import Encoded
 from shed.models.loading import load_language_model
+from shed.valuation.rating.ways import RatingMethod, WarmStart, token_passes, warm_start
 from shed.workers.contract import Engine, Workers
 from shed.workers.sameness import ModelThere
 
-STEP = 0.3  # from the warm start to either end, as a share of the regime's lr, which is about how far a step of AdamW goes
 COUNTS: dict[str, Callable[[Encoded], int]] = {
     "tokens": lambda one: len(one.tokens),
     "cut": lambda one: one.cut,
@@ -34,24 +32,6 @@ COUNTS: dict[str, Callable[[Encoded], int]] = {
     "response_cut": lambda one: one.response_cut,
     "response_tokens": lambda one: one.response_length,
 }  # what is counted of each record
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    """A model that was tuned on random records, and both ends of a short way along which dev utility rises.
-
-    Where the worst of T tasks counts, there is such a way for each task; else T is 1.
-
-    Attributes:
-        ends: (2 T, P) LoRA weights; the beginnings of all ways, then their ends.
-        slopes: (T,) the difference of a record's nats between the ends of a way, times this, is its rating by this task.
-        v_none, v_warm: dev utility before and after the tuning.
-    """
-
-    ends: Tensor
-    slopes: np.ndarray
-    v_none: float
-    v_warm: float
 
 
 def columns_of(tasks: Mapping[str, float], combine: Combine) -> list[str]:
@@ -74,6 +54,7 @@ class LoadRater:
     regime: Regime
     tasks: Mapping[str, float]
     combine: Combine
+    method: RatingMethod = "warm"
     code: Sequence[str] = ("shed.valuation.rating.rater",)
 
     def load(self) -> "Rater":
@@ -91,7 +72,7 @@ class Rater:
 
     def __init__(self, own: LoadRater) -> None:
         loaded = load_language_model(own.model.check())
-        self._encoder, self._columns = loaded.encoder, columns_of(own.tasks, own.combine)
+        self._encoder, self._columns, self._method = loaded.encoder, columns_of(own.tasks, own.combine), own.method
         measured = dev_set(own.utility, own.dev, loaded.encoder, own.tasks, own.combine)
         members = loaded.encoder.encode_all(own.warm, end=True)
         self._trainer = CoalitionTrainer(loaded.model, members, measured, replace(own.regime, optimizer="adamw"))
@@ -102,19 +83,19 @@ class Rater:
 
     def warm_start(self) -> WarmStart:
         """The warm start, made now; its ends are on the processor."""
-        return warm_start(self._trainer)
+        return warm_start(self._trainer, self._method)
 
     def token_passes(self, rated: int) -> int:
         """What rating so many tokens costs; see `token_passes`."""
-        return token_passes(self._trainer, rated)
+        return token_passes(self._trainer, self._method, rated)
 
     def block(
         self, records: Sequence[Record], start: WarmStart, advance: Callable[[int], object] | None = None
     ) -> pd.DataFrame:
         """A row for each record: its id, its rating by each task, and what `COUNTS` counts. `advance` is told of each."""
         encoded = self._encoder.encode_all(records, end=True)
-        before, after = np.split(losses(self._trainer, start.ends.to(self._trainer.initial.device), encoded, advance), 2)
-        by_task = (before - after) * start.slopes[:, None]
+        nats = losses(self._trainer, start.ends.to(self._trainer.initial.device), encoded, advance)
+        by_task = start.ratings(nats, len(self._columns))
         rows = pd.DataFrame({"id": [record.id for record in records], **dict(zip(self._columns, by_task, strict=True))})
         return rows.join(pd.DataFrame({name: [read(one) for one in encoded] for name, read in COUNTS.items()}))
 
@@ -158,43 +139,6 @@ def raters(load: LoadRater, engine: Engine | None) -> Iterator[Rater | RatersEls
         return
     with engine.holding(load) as workers:
         yield RatersElsewhere(workers)
-
-
-def warm_start(trainer: CoalitionTrainer) -> WarmStart:
-    """Tune on the trainer's records, and find the ways up from there.
-
-    Raises:
-        ShedError: the tuning is of less than two steps, or after it dev utility is not finite, or its gradient is zero.
-    """
-    if len(trainer.batches) < 2:
-        raise ShedError(
-            "the warm start of the ratings is a single step; raise the number of its rows or the epochs", "warm rows"
-        )
-    v_none = float(trainer.measure(trainer.initial[None])[0])
-    tuned = trainer.adamw_tuning
-    (gains,), (uphill,) = dev_gradients(trainer, tuned.weights)
-    v_warm = float(gains.min())
-    directions = uphill / tuned.roots
-    spreads = [float(direction.square().mean().sqrt()) for direction in directions]
-    if not (np.isfinite(v_warm) and np.isfinite(spreads).all() and min(spreads) > 0):
-        raise DivergenceError("the warm start of the ratings diverged: the loss on dev is not finite or has no gradient")
-    lengths = [STEP * trainer.regime.lr / spread for spread in spreads]
-    tokens = np.mean([trainer.losses.response_tokens(batch) for batch in trainer.batches])
-    ways = torch.stack([length * direction for length, direction in zip(lengths, directions, strict=True)])
-    ends = torch.cat([tuned.weights - ways, tuned.weights + ways])
-    slopes = np.array([trainer.regime.lr / (2 * length * tokens) for length in lengths])
-    return WarmStart(ends.cpu(), slopes, v_none, v_warm)
-
-
-def token_passes(trainer: CoalitionTrainer, rated: int) -> int:
-    """What rating so many tokens costs, in the terms of an FTE, which has as many as
-    `shed.valuation.proxy_game.ProxyGame.token_passes`.
-
-    The warm start has a forward and a backward pass for each token, dev three passes, and every rated record two for each
-    task that it is rated by.
-    """
-    warm = 2 * trainer.regime.epochs * trainer.lengths.sum()
-    return int(warm + 3 * trainer.dev_length + 2 * trainer.losses.dev_sums * rated)
 
 
 def losses(

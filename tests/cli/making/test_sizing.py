@@ -14,10 +14,12 @@ from shed.cli.making.init import AS_IT_STANDS, UNKNOWN
 from shed.cli.making.sizing import costs as own_costs
 from shed.cli.making.sizing.costs import CORES, READ, TUNED, Costs, defaults, reference
 from shed.cli.making.sizing.look import Look, look
-from shed.cli.making.sizing.suited import MARGIN, WHOLE, Sizes, suited
+from shed.cli.making.sizing.suited import FEWEST_CLUSTERS, MARGIN, WHOLE, Sizes, suited
+from shed.cli.making.sizing.trial import trial
 from shed.common.atomic_io import read_json
 from shed.data.records import single_turn
 from shed.params import load_params
+from shed.valuation.fidelity import FEWEST, half_coalitions
 
 pytestmark = pytest.mark.usefixtures("git_user")
 ROOT = Path(__file__).parents[3]
@@ -100,6 +102,13 @@ def test_where_nothing_is_quick_a_few_rows_are_drawn_and_the_time_is_told_as_it_
 def test_what_is_chosen_is_what_params_take(tmp_path: Path) -> None:
     for n, pool in enumerate((pool_of(50_000, 45, 8), pool_of(4_500, 330, 250), pool_of(60, 20, 8))):
         assert defaults(values(sized(pool))).sampler == "top", n
+
+
+@pytest.mark.parametrize("rows", [12, 50, 70])
+def test_few_rows_have_as_many_clusters_as_an_audit_of_their_scores_takes(rows: int) -> None:
+    clusters = [values(sized(pool_of(rows, 20, 8)))["C"], trial(pool_of(rows, 20, 8), ["dev", "test"])["C"][0]]
+    assert clusters == [FEWEST_CLUSTERS] * 2
+    assert len(half_coalitions(FEWEST_CLUSTERS, FEWEST, 0)) == FEWEST
 
 
 def test_the_speed_that_stands_for_another_machine_is_the_measured_one() -> None:

@@ -19,7 +19,7 @@ MINUTES = 30.0  # to the first selected rows, unless the caller says otherwise
 WHOLE = 4  # times as long may all stages take
 MARGIN = 1.25  # by which stages may take longer than they are planned
 SCORE_SHARE = 0.25  # of the time to the first rows may scoring take, which selects nothing with the sampler `top`
-MOST_CLUSTERS, ROWS_A_CLUSTER = 32, 20
+FEWEST_CLUSTERS, MOST_CLUSTERS, ROWS_A_CLUSTER = 4, 32, 20  # with four clusters, scores can be audited
 MOST_WARM, WARM_SHARE = 100, 0.2
 LEAST_SELECTED = 16  # rows: two batches of the final tuning
 FRACTION, MOST_FRACTION, LEAST_FRACTION = 0.1, 0.5, 0.02
@@ -117,7 +117,7 @@ def _by_length(pool: Look) -> Values:
 
 def _of_rows(costs: Costs, by_length: Values, drawn: int, screen: float | None, why: str) -> Values:
     """What follows from how many rows are drawn, and which share of them is rated."""
-    clusters = max(2, min(MOST_CLUSTERS, drawn // ROWS_A_CLUSTER))
+    clusters = max(FEWEST_CLUSTERS, min(MOST_CLUSTERS, drawn // ROWS_A_CLUSTER))
     warm = max(1, min(MOST_WARM, round(drawn * WARM_SHARE)))
     fraction = min(MOST_FRACTION, max(FRACTION, round(LEAST_SELECTED / drawn, 2)))
     tokens = "sample.budget" in by_length

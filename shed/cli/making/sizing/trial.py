@@ -7,7 +7,15 @@ import os
 from collections.abc import Collection
 
 from shed.cli.making.sizing.look import Look
-from shed.cli.making.sizing.suited import FRACTION, LEAST_SELECTED, MOST_FRACTION, ROWS_A_CLUSTER, WARM_SHARE, Values
+from shed.cli.making.sizing.suited import (
+    FEWEST_CLUSTERS,
+    FRACTION,
+    LEAST_SELECTED,
+    MOST_FRACTION,
+    ROWS_A_CLUSTER,
+    WARM_SHARE,
+    Values,
+)
 from shed.cli.making.sizing.tokens import CHARACTERS_A_TOKEN
 from shed.data.splitting.split_off import SHARE
 
@@ -31,7 +39,7 @@ def trial(pool: Look | None, given: Collection[str], cores: int | None = None) -
     small = (rows, "a trial: few rows are rated") if drawn == rows else (None, "a trial of all rows, which are few")
     found: Values = {
         "data.pool_rows": small,
-        "C": (max(2, min(TRIAL_CLUSTERS, drawn // ROWS_A_CLUSTER)), "few clusters are scored"),
+        "C": (max(FEWEST_CLUSTERS, min(TRIAL_CLUSTERS, drawn // ROWS_A_CLUSTER)), "few clusters are scored"),
         "rate.warm_rows": (
             max(1, round(drawn * WARM_SHARE)),
             "random rows that a model is tuned on before the others are rated",
