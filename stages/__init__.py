@@ -41,6 +41,7 @@ KEYS = {  # where the settings that an error of `shed` names are set
     "given selection": "sample.given",
     "group size": "score.removal.n",
     "ignored keys": "data.reading.ignore",
+    "least prompt fit": "sample.exclude.prompt_fit",
     "learning rate of the scoring regime": "regime.lr",
     "learning rate of the target regime": "finetune.lr",
     "learning rate": "regime.lr",

@@ -1,18 +1,18 @@
 """Sample: the rows to tune on, with the reason for each."""
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from shed.common.atomic_io import write_json, write_jsonl, write_table
 from shed.data.faults import fault_detection
 from shed.data.records import iterate_records
 from shed.params import Params
-from shed.selection.candidates import totals
+from shed.selection.candidates import counts_left_out, totals
 from shed.selection.given.order import select_given
 from shed.selection.sampling import composition, select, usable, with_text
 from shed.settings.selecting import floor_of
 from stages import main
 from stages.shared.candidates import read_candidates
+from stages.shared.left_out import read_left_out
 from stages.shared.selecting import given_order, sample_size
 
 POOL = "data/prepared/pool.jsonl"
@@ -38,8 +38,8 @@ def run(params: Params) -> None:
     by_id = table.set_index("id")
     of_cluster = by_id["cluster"].map(scores.set_index("cluster")["score"])
     detection = fault_detection(of_cluster, by_id["rating"], by_id["source"], faulty, selected)
-    there = pq.read_metadata("data/clusters.parquet").num_rows
-    lengths = {"lengths": totals(by_id.loc[selection["id"]]), "left_out_as_too_long": there - len(table)}
+    why = read_left_out(sample, pd.read_parquet("data/lengths.parquet"))
+    lengths = {"lengths": totals(by_id.loc[selection["id"]])} | counts_left_out(why[~why.index.isin(by_id.index)])
     write_json("metrics/sample.json", composition(selection, table) | counts | detection | lengths)
 
 

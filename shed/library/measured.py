@@ -21,9 +21,9 @@ from shed.library.kept import Finished, digest, find_or_make, of_ids, of_model, 
 from shed.library.results import ClusterResult, PromptFitResult, RatingResult, ScoreResult
 from shed.models.loading import manifest
 from shed.params import Params
-from shed.selection.candidates import candidates, rated
+from shed.selection.candidates import LeastFit, candidates, left_out, rated
 from shed.selection.clustering import cluster, quality
-from shed.selection.quality.prompt_fit import prompt_fit_of
+from shed.selection.quality.of_records import prompt_fit_of
 from shed.selection.scoring import score_clusters
 from shed.settings.estimators import ESTIMATORS
 from shed.settings.models import embedder_spec
@@ -81,14 +81,15 @@ class Measured:
         own, name = self._settings.data, self._settings.embed.model
         of = manifest(name, "embedder") | {"name": name}
         asked = {
-            "code": code_digest("shed.selection.quality.prompt_fit"),
+            "code": code_digest("shed.selection.quality.of_records"),
             "embedder": of,
             "settings": [self._settings.embed.model_dump(), own.seed],
             "pool": of_ids(self._pool),
         }
 
         def make() -> Finished:
-            fits = prompt_fit_of(self._pool, embedder_spec(self._settings.embed, of.get("revision")), own.seed)
+            spec, kept = embedder_spec(self._settings.embed, of.get("revision")), self._inputs.folder / "embeddings"
+            fits = prompt_fit_of(self._pool, spec, of, kept, own.seed)
             below = {f"below_{bound}": int((fits < bound).sum()) for bound in (0.1, 0.5)}
             table = pd.DataFrame({"id": [record.id for record in self._pool], "prompt_fit": fits})
             return Finished({"fits": table}, {"records": len(table)} | below)
@@ -147,9 +148,19 @@ class Measured:
             _ = self.ratings
         records = self.clusters.table if self.knows("clusters") else self._inputs.records.assign(cluster=0)
         ratings = self.ratings.table[["id", "rating"]] if self.knows("ratings") else NOT_RATED
-        too_long = settings.sample.too_long or settings.sampler == "full"
-        table = candidates(records, self._inputs.lengths, ratings, settings.rate.per, too_long)
+        whole = settings.sampler == "full"
+        fit = None if whole else self._least_fit(settings)
+        table = candidates(records, self._inputs.lengths, ratings, settings.rate.per, settings.sample.too_long or whole, fit)
         return table, self.scores.table if self.knows("scores") else NOT_SCORED
+
+    def left_out(self, settings: Params) -> "pd.Series[str]":
+        """Why each record may not be selected, by its id, as `shed.selection.candidates.left_out` has it."""
+        lengths = self._inputs.lengths
+        return left_out(lengths, settings.sample.too_long, self._least_fit(settings)).set_axis(lengths["id"])
+
+    def _least_fit(self, settings: Params) -> LeastFit | None:
+        least = settings.sample.exclude.prompt_fit
+        return None if least is None else LeastFit(self.prompt_fits.table, least)
 
     @property
     def _combine(self) -> Combine:

@@ -199,9 +199,14 @@ class SelectionResult(Result):
     @property
     def headline(self) -> str:
         own = self.metrics["lengths"]
-        left_out = self.metrics["left_out_as_too_long"]
-        too_long = f"; {left_out:,} left out, since they are longer than the context" if left_out else ""
-        return f"{len(self):,} rows by {self.settings.sampler}, {own['response_tokens']:,} response tokens{too_long}"
+        told = f"{len(self):,} rows by {self.settings.sampler}, {own['response_tokens']:,} response tokens"
+        for name, why in (
+            ("left_out_as_too_long", "they are longer than the context"),
+            ("left_out_by_prompt_fit", "their responses fit their prompts too badly"),
+        ):
+            if count := self.metrics[name]:
+                told += f"; {count:,} left out, since {why}"
+        return told
 
     @property
     def _shown(self) -> pd.DataFrame:

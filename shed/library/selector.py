@@ -25,10 +25,10 @@ from shed.library.results import (
     verdict_result,
 )
 from shed.library.rows import Rows, rows_at
-from shed.library.settings import changed, read_settings
+from shed.library.settings import changed, read_settings, with_fits
 from shed.library.sources import Source, Tasks, dev_tasks
 from shed.params import Params, Sample
-from shed.selection.candidates import totals
+from shed.selection.candidates import counts_left_out, totals
 from shed.selection.given.order import select_given
 from shed.selection.sampling import composition, select
 from shed.settings.selecting import floor_of, given_order, sample_size
@@ -153,7 +153,8 @@ class Selector:
             rows: how many rows to select, instead of what the settings say.
             tokens: how many response tokens to select, instead of what the settings say.
             fraction: which share of the pool to select, instead of what the settings say.
-            **changes: other settings of the section `sample`, for this selection alone.
+            **changes: other settings of the section `sample`, for this selection alone: `too_long=True`, or
+                `exclude={"prompt_fit": 0.5}`, which leaves out records with a lower `prompt_fit`.
 
         Raises:
             ShedError: a setting is wrong, or more is asked for than there is.
@@ -170,7 +171,8 @@ class Selector:
             found = select(table, scores, settings.sampler, size, own.f, own.seed, floor, own.within)
         chosen = table.set_index("id").loc[found["id"]]
         metrics: dict[str, Any] = composition(found, table) | counts
-        metrics |= {"lengths": totals(chosen), "left_out_as_too_long": len(self.prepared.pool) - len(table)}
+        why = self._measured.left_out(settings)
+        metrics |= {"lengths": totals(chosen)} | counts_left_out(why[~why.index.isin(table["id"])])
         if self._measured.knows("ratings"):
             found.insert(2, "rating", chosen["rating"].to_numpy())
         for of, name, metric in (("clusters", "cluster", "clusters"), ("scores", "score", "score_mean")):
@@ -201,7 +203,8 @@ class Selector:
             )
         if not ids or len(set(ids)) < len(ids):
             raise ShedError("the selection is empty or has a record twice; give each id once")
-        return verdict_result(trials.verdict(self._inputs, settings, ids))
+        allowed = self._measured.left_out(settings).isna()
+        return verdict_result(trials.verdict(self._inputs, settings, ids, allowed))
 
     def _for_selection(self, sampler: str | None, sizes: Mapping[str, Any], changes: dict[str, Any]) -> Params:
         if wrong := [name for name in changes if name not in Sample.model_fields]:
@@ -213,4 +216,4 @@ class Selector:
             sample |= sizes
             if sizes["fraction"] is None:
                 sample["budget"] = "rows" if sizes["tokens"] is None else "tokens"
-        return changed(self.settings, [{"sample": sample}, {} if sampler is None else {"sampler": sampler}])
+        return changed(self.settings, [with_fits({"sample": sample}), {} if sampler is None else {"sampler": sampler}])

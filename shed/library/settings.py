@@ -54,7 +54,7 @@ def read_settings(path: Path | str | None, changes: Mapping[str, Any], dev_tasks
     base = load_params(DEFAULTS if path is None else path)
     own = {} if dev_tasks is None else {"data.dev": dev_tasks}
     try:
-        params = changed(base, [*([ALL_ROWS] if path is None else []), own, asked | _without_other_sizes(asked)])
+        params = changed(base, [*([ALL_ROWS] if path is None else []), own, with_fits(asked) | _without_other_sizes(asked)])
     except ShedError as error:
         raise ShedError(re.sub(r"\bdata\.dev\b", "dev", str(error)) if own else str(error)) from None
     if params.data.faults.share:
@@ -86,6 +86,13 @@ def changed(params: Params, changes: Sequence[Mapping[str, Any]]) -> Params:
             return load_params(path)
         except ShedError as error:
             raise ShedError(str(error).removeprefix(f"{path}: ")) from None
+
+
+def with_fits(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes by dotted name; where records are to be left out by their prompt fits, these are to be found, too."""
+    asked = dict(_by_path(changes))
+    found = {} if asked.get("sample.exclude.prompt_fit") is None else {"quality.prompt_fit": True}
+    return found | asked
 
 
 def _check_names(changes: Mapping[str, Any]) -> None:

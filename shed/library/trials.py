@@ -18,11 +18,12 @@ from shed.params import Params
 from shed.settings.tuning import tuning_settings
 
 
-def verdict(inputs: Inputs, settings: Params, ids: Sequence[str]) -> Verdict:
+def verdict(inputs: Inputs, settings: Params, ids: Sequence[str], allowed: "pd.Series[bool]") -> Verdict:
     """The selection of these records against random rows, and against the whole pool if settings ask for it.
 
     Args:
         settings: of the tuning, the evaluation and the verdict, and the budget that the selection was made with.
+        allowed: whether each record of the pool may be selected, by its id.
 
     Raises:
         ShedError: the verdict is off, or the selection is all that may be selected.
@@ -32,8 +33,7 @@ def verdict(inputs: Inputs, settings: Params, ids: Sequence[str]) -> Verdict:
     if not seeds:
         raise ShedError("the verdict is off, since it has no seeds; give it at least 3")
     by_id = {record.id: record for record in pool}
-    fits = lengths["too_long"].eq(False) | settings.sample.too_long
-    candidates = [record for record, one in zip(pool, fits, strict=True) if one]
+    candidates = [record for record in pool if allowed[record.id]]
     if len(ids) >= len(candidates):
         raise ShedError("the selection is all that may be selected, so that there is nothing to compare it with")
     tokens_of = dict(zip(lengths["id"], lengths["response_tokens"], strict=True))

@@ -8,7 +8,7 @@ description is printed in the report.
 from shed.params.command import check_files, main
 from shed.params.meanings import Line, describe
 from shed.params.reading import load, load_params
-from shed.params.records import Cluster, Data, Embed, Faults, Model, Reading
+from shed.params.records import Cluster, Data, Embed, Faults, Model, Quality, Reading
 from shed.params.scoring import (
     Budget,
     Fidelity,
@@ -22,7 +22,7 @@ from shed.params.scoring import (
     Target,
 )
 from shed.params.section import Section, Seed
-from shed.params.tuning import Evaluate, Export, Finetune, Judge, Sample, Tracking, VerdictSettings, Written
+from shed.params.tuning import Evaluate, Exclude, Export, Finetune, Judge, Sample, Tracking, VerdictSettings, Written
 from shed.params.whole import Params
 
 OUTPUTS_DEPEND_ON = ("describe",)  # see `shed.common.import_closure`
@@ -33,6 +33,7 @@ __all__ = [
     "Data",
     "Embed",
     "Evaluate",
+    "Exclude",
     "Export",
     "Faults",
     "Fidelity",
@@ -42,6 +43,7 @@ __all__ = [
     "MetagradientSettings",
     "Model",
     "Params",
+    "Quality",
     "Rate",
     "Reading",
     "RegressionSettings",

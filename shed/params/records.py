@@ -114,6 +114,12 @@ class Embed(Section):
     batch_size: Positive = Field(description="texts embedded at once")
 
 
+class Quality(Section):
+    prompt_fit: bool = Field(
+        description="judge how each response fits its prompt, beside other responses; it embeds prompts and responses apart"
+    )
+
+
 class Cluster(Section):
     method: Literal["kmeans", "minibatch_kmeans", "agglomerative"] = Field(description="how embeddings are clustered")
     proxies_per_cluster: Positive = Field(description="records nearest the centre that stand for a cluster (the paper: 1)")

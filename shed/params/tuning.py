@@ -11,6 +11,13 @@ from shed.data.exports.forms import Form as ExportForm
 from shed.params.section import Modules, Positive, PositiveFloat, Section, Seed
 
 
+class Exclude(Section):
+    prompt_fit: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        description="records whose responses fit their prompts worse than this (`quality.prompt_fit`) are not selected; null: "
+        "all may be"
+    )
+
+
 class Sample(Section):
     budget: Literal["rows", "tokens"] = Field(
         description="what the budget counts: rows, or response tokens, whose loss the tuning sees"
@@ -21,6 +28,7 @@ class Sample(Section):
     rows: Positive | None = Field(description="budget as a number of rows; null if fraction is set")
     tokens: Positive | None = Field(description="budget as a number of response tokens; null if fraction is set")
     too_long: bool = Field(description="take records that are longer than the context, too, as it cuts them")
+    exclude: Exclude
     f: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="qwcs draws a cluster with probability ∝ exp(f · score); some 800 fit ratings, and 20 Shapley scores"
     )

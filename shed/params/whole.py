@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shed.params.records import Cluster, Data, Embed, Model
+from shed.params.records import Cluster, Data, Embed, Model, Quality
 from shed.params.scoring import Fidelity, Rate, Score, ScoringRegime
 from shed.params.section import Section
 from shed.params.tuning import Evaluate, Export, Finetune, Judge, Sample, Tracking, VerdictSettings
@@ -25,6 +25,7 @@ class Params(Section):
     data: Data
     model: Model
     embed: Embed
+    quality: Quality
     cluster: Cluster
     regime: ScoringRegime
     rate: Rate
@@ -124,6 +125,16 @@ class Params(Section):
         if self.sampler == "given" and self.sample.balance != "none":
             raise ValueError(
                 f"sample.balance is {self.sample.balance}, but sampler given takes a selection as it is; set it to none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def fits_are_there(self) -> Self:
+        least = self.sample.exclude.prompt_fit
+        if least is not None and not self.quality.prompt_fit:
+            raise ValueError(
+                f"sample.exclude.prompt_fit is {least}, but quality.prompt_fit is false, so no fit is known; set it to true, "
+                "or set sample.exclude.prompt_fit to null"
             )
         return self
 

@@ -256,6 +256,16 @@ def test_a_budget_below_the_first_estimate_is_refused_before_anything_is_timed(
     assert status.endswith("takes at least 6.0; raise the budget (score.budget in params.yaml)")
 
 
+def test_fits_are_planned_for_where_they_are_asked_for(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("plan", "--json", "-S", "verdict.seeds=0") == 0
+    off = {one["stage"]: one for one in json.loads(capsys.readouterr().out)["stages"]}
+    changes = ("-S", "verdict.seeds=0", "-S", "quality.prompt_fit=true", "-S", "sample.exclude.prompt_fit=0.5")
+    assert call("plan", "--json", *changes) == 0
+    on = {one["stage"]: one for one in json.loads(capsys.readouterr().out)["stages"]}
+    assert off["quality"]["seconds"] < 2
+    assert on["quality"]["seconds"] == pytest.approx(2 * on["embed"]["seconds"])
+
+
 def test_samplers_that_go_by_scores_need_the_work_of_scoring(project_root: Path) -> None:
     params = load_params(project_root / "params.yaml")
     idle = {name: idle_stages(params.model_copy(update={"sampler": name}), ["score", "sample"]) for name in ("top", "qwcs")}

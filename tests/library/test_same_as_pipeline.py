@@ -14,10 +14,11 @@ from shed import Selector
 from shed.common.atomic_io import read_json, write_json, write_jsonl, write_table
 from shed.data.records import read_records
 from shed.library.settings import DEFAULTS, changed
+from shed.models.loading import manifest
 from shed.params import Params, load_params
-from stages import cluster, embed, fetch, lengths, prepare, rate, sample, score, verdict
+from stages import cluster, embed, fetch, lengths, prepare, quality, rate, sample, score, verdict
 
-STAGES = (fetch, prepare, lengths, embed, cluster, rate, score, sample, verdict)
+STAGES = (fetch, prepare, lengths, embed, quality, cluster, rate, score, sample, verdict)
 Rows = list[dict[str, Any]]
 TOOL = {"type": "function", "function": {"name": "look", "description": "look", "parameters": {"type": "object"}}}
 
@@ -104,6 +105,9 @@ def evaluated(folder: str) -> list[tuple[str, str]]:
 VARIANTS: dict[str, dict[str, Any]] = {
     "the best, by tokens": {"sampler": "top", "sample": {"budget": "tokens", "tokens": 60, "rows": None}, "rate.per": "token"},
     "with rows that are cut": {"sampler": "top", "sample": {"too_long": True}},
+    "without records that fit badly": {
+        "sampler": "top", "quality": {"prompt_fit": True}, "sample": {"exclude": {"prompt_fit": 0.9}}
+    },
     "a floor for each source": {"sampler": "qwcs", "sample": {"balance": "source", "floor": 1.0, "f": 3.0, "seed": 5}},
     "a floor for each length": {"sampler": "top", "sample": {"balance": "length", "floor": 1.0}},
     "the best rated of clusters that are drawn": {"sampler": "qwcs", "sample": {"within": "rating", "f": 3.0}},
@@ -132,10 +136,18 @@ def test_a_selection_and_its_verdict_are_those_of_the_stages(
     write_table("data/clusters.parquet", ours.cluster().table)
     write_table("data/scores.parquet", ours.score().table)
     write_json("data/model.json", ours._inputs.manifest)
+    write_json("data/embedder.json", manifest(asked.embed.model, "embedder") | {"name": asked.embed.model})
+    quality.run(asked)
     sample.run(asked)
     verdict.run(asked)
     selection, theirs = ours.select(), pd.read_parquet("data/selection.parquet")
     pd.testing.assert_frame_equal(selection.table[theirs.columns.tolist()], theirs, check_dtype=False)
+    left_out = [f"left_out_{why}" for why in ("as_too_long", "by_prompt_fit")]
+    assert [selection.metrics[name] for name in left_out] == [read_json("metrics/sample.json")[name] for name in left_out]
+    assert (selection.metrics[left_out[1]] > 0) == asked.quality.prompt_fit
+    if asked.quality.prompt_fit:
+        fits = ours.prompt_fit().table.set_index("id").loc[pd.read_parquet("data/quality.parquet")["id"], "prompt_fit"]
+        np.testing.assert_array_equal(fits, pd.read_parquet("data/quality.parquet")["prompt_fit"])
     paid = list(runs)
     found = as_written(ours.verdict(selection).metrics, tmp_path / "metrics.json")
     assert found == read_json("metrics/verdict.json")

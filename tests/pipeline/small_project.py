@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {
 }
 ORDER = ["prepare", "embed", "cluster", "score", "sample", "finetune", "evaluate", "report"]
 ASIDE = {
+    "quality",
     "lengths",
     "rate",
     "fidelity",
@@ -37,7 +38,7 @@ ASIDE = {
     "evaluate_base",
     "verdict",
     "judge",
-}  # of these the first two change a selection
+}  # of these the first three change a selection
 
 
 class Project:

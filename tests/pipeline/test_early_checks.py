@@ -112,7 +112,7 @@ def test_a_pool_that_is_large_enough_passes(project_root: Path, encoder: Encoder
         (
             [POOL[0].id, POOL[5].id],
             {"rows": 2},
-            r"longer than the context: 1\), and 2 rows are to be kept; keep at most 1 rows",
+            r"not to be selected: 1\), and 2 rows are to be kept; keep at most 1 rows",
         ),
         ([POOL[0].id], {"budget": "tokens", "tokens": 20}, r"and 20 response tokens are to be kept; keep at most \d+ response"),
         ([f"{record.id},nan" for record in POOL], {"rows": 1}, "NaN|nan"),

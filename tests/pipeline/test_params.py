@@ -109,6 +109,14 @@ def changed(root: Path, tmp_path: Path, old: str, new: str) -> Path:
         ),
         ("screen: null", "screen: 0.05", "sample.fraction is 0.1, but only a share of 0.05 is rated (rate.screen)"),
         ("screen: null", "screen: 1.0", "rate.screen"),
+        (
+            "    prompt_fit: null",
+            "    prompt_fit: 0.5",
+            "sample.exclude.prompt_fit is 0.5, but quality.prompt_fit is false, so no fit is known; set it to true, or set sample",
+        ),
+        ("    prompt_fit: null", "    prompt_fit: 0.0", "sample.exclude.prompt_fit is 0.0; it must be greater than 0"),
+        ("    prompt_fit: null", "    prompt_fit: 1.5", "sample.exclude.prompt_fit is 1.5; it must be less than or equal to 1"),
+        ("  prompt_fit: false", "  prompt_fit: 0.5", "quality.prompt_fit is 0.5; it must be a valid boolean"),
         ("warm_rows: 100", "warm_rows: 0", "sampler top takes rows by their ratings, but rate.warm_rows is 0"),
         (
             "target_coalitions: 12",

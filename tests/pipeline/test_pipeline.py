@@ -85,6 +85,7 @@ def test_if_nothing_changed_nothing_runs(project: Project) -> None:
         ({"rate": {"seed": 5}}, "rate"),
         ({"finetune": {"r": 4}}, "finetune"),
         ({"embed": {"batch_size": 8}}, "embed"),
+        ({"quality": {"prompt_fit": True}}, "quality"),
         ({"data": {"seed": 2}}, "prepare"),
         ({"data": {"faults": {"share": 0.2}}}, "prepare"),
         ({"evaluate": {"limit": 3}}, "evaluate"),
@@ -103,10 +104,11 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
         "score": {"fidelity"} if "seed" in change.get("score", {}) else {"sample"} if "rate" in change else set(),
         "rate": {"score", "fidelity"} if "regime" in change else set(),
         "finetune": {"evaluate", "fidelity", "export", "verdict"},
-        "embed": {"fidelity"},
+        "embed": {"fidelity", "quality"},
     }
     assert changed == {first, "report"} | checked | also.get(first, set())  # the report shows all params
-    after = ORDER[ORDER.index("score" if first == "rate" else first) + (first != "rate") :]
+    beside = {"rate": "score", "quality": "sample"}  # and what reads it first
+    after = ORDER[ORDER.index(beside.get(first, first)) + (first not in beside) :]
     considered = set(re.findall(r"[Ss]tage '(\w+)'", project.dvc("repro", "--dry", "--downstream", first)))
     assert considered - ASIDE | {first} == {first, *after}
 

@@ -95,7 +95,7 @@ def inputs() -> ReportInputs:
         "metrics/change.json": result,
         "metrics/tasks.json": {"base": tasks, "tuned": tasks, "change": tasks},
         "metrics/lengths.json": {**LENGTHS, "rows": 40, "response_tokens": 4800},
-        "metrics/sample.json": {"rows": 10, "lengths": LENGTHS, "left_out_as_too_long": 3},
+        "metrics/sample.json": {"rows": 10, "lengths": LENGTHS, "left_out_as_too_long": 3, "left_out_by_prompt_fit": 2},
         "metrics/data.json": {"pool": card, "dev": card, "test": card},
         "metrics/score.json": {
             "method": "metagradient",

@@ -17,7 +17,7 @@ from shed.report.page import render
 
 FAULTY = {"rows": 10, "faulty_share_of_pool": 0.5, "faulty_share_of_selection": 0.05, "faulty_share_of_random": 0.52}
 FAULTY |= {"auroc_of_scores": 0.99, "auroc_of_ratings": 0.25, "auroc_of_ratings_within_sources": 0.63}
-FAULTY |= {"lengths": LENGTHS, "left_out_as_too_long": 0}
+FAULTY |= {"lengths": LENGTHS, "left_out_as_too_long": 0, "left_out_by_prompt_fit": 0}
 
 
 def test_numbers_are_those_of_the_metrics_files() -> None:
@@ -98,6 +98,15 @@ def test_known_faults_are_shown_by_sampler() -> None:
     assert "50.0% of the pool's records were damaged on purpose" in page
     assert "this run 5.0% random 52.0%" in page
     assert "of its own source, 0.63" in page
+
+
+def test_what_was_not_to_be_selected_is_told_with_its_reason() -> None:
+    page = " ".join(re.sub("<[^>]*>", " ", render(inputs())).split())
+    assert "3 records of the pool were not to be selected, since they are longer than the context" in page
+    assert "2 records of the pool were not to be selected, since their responses fit their prompts worse" in page
+    shown = inputs()
+    shown.metrics["metrics/sample.json"] = FAULTY
+    assert "were not to be selected" not in render(shown)
 
 
 def test_pictures_are_described_and_headings_nest() -> None:

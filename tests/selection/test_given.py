@@ -175,7 +175,7 @@ def test_records_that_may_not_be_selected_are_passed_over_and_counted(tmp_path: 
     assert select_given(found, fitting, scores, Size(1))["id"].tolist() == [pool[0].id]
     assert len(select_given(found, fitting, scores, Size(14, "tokens"))) == 1
     with pytest.raises(
-        ShedError, match="repeated: 0, longer than the context: 1\\), and 30 response tokens are to be kept; "
+        ShedError, match="repeated: 0, not to be selected: 1\\), and 30 response tokens are to be kept; "
     ) as error:
         select_given(found, fitting, scores, Size(30, "tokens"))
     assert error.value.setting == "tokens"

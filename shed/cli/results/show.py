@@ -141,13 +141,18 @@ def _sources(console: Console, found: dict[str, Any]) -> None:
             f"{own['share_of_pool']:.1%}",
             f"{own['selection']:,}",
             f"{own['share_of_selection']:.1%}",
+            *([f"{own['prompt_fit_median']:.2f}"] if "prompt_fit_median" in own else []),
         ]
         for source, own in found["sources"].items()
     ]
     title = f"{found['rows']:,} of {counted(found['of'], 'record')} {'was' if found['rows'] == 1 else 'were'} selected"
     if found["left_out_as_too_long"]:
         title += f"; longer than the context, and so left out: {found['left_out_as_too_long']:,}"
-    print_table(console, title, ["source", "in the pool", "share", "selected", "share"], rows)
+    if found["left_out_by_prompt_fit"]:
+        title += f"; below the prompt fit that is asked for, and so left out: {found['left_out_by_prompt_fit']:,}"
+    judged = any("prompt_fit_median" in own for own in found["sources"].values())
+    head = ["source", "in the pool", "share", "selected", "share", *(["median fit"] if judged else [])]
+    print_table(console, title, head, rows)
 
 
 def _lengths(console: Console, found: dict[str, dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from shed.cli.results.pool_lines import rows_at
 from shed.common.atomic_io import read_json
 from shed.common.errors import ShedError
 from shed.data.records import from_row, read_records
+from shed.selection.candidates import LeastFit
 
 NEIGHBOURS = 5
 REASONS = {  # what a reason of rejects.jsonl means
@@ -63,6 +64,7 @@ def story(project: Project, rows: Sequence[Found]) -> dict[str, Any]:
     return (
         told
         | _tokens(tables, kept.id)
+        | _prompt_fit(tables, kept.id)
         | _cluster(tables, kept.id)
         | _rating(tables, kept.id)
         | _selection(tables, kept.id)
@@ -153,6 +155,14 @@ def _tokens(tables: _Tables, id: str) -> dict[str, Any]:
     return {"tokens": {name: kind(own[name]) for name, kind in names.items()}}
 
 
+def _prompt_fit(tables: _Tables, id: str) -> dict[str, Any]:
+    row = tables.row("quality.parquet", id)
+    if row is None:
+        return {}
+    fits, own = tables.there("quality.parquet")["prompt_fit"], float(row["prompt_fit"])
+    return {"prompt_fit": {"fit": own, "lower": int((fits < own).sum()), "of": len(fits)}}
+
+
 def _cluster(tables: _Tables, id: str) -> dict[str, Any]:
     table, own = tables["clusters.parquet"], tables.row("clusters.parquet", id)
     if table is None or own is None:
@@ -211,10 +221,7 @@ def _decision(tables: _Tables, id: str, reasons: dict[str, str]) -> Decision:
     params = tables.project.params
     table = _candidates(tables)
     if not (table["id"] == id).any():
-        return Decision(
-            ["It is longer than the context, so that it was not to be selected; sample.too_long: true lets such records in."],
-            {"may_be_selected": False},
-        )
+        return Decision([_why_left_out(tables, id)], {"may_be_selected": False})
     order = None
     if params.sampler == "given":
         given = read_given(given_file(located(params.sample.given or "")), reader_settings(params.data.reading))
@@ -233,10 +240,22 @@ def _candidates(tables: _Tables) -> pd.DataFrame:
     """
     from stages.shared.candidates import candidates_of
 
-    own = [tables.there(f"{name}.parquet") for name in ("clusters", "lengths", "ratings")]
-    params, ids = tables.project.params, own[0]["id"]
-    if not all(one["id"].equals(ids) for one in own):
-        return candidates_of(params, *own)
+    params = tables.project.params
+    least = params.sample.exclude.prompt_fit
+    own = [tables.there(f"{name}.parquet") for name in ("clusters", "lengths", "ratings", *(["quality"] if least else []))]
+    ids = own[0]["id"]
+    numbered = all(one["id"].equals(ids) for one in own)
     # tables of the same records in the same order are joined by numbers, which takes a tenth of the time that ids take
-    table = candidates_of(params, *(one.assign(id=np.arange(len(ids))) for one in own))
-    return table.assign(id=ids.iloc[table["id"]].array)
+    clusters, lengths, ratings, *fits = (one.assign(id=np.arange(len(ids))) for one in own) if numbered else own
+    table = candidates_of(params, clusters, lengths, ratings, LeastFit(fits[0], least) if least else None)
+    return table.assign(id=ids.iloc[table["id"]].array) if numbered else table
+
+
+def _why_left_out(tables: _Tables, id: str) -> str:
+    row, own = tables.row("lengths.parquet", id), tables.project.params.sample
+    if row is not None and row["too_long"] and not own.too_long:
+        return "It is longer than the context, so that it was not to be selected; sample.too_long: true lets such records in."
+    return (
+        f"Its prompt fit is below {own.exclude.prompt_fit}, so that it was not to be selected; a lower "
+        "sample.exclude.prompt_fit lets it in, and null all records."
+    )

@@ -110,10 +110,11 @@ def items(tasks: dict[str, Any]) -> dict[str, int]:
 
 
 def selection(project: Project) -> dict[str, Any]:
-    """How many rows of how many were selected, and of each source how many there are."""
+    """How many rows of how many were selected, and of each source how many there are, and their median prompt fit if known."""
     import pandas as pd
 
-    pool = pd.read_parquet(project.path("data/clusters.parquet"), columns=["source"])["source"].value_counts()
+    records = pd.read_parquet(project.path("data/clusters.parquet"), columns=["id", "source"])
+    pool = records["source"].value_counts()
     own = pd.read_parquet(project.path("data/selection.parquet"), columns=["source"])["source"].value_counts()
     rows, of = int(own.sum()), int(pool.sum())
     sources = {
@@ -125,8 +126,14 @@ def selection(project: Project) -> dict[str, Any]:
         }
         for source, count in pool.items()
     }
-    left_out = project.metrics("sample")["left_out_as_too_long"]
-    return {"rows": rows, "of": of, "left_out_as_too_long": left_out, "sources": sources}
+    fits = project.root / "data/quality.parquet"
+    if fits.is_file():
+        judged = records.merge(pd.read_parquet(fits), on="id", validate="one_to_one")
+        for source, fit in judged.groupby("source")["prompt_fit"].median().items():
+            sources[str(source)]["prompt_fit_median"] = float(fit)
+    own = project.metrics("sample")
+    left_out = {name: own.get(name, 0) for name in ("left_out_as_too_long", "left_out_by_prompt_fit")}
+    return {"rows": rows, "of": of, **left_out, "sources": sources}
 
 
 def cluster_rows(project: Project, most: int, examples: int) -> dict[str, Any]:

@@ -92,6 +92,9 @@ def draw(console: Console, told: dict[str, Any]) -> None:
         own = told["tokens"]
         cut = "; longer than the context, which cuts it" if own["too_long"] else "; not cut"
         _line(console, "tokens", f"{own['tokens']:,}, of which the response has {own['response_tokens']:,}{cut}")
+    if "prompt_fit" in told:
+        own = told["prompt_fit"]
+        _line(console, "prompt fit", f"{own['fit']:.2f}; {own['lower']:,} of {counted(own['of'], 'record')} fit worse")
     if "cluster" in told:
         _line(console, "cluster", _cluster(told["cluster"]))
     if "rating" in told:

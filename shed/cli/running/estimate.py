@@ -74,7 +74,8 @@ def estimate(changed: Changed, tell: Callable[[str], None]) -> Estimate:
         tell("timing the model ...")
         speed = measure(spec, splits["pool"], splits["dev"], scoring_regime(params, params.score.seed))
     selects = "sample" in wanted or not Path("data/selection.parquet").is_file()
-    runs = known_runs(params, pool_changes=anew, selection_changes=selects)
+    fits_change = "quality" in wanted and params.sample.exclude.prompt_fit is not None
+    runs = known_runs(params, pool_changes=anew or fits_change, selection_changes=selects)
     about: dict[str, Any] = {"notes": [SAMPLED] if anew else [], "warnings": [warning] if warning else []}
     if speed is not None:
         about["timed"] = _told(speed)

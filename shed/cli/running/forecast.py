@@ -39,10 +39,11 @@ class Small:
     a_row_bytes: float = 0.0
 
 
+EMBEDS = Small(8, 5.5e-3, 0.9e9, 5e3)
 SMALL = {
     "fetch": Small(1, 0, 0.2e9),
     "prepare": Small(20, 2.5e-4, 0.9e9, 2e3),
-    "embed": Small(8, 5.5e-3, 0.9e9, 5e3),
+    "embed": EMBEDS,
     "lengths": Small(4, 5e-4, 0.6e9, 2e3),
     "cluster": Small(2.5, 3e-4, 0.4e9, 5e3),
     "sample": Small(2, 5e-5, 0.3e9, 2e3),
@@ -50,6 +51,8 @@ SMALL = {
     "judge": Small(4, 0, 0.6e9),
     "report": Small(5, 1e-3, 0.4e9, 5e3),
 }
+FITS = Small(2 * EMBEDS.seconds, 2 * EMBEDS.a_row, EMBEDS.memory, 2e4)  # prompts, then responses; all vectors at the end
+STARTS = Small(1, 0, 0.2e9)  # and finds nothing to do
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,10 @@ def forecast(work: Work, rows_read: int, speed: Speed | None, runs: Runs, wanted
         speed: None if no stage that uses the model is wanted.
     """
     disk, found = _disk(work, speed), dict[str, Cost]()
-    for name in (name for name in wanted if name in SMALL):
+    small = small_stages(work.params)
+    for name in (name for name in wanted if name in small):
         rows = _rows(name, work, rows_read)
-        seconds, memory = SMALL[name].seconds + SMALL[name].a_row * rows, SMALL[name].memory + SMALL[name].a_row_bytes * rows
+        seconds, memory = small[name].seconds + small[name].a_row * rows, small[name].memory + small[name].a_row_bytes * rows
         found[name] = Cost(seconds / (1 + OFF), seconds, seconds * (1 + OFF), None, memory, disk.get(name, 0.0))
     if speed is None:
         return found
@@ -99,8 +103,14 @@ def forecast(work: Work, rows_read: int, speed: Speed | None, runs: Runs, wanted
 
 def seconds_of_all(work: Work, rows_read: int, speed: Speed, runs: RunsLeft) -> dict[str, float]:
     """The time of each stage, where none has run."""
-    small = {name: own.seconds + own.a_row * _rows(name, work, rows_read) for name, own in SMALL.items()}
+    stages = small_stages(work.params)
+    small = {name: own.seconds + own.a_row * _rows(name, work, rows_read) for name, own in stages.items()}
     return small | seconds_of(work, speed, runs)
+
+
+def small_stages(params: Params) -> dict[str, Small]:
+    """The stages whose time does not follow the model's."""
+    return SMALL | {"quality": FITS if params.quality.prompt_fit else STARTS}
 
 
 def _rows(stage: str, work: Work, rows_read: int) -> int:

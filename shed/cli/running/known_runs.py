@@ -50,7 +50,7 @@ def known_runs(params: Params, *, pool_changes: bool, selection_changes: bool) -
     """In the project's folder, of its records.
 
     Args:
-        pool_changes: records or lengths will be made anew, so that no run can be looked up.
+        pool_changes: records, lengths or the prompt fits that are asked for will be made anew, so that no run can be looked up.
         selection_changes: the selection will be made anew: its runs are not known, and of the controls only that of as many
             rows, where the budget is in rows.
     """
@@ -67,13 +67,15 @@ def _looked_up(params: Params, seeds: Sequence[int], asked: int, selection_chang
     import pandas as pd
 
     from shed.selection.controls import random_rows, random_tokens
+    from stages.shared.left_out import read_left_out
     from stages.shared.runs import run_ledger
     from stages.shared.selecting import sample_size
     from stages.shared.settings.model import model_spec
 
     splits = {split: read_records(f"data/prepared/{split}.jsonl") for split in ("pool", "dev", "test")}
     pool, lengths = splits.pop("pool"), pd.read_parquet("data/lengths.parquet").set_index("id")
-    kept = [record for record in pool if params.sample.too_long or not lengths.at[record.id, "too_long"]]
+    allowed = read_left_out(params.sample, lengths.reset_index()).isna()
+    kept = [record for record in pool if allowed[record.id]]
     ledger = run_ledger(params, model_spec(params), splits, params.evaluate.tasks)
 
     def count(rows: dict[int, list[Record]]) -> int:

@@ -17,6 +17,7 @@ SAMPLE = {
     "lengths.response_tokens": "response tokens selected",
     "clusters": "clusters they are from",
     "left_out_as_too_long": "records left out as too long",
+    "left_out_by_prompt_fit": "records left out by their prompt fit",
 }
 
 

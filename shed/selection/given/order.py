@@ -126,10 +126,10 @@ def taken(order: Order, candidates: pd.DataFrame, size: Size) -> list[str]:
     costs = size.costs(table.loc[ids])
     if (there := int(costs.sum())) < size.amount:
         what, passed_over = COUNTED[size.unit], len(order.reasons) - len(ids)
-        longer = f", longer than the context: {passed_over:,}" if passed_over else ""
+        others = f", not to be selected: {passed_over:,}" if passed_over else ""
         raise ShedError(
             f"{order.given.path}: {len(order.reasons):,} of its {len(order.given.entries):,} rows are in the pool (not in it: "
-            f"{order.unmatched:,}, repeated: {order.repeated:,}{longer}), and {size.amount:,} {what} are to be kept; keep at "
+            f"{order.unmatched:,}, repeated: {order.repeated:,}{others}), and {size.amount:,} {what} are to be kept; keep at "
             f"most {there:,} {what}, and set no fraction",
             size.unit,
         )

@@ -1,7 +1,7 @@
 """How well each response fits its prompt, beside the other responses of its source: low where responses were swapped.
 
-In: records and an embedder, or embeddings of their prompts and of their responses. Out: a fit from 0 to 1 for each record. No
-model is tuned, and no record has to be known as faulty.
+In: embeddings of the prompts and of the responses of records. Out: a fit from 0 to 1 for each record. No model is tuned, and no
+record has to be known as faulty.
 
 A response is like its own prompt, as sentence embedders see it, but so is every response about the same subject: what is alike
 within a source is taken off first. Then a linear map says what response a prompt asks for. It is learnt from the pool itself,
@@ -9,30 +9,17 @@ as it is: faults that are spread thin change it little. No prompt is judged by a
 the response to what was asked for is compared with that of re-pairings: prompts with responses of other records of the source.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from shed.common.errors import ShedError
-from shed.data.records import Record
-from shed.embedding.embedder import embed
-from shed.models.specs import EmbedderSpec
 
 FOLDS = 5  # a prompt's map is learnt from the other four
 RIDGE = 20.0  # how strongly the map is drawn to a multiple of the identity, in rows
 LEAST_OF_SOURCE = 20  # records; smaller sources are compared with each other
 REPAIRINGS = 50  # of each prompt, at most
-
-
-def prompt_fit_of(records: Sequence[Record], embedder: EmbedderSpec, seed: int) -> np.ndarray:
-    """(N,) float64, `prompt_fit` of records; the prompt is all that stands before the response.
-
-    Raises:
-        ShedError: there are fewer than two records, or the embedder cannot read them.
-    """
-    prompts, responses = (embed(records, replace(embedder, of=part)).vectors for part in ("prompt", "response"))
-    return prompt_fit(prompts, responses, [record.source for record in records], seed)
+AT_ONCE = 10_000  # rows; what is needed beside the vectors is made for so many of them
 
 
 def prompt_fit(prompts: np.ndarray, responses: np.ndarray, sources: Sequence[str], seed: int) -> np.ndarray:
@@ -42,7 +29,8 @@ def prompt_fit(prompts: np.ndarray, responses: np.ndarray, sources: Sequence[str
     the fit is the cosine, of many what the map has learnt.
 
     Args:
-        prompts, responses: (N, D) float, rows of length 1, of the same embedder. Time grows with N · D², memory with N · D.
+        prompts, responses: (N, D) float, rows of length 1, of the same embedder; they may be maps of files. Time grows with
+            N · D²; memory is that of four arrays of N · D float64 at most.
         sources: of each record; one with fewer than 20 records is compared with other such ones.
         seed: of the folds and of the re-pairings.
 
@@ -55,23 +43,32 @@ def prompt_fit(prompts: np.ndarray, responses: np.ndarray, sources: Sequence[str
         are below 0.5.
     """
     rows = len(prompts)
-    if rows < 2:
-        raise ShedError(f"a response is compared with those of other records, and there are {rows} records; give at least 2")
+    check_count(rows)
     if responses.shape != prompts.shape or len(sources) != rows:
         raise ShedError(
             f"prompts {prompts.shape}, responses {responses.shape} and {len(sources)} sources are not of the same records"
         )
     groups, rng = _groups(sources), np.random.default_rng(seed)
     asked, given = (_centred(vectors, groups) for vectors in (prompts, responses))
-    expected = _expected(asked, given, rng.permutation(rows) % FOLDS)
-    likeness = np.einsum("nd,nd->n", expected, given)
+    _expect(asked, given, rng.permutation(rows) % FOLDS)
+    likeness = np.einsum("nd,nd->n", asked, given)
     fits = np.empty(rows)
     for group in range(groups.max() + 1):
         own = rng.permutation(np.flatnonzero(groups == group))
-        others = np.sort(np.concatenate([_repaired(expected, given, own, by) for by in _shifts(len(own), rng)]))
+        others = np.sort(np.concatenate([_repaired(asked, given, own, by) for by in _shifts(len(own), rng)]))
         below, up_to = (np.searchsorted(others, likeness[own], side) for side in ("left", "right"))
         fits[own] = (below + up_to) / (2 * len(others))
     return fits
+
+
+def check_count(records: int) -> None:
+    """Refuse records that are too few to be compared.
+
+    Raises:
+        ShedError: there are fewer than two.
+    """
+    if records < 2:
+        raise ShedError(f"a response is compared with those of other records, and there are {records} records; give at least 2")
 
 
 def _groups(sources: Sequence[str]) -> np.ndarray:
@@ -87,20 +84,30 @@ def _centred(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(N, D) float64 what tells each row from the others of its group, at length 1."""
     wide = vectors.astype(np.float64)
     for group in range(groups.max() + 1):
-        wide[groups == group] -= wide[groups == group].mean(axis=0)
-    return _unit(wide)
+        own = np.flatnonzero(groups == group)
+        mean = wide[own].mean(axis=0)
+        for part in _parts(len(own)):
+            wide[own[part]] -= mean
+    _to_unit(wide)
+    return wide
 
 
-def _expected(asked: np.ndarray, given: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """(N, D) unit rows, the response that each prompt asks for by the pairs of other folds."""
-    found = np.empty_like(asked)
-    for fold in range(FOLDS):
-        learnt, judged = folds != fold, folds == fold
-        scale = float(np.einsum("nd,nd->n", asked[learnt], given[learnt]).mean())
-        gram = asked[learnt].T @ asked[learnt] + RIDGE * np.eye(asked.shape[1])
-        rest = np.linalg.solve(gram, asked[learnt].T @ (given[learnt] - scale * asked[learnt]))
-        found[judged] = scale * asked[judged] + asked[judged] @ rest
-    return _unit(found)
+def _expect(asked: np.ndarray, given: np.ndarray, folds: np.ndarray) -> None:
+    """Put unit rows in the place of those of `asked`: the response that each prompt asks for by the pairs of other folds."""
+    maps = [_learnt(asked[folds != fold], given[folds != fold]) for fold in range(FOLDS)]
+    for fold, (scale, rest) in enumerate(maps):
+        prompts = asked[folds == fold]
+        asked[folds == fold] = scale * prompts + prompts @ rest
+    _to_unit(asked)
+
+
+def _learnt(prompts: np.ndarray, responses: np.ndarray) -> tuple[float, np.ndarray]:
+    """A multiple of the identity, and (D, D) what the map adds to it; the responses are written over."""
+    scale = float(np.einsum("nd,nd->n", prompts, responses).mean())
+    for part in _parts(len(prompts)):
+        responses[part] -= scale * prompts[part]
+    gram = prompts.T @ prompts + RIDGE * np.eye(prompts.shape[1])
+    return scale, np.linalg.solve(gram, prompts.T @ responses)
 
 
 def _shifts(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -110,12 +117,18 @@ def _shifts(size: int, rng: np.random.Generator) -> np.ndarray:
 
 def _repaired(expected: np.ndarray, given: np.ndarray, own: np.ndarray, by: int) -> np.ndarray:
     """(n,) the likeness of each response to what the prompt asks for that stands so many places before."""
-    likeness: np.ndarray = np.einsum("nd,nd->n", expected[own], given[np.roll(own, -by)])
-    return likeness
+    other = np.roll(own, -by)
+    return np.concatenate(
+        [np.einsum("nd,nd->n", expected[own[part]], given[other[part]]) for part in _parts(len(own))], dtype=np.float64
+    )
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows at length 1; zero rows, of records that are all alike, stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: np.ndarray = vectors / np.maximum(lengths, np.finfo(np.float64).tiny)
-    return unit
+def _to_unit(vectors: np.ndarray) -> None:
+    """Bring rows to length 1, in place; zero rows, of records that are all alike, stay."""
+    for part in _parts(len(vectors)):
+        lengths = np.linalg.norm(vectors[part], axis=1, keepdims=True)
+        vectors[part] /= np.maximum(lengths, np.finfo(np.float64).tiny)
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    return (slice(start, start + AT_ONCE) for start in range(0, rows, AT_ONCE))

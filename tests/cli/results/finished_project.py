@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from shed.common.atomic_io import write_array, write_json, write_jsonl, write_table
 from shed.data.records import Record, single_turn
 from shed.params import Params, load_params
-from shed.selection.candidates import candidates, totals
+from shed.selection.candidates import LeastFit, candidates, counts_left_out, left_out, totals
 from shed.selection.cluster_scores import ranked
 from shed.selection.orders.floors import Floor
 from shed.selection.sampling import select
@@ -121,16 +121,20 @@ def make_project(root: Path, changes: dict[str, Any] | None = None) -> Params:
     own = tables()
     for name, table in own.items():
         write_table(root / f"data/{name}.parquet", table)
-    table = candidates(own["clusters"], own["lengths"], own["ratings"], params.rate.per, params.sample.too_long)
+    least, fit = params.sample.exclude.prompt_fit, None
+    if params.quality.prompt_fit:
+        fits = pd.DataFrame({"id": own["clusters"]["id"], "prompt_fit": [(5 * n % SIZE) / SIZE for n in range(SIZE)]})
+        write_table(root / "data/quality.parquet", fits)
+        fit = None if least is None else LeastFit(fits, least)
+    table = candidates(own["clusters"], own["lengths"], own["ratings"], params.rate.per, params.sample.too_long, fit)
     size = sample_size(params, table)
     assert params.sampler != "given"
     sample, floor = params.sample, floor_of(params)
     selection = select(table, own["scores"], params.sampler, size, sample.f, sample.seed, floor, sample.within)
     write_table(root / "data/selection.parquet", selection)
     lengths = totals(table.set_index("id").loc[selection["id"]])
-    write_json(
-        root / "metrics/sample.json", {"rows": len(selection), "lengths": lengths, "left_out_as_too_long": SIZE - len(table)}
-    )
+    counts = counts_left_out(left_out(own["lengths"], params.sample.too_long, fit))
+    write_json(root / "metrics/sample.json", {"rows": len(selection), "lengths": lengths, **counts})
     write_json(root / "metrics/lengths.json", totals(own["lengths"]))
     write_json(root / "metrics/rate.json", {"unit": "nats per question", "utility": "choice_loss"})
     score = {"score_is": "Shapley score", "unit": "nats per response token", "utility": "dev_loss"}

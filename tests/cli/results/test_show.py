@@ -48,6 +48,23 @@ def test_tables_fit_a_terminal_of_80_columns(
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
+def test_fits_are_shown_by_source_where_they_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_project(tmp_path, {"quality.prompt_fit": True, "sample.exclude.prompt_fit": 0.25})
+    monkeypatch.chdir(tmp_path)
+    assert call("show", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["selection"]
+    assert (found["left_out_as_too_long"], found["left_out_by_prompt_fit"]) == (1, 6)
+    assert {name: own["prompt_fit_median"] for name, own in found["sources"].items()} == {"sums": 0.5, "talk": 0.4375}
+    assert call("show") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    said = " ".join(lines)
+    assert "longer than the context, and so left out: 1; below the prompt fit that is asked for, and so left out: 6" in said
+    assert "source in the pool share selected share median fit" in lines
+    assert any(line.startswith("talk 8 33.3%") and line.endswith(" 0.44") for line in lines)
+
+
 def test_json_has_what_is_drawn(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("show", "--json", "--clusters", "2", "--examples", "0") == 0
     told = json.loads(capsys.readouterr().out)

@@ -19,7 +19,20 @@ from shed.cli.app import main as command
 from shed.common.atomic_io import read_json
 from stages import main
 
-STAGES = ("fetch", "prepare", "embed", "lengths", "rate", "cluster", "score", "fidelity", "sample", "finetune", "export")
+STAGES = (
+    "fetch",
+    "prepare",
+    "embed",
+    "quality",
+    "lengths",
+    "rate",
+    "cluster",
+    "score",
+    "fidelity",
+    "sample",
+    "finetune",
+    "export",
+)
 STAGES += ("evaluate_base", "evaluate", "verdict", "judge", "report")
 TAKEN = "document.title = 'taken over'"
 TEXTS = {

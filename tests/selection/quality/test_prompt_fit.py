@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from shed.common.errors import ShedError
-from shed.data.records import single_turn
-from shed.models.specs import EmbedderSpec
-from shed.selection.quality.prompt_fit import prompt_fit, prompt_fit_of
+from shed.selection.quality.prompt_fit import prompt_fit
 
 ROWS, WIDTH = 600, 16
 
@@ -90,14 +88,3 @@ def test_one_record_cannot_be_compared_and_parts_must_be_of_the_same_records(pro
         prompt_fit(prompts, prompts[1:], ["web"] * ROWS, seed=1)
     with pytest.raises(ShedError, match="not of the same records"):
         prompt_fit(prompts, prompts, ["web"], seed=1)
-
-
-def test_records_are_judged_by_their_responses_beside_all_that_stands_before(tiny_embedder: str) -> None:
-    """Each response says its prompt's words again; two of them are exchanged."""
-    texts = [" ".join(f"w{(7 * n + k) % 300}" for k in range(4)) for n in range(40)]
-    answers = [texts[1], texts[0], *texts[2:]]
-    records = [
-        single_turn(text, answer, "web", f"row {n}") for n, (text, answer) in enumerate(zip(texts, answers, strict=True))
-    ]
-    fits = prompt_fit_of(records, EmbedderSpec(tiny_embedder, 8, "last_turn"), seed=1)
-    assert set(np.argsort(fits)[:2]) == {0, 1}
