@@ -80,7 +80,7 @@ def rows(count: int, seed: int) -> list[Record]:
 def rate_rows() -> None:
     params = load_params()
     settings = scoring_regime(params, params.rate.seed)
-    rate(rows(ROWS, 1), rows(DEV_ROWS, 2), model_spec(params), None, settings, params.rate.warm_rows)
+    rate(rows(ROWS, 1), rows(DEV_ROWS, 2), model_spec(params), None, settings, params.rate.warm_rows, method=params.rate.method)
 
 
 def score_rows() -> None:

@@ -30,7 +30,8 @@ def run(params: Params) -> None:
         return
     pool, settings = read_records("data/prepared/pool.jsonl"), params.rate
     regime = scoring_regime(params, settings.seed)
-    rated = rate(pool, dev_of_all_tasks(params), model_spec(params), settings.utility, regime, settings.warm_rows)
+    of = (pool, dev_of_all_tasks(params), model_spec(params), settings.utility, regime, settings.warm_rows)
+    rated = rate(*of, method=settings.method)
     table = pd.DataFrame({"id": [record.id for record in pool], "rating": rated.ratings})
     write_table(TABLE, table)
     write_json(METRICS, rated.metrics)

@@ -114,7 +114,7 @@ class Signals:
         own, setup = self._setup.params.rate, self._setup
         kept = RatedBlocks(self._scratch / "ratings", {"model": setup.manifest})
         regime = scoring_regime(setup.params.regime, own.seed)
-        found = rate(self._pool, rated, setup.spec, own.utility, regime, own.warm_rows, kept)
+        found = rate(self._pool, rated, setup.spec, own.utility, regime, own.warm_rows, kept, method=own.method)
         return found.ratings
 
     def _in_run(self, rated: list[Record]) -> np.ndarray:

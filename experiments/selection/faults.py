@@ -75,7 +75,7 @@ def judged(pool: Sequence[Record], faults: dict[str, Fault], params: Params) -> 
     found = cluster(embeddings, params.C, own.method, own.proxies_per_cluster, own.seed)
     dev = read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
     regime = scoring_regime(params, settings.seed)
-    rating = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows).ratings
+    rating = rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows, method=settings.method).ratings
     clusters = pd.DataFrame(
         {
             "id": [record.id for record in pool],

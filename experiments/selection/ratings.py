@@ -1,7 +1,7 @@
 """By what should records be rated? Selections by several kinds of ratings, on dev records that no rating used.
 
 In: the pool, dev, and the comparison's signals. Out: ratings.json. `dvc --cd experiments/selection repro ratings` runs it,
-in forty minutes the first time.
+in an hour the first time.
 
 Ratings use the first `rate.dev_rows` records of dev; models are evaluated on all others, so neither they nor test played a
 part in a choice. The tenth with the highest ratings is tuned on under several seeds, and compared with random rows.
@@ -32,6 +32,9 @@ MADE: dict[str, dict[str, Any]] = {
     "choice loss, another start": {"seed": 2},
     "dev loss": {"utility": "dev_loss"},
     "dev loss, a start of 32 rows": {"utility": "dev_loss", "warm_rows": 32},
+    "choice loss, along the warm start": {"method": "in_run"},
+    "dev loss, along the warm start": {"method": "in_run", "utility": "dev_loss"},
+    "choice loss, at the ends of epochs": {"method": "checkpoints"},
 }
 
 
@@ -74,7 +77,8 @@ def rated(params: Params, changes: dict[str, Any], pool: list[Record], dev: list
     """(N,) ratings of the pool, with changes of `rate`'s params."""
     settings = params.rate.model_copy(update=changes)
     regime = scoring_regime(params, settings.seed)
-    return rate(pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows).ratings
+    of = (pool, dev, model_spec(params), settings.utility, regime, settings.warm_rows)
+    return rate(*of, method=settings.method).ratings
 
 
 def given_the_better_half(params: Params, pool: list[Record], dev: list[Record], ratings: np.ndarray) -> np.ndarray:

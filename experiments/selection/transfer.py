@@ -77,7 +77,7 @@ def rated(params: Params, spec: ModelSpec, changes: dict[str, Any]) -> pd.Series
     """Each pool record's rating as the default makes it, with another model or regime."""
     settings, regime = params.rate, changed(scoring_regime(params, params.rate.seed), **changes)
     pool, dev = read_records("data/prepared/pool.jsonl"), read_records("data/prepared/dev.jsonl")[: params.rate.dev_rows]
-    ratings = rate(pool, dev, spec, settings.utility, regime, settings.warm_rows).ratings
+    ratings = rate(pool, dev, spec, settings.utility, regime, settings.warm_rows, method=settings.method).ratings
     return pd.Series(ratings, index=[record.id for record in pool])
 
 
