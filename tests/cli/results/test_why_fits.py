@@ -11,6 +11,7 @@ from project_calls import call
 
 
 def told(capsys: pytest.CaptureFixture[str], what: str) -> Any:
+    capsys.readouterr()
     assert call("why", what, "--json") == 0
     return json.loads(capsys.readouterr().out)
 
@@ -38,7 +39,8 @@ def test_a_record_that_fits_its_prompt_badly_says_so(
 def test_fits_of_nobody_are_not_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pd.DataFrame({"id": pd.Series(dtype=str), "prompt_fit": pd.Series(dtype=float)}).to_parquet(
-        project / "data/quality.parquet"
-    )
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    none = pd.DataFrame({"id": pd.Series(dtype=str), "prompt_fit": pd.Series(dtype=float)})
+    none.to_parquet(tmp_path / "data/quality.parquet")
     assert "prompt_fit" not in told(capsys, POOL[9].id)
