@@ -23,7 +23,7 @@ from shed.models.loading import manifest
 from shed.params import Params
 from shed.selection.candidates import LeastFit, candidates, left_out, rated
 from shed.selection.clustering import cluster, quality
-from shed.selection.quality.of_records import prompt_fit_of
+from shed.selection.quality.of_records import prompt_fit_of, summary
 from shed.selection.scoring import score_clusters
 from shed.settings.estimators import ESTIMATORS
 from shed.settings.models import embedder_spec
@@ -90,9 +90,8 @@ class Measured:
         def make() -> Finished:
             spec, kept = embedder_spec(self._settings.embed, of.get("revision")), self._inputs.folder / "embeddings"
             fits = prompt_fit_of(self._pool, spec, of, kept, own.seed)
-            below = {f"below_{bound}": int((fits < bound).sum()) for bound in (0.1, 0.5)}
             table = pd.DataFrame({"id": [record.id for record in self._pool], "prompt_fit": fits})
-            return Finished({"fits": table}, {"records": len(table)} | below)
+            return Finished({"fits": table}, dict(summary(fits)))
 
         found = find_or_make(self._inputs.folder / "results", asked, make)
         table = self._inputs.records.merge(found.tables["fits"], on="id", how="left", validate="one_to_one")

@@ -98,16 +98,16 @@ class PromptFitResult(Result):
 
     Attributes:
         table: `row` (its place in the pool as you gave it), `id`, `source`, `prompt_fit` from 0 to 1.
-        metrics: `records`, and how many have a fit below 0.1 and 0.5. Of responses that have nothing to do with their prompts
-            about a tenth are below 0.1, and a half below 0.5.
+        metrics: `judged`, how many, and the shares with a fit below a quarter, a half and three quarters. Of responses
+            that have nothing to do with their prompts about the same shares are.
     """
 
     @property
     def headline(self) -> str:
         own = self.metrics
         return (
-            f"of {own['records']:,} records {own['below_0.5']:,} fit their prompt worse than half of other responses would, "
-            f"{own['below_0.1']:,} worse than nine of ten"
+            f"of {own['judged']:,} records {own['share_below_a_half']:.1%} fit their prompt worse than half of other responses "
+            f"would, {own['share_below_a_quarter']:.1%} worse than three of four"
         )
 
 

@@ -19,11 +19,9 @@ def test_swapped_responses_fit_worst(pool: Rows, dev: Rows, test: Rows, small: d
     assert fits.table["row"].tolist()[:2] in ([6, 9], [9, 6])
     assert fits.table["prompt_fit"].between(0, 1).all()
     assert fits.table["prompt_fit"].is_monotonic_increasing
-    assert fits.metrics == {
-        "records": 24,
-        "below_0.1": int((fits.table["prompt_fit"] < 0.1).sum()),
-        "below_0.5": int((fits.table["prompt_fit"] < 0.5).sum()),
-    }
+    below = {"a_quarter": 0.25, "a_half": 0.5, "three_quarters": 0.75}
+    shares = {f"share_below_{name}": (fits.table["prompt_fit"] < bound).mean() for name, bound in below.items()}
+    assert fits.metrics == {"judged": 24} | shares
     assert " ".join(repr(fits).split()).startswith("PromptFitResult: of 24 records ")
 
 

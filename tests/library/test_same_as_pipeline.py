@@ -106,7 +106,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the best, by tokens": {"sampler": "top", "sample": {"budget": "tokens", "tokens": 60, "rows": None}, "rate.per": "token"},
     "with rows that are cut": {"sampler": "top", "sample": {"too_long": True}},
     "without records that fit badly": {
-        "sampler": "top", "quality": {"prompt_fit": True}, "sample": {"exclude": {"prompt_fit": 0.9}}
+        "sampler": "top", "quality": {"prompt_fit": True}, "sample": {"exclude": {"prompt_fit": 0.75}}
     },
     "a floor for each source": {"sampler": "qwcs", "sample": {"balance": "source", "floor": 1.0, "f": 3.0, "seed": 5}},
     "a floor for each length": {"sampler": "top", "sample": {"balance": "length", "floor": 1.0}},

@@ -194,33 +194,6 @@ def test_a_record_that_is_too_long_says_so(project: Path, capsys: pytest.Capture
     assert told(capsys, POOL[7].id)["selection"]["may_be_selected"] is False
 
 
-def test_a_record_that_fits_its_prompt_badly_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_project(tmp_path, {"quality.prompt_fit": True, "sample.exclude.prompt_fit": 0.25})
-    monkeypatch.chdir(tmp_path)
-    low, high, cut = POOL[10], POOL[9], POOL[7]  # with fits of 2, 21 and 11 of 24
-    found = told(capsys, low.id)
-    assert found["prompt_fit"] == {"fit": pytest.approx(2 / 24), "lower": 2, "of": 24}
-    assert found["selection"]["may_be_selected"] is False
-    assert call("why", low.id) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "prompt fit 0.08; 2 of 24 records fit worse" in said
-    assert (
-        "Its prompt fit is below 0.25, so that it was not to be selected; a lower sample.exclude.prompt_fit lets it in" in said
-    )
-    assert told(capsys, high.id)["selection"]["may_be_selected"] is True
-    assert told(capsys, high.id)["selection"]["selection_is_current"] is True
-    assert "longer than the context" in told(capsys, cut.id)["selection"]["because"][0]
-
-
-def test_fits_of_nobody_are_not_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pd.DataFrame({"id": pd.Series(dtype=str), "prompt_fit": pd.Series(dtype=float)}).to_parquet(
-        project / "data/quality.parquet"
-    )
-    assert "prompt_fit" not in told(capsys, POOL[9].id)
-
-
 def test_the_beginning_of_an_id_is_enough(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short = next(id[:length] for id in (POOL[9].id,) for length in range(6, 16) if any(map(str.isdigit, id[:length])))
     assert told(capsys, short)["id"] == POOL[9].id
