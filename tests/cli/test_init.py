@@ -170,7 +170,7 @@ def test_a_trial_is_small_whatever_the_pool_and_says_so(tmp_path: Path, capsys: 
     assert (params.C, params.verdict.seeds, params.fidelity.target_coalitions) == (8, 3, None)
     assert call("init", "smaller", "--pool", str(write_rows(tmp_path / "few.jsonl", 60)), "--trial") == 0
     params = load_params(tmp_path / "smaller/params.yaml")
-    assert (params.data.dev_rows, params.C) == (None, 2)  # a tenth of 60 rows is less than 40
+    assert (params.data.dev_rows, params.C) == (None, 4)  # a tenth of 60 rows is less than 40
     assert call("init", "shown", "--demo", "--trial") == 0
     assert load_params(tmp_path / "shown/params.yaml").data.dev_rows == 40
 

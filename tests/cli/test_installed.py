@@ -52,7 +52,7 @@ def test_from_a_wheel_and_a_file_to_prepared_data_and_on_to_an_upgrade(environme
     data = [word for split in ("pool", "dev", "test") for word in (f"--{split}", f"{split}.jsonl")]
     run(environment, tmp_path, "shed", "init", "mine", *data)
     project = tmp_path / "mine"
-    assert load_params(project / "params.yaml").C == 3
+    assert load_params(project / "params.yaml").C == 4
     said = run(environment, project, "dvc", "repro", "lengths")
     assert "pool: 60 rows read, 60 kept" in said
     assert (project / "data/lengths.parquet").is_file()
