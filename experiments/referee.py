@@ -40,9 +40,11 @@ def main() -> None:
     )
     parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help="ids, rows or scores, as sample.given takes them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the gains on all tasks and on each to this file, too")
+    parser.add_argument("--limit", type=_count, metavar="N", help="questions of each task (default: evaluate.limit of params)")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="runs of each selection, at least 3 (default: verdict.seeds)")
     asked = parser.parse_args()
     files = named(asked.files)
-    items = items_of(load_params(), files)
+    items = items_of(changed(load_params(), asked.limit, asked.seeds), files)
     references = [RANDOM, *list(files)[:1]] if len(files) > 1 else [RANDOM]
     for split in SPLITS:
         for reference in references:
@@ -50,6 +52,25 @@ def main() -> None:
             print(markdown(compare(items, split, reference)))
     if asked.json is not None:
         write_json(asked.json, gains(items, references))
+
+
+def _count(text: str) -> int:
+    """A number from 1 on."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = "number of at least 1"  # what argparse calls it
+
+
+def changed(params: Params, limit: int | None, seeds: int | None) -> Params:
+    """Params with another number of questions, or of seeds, where one is given."""
+    if limit is not None:
+        params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"limit": limit})})
+    if seeds is not None:
+        params = params.model_copy(update={"verdict": params.verdict.model_copy(update={"seeds": seeds})})
+    return params
 
 
 def named(files: Sequence[str]) -> dict[str, Path]:
@@ -75,8 +96,10 @@ def gains(items: pd.DataFrame, references: Sequence[str]) -> dict[str, Any]:
     def rows(table: pd.DataFrame) -> Any:
         return json.loads(table.to_json(orient="records"))
 
+    asked = items[["task", "id"]].drop_duplicates()
     return {
         "seeds": int(items["seed"].nunique()),
+        "items": {split: int(asked["task"].str.startswith(f"{split}_").sum()) for split in SPLITS},
         "all_tasks": {split: {one: rows(compare(items, split, one)) for one in references} for split in SPLITS},
         "by_task": {split: {one: rows(compare_by_task(items, split, one)) for one in references} for split in SPLITS},
     }

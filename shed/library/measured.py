@@ -65,10 +65,8 @@ class Measured:
 
         def make() -> Finished:
             blocks = RatedBlocks(inputs.folder / "ratings", {"model": inputs.manifest})  # what a stopped run has done
-            of = (inputs.tasks, self._combine)
-            found = rate(
-                self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of, own.screen, method=own.method
-            )
+            of = (inputs.tasks, self._combine, own.screen, None, own.method)
+            found = rate(self._pool, dev, inputs.model, own.utility, regime, own.warm_rows, blocks, *of)
             return Finished({"ratings": pd.DataFrame({"id": found.ids, "rating": found.ratings})}, found.metrics)
 
         found = find_or_make(inputs.folder / "results", asked, make)

@@ -145,3 +145,16 @@ def test_what_is_no_selection_is_one_line_before_anything_is_tuned(
     assert said in str(ended.value)
     assert "\n" not in str(ended.value)
     assert made == []
+
+
+def test_more_questions_and_seeds_than_params_have_are_asked_for(
+    made: list[list[str]], records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_text("good.txt", "\n".join(record.id for record in records[:3]))
+    judged("good.txt", "--seeds", "4", "--json", "gains.json")
+    assert len(made) == 8
+    found = read_json("gains.json")
+    assert (found["seeds"], found["items"]) == (4, {"test": len(records), "dev": len(records)})
+    with pytest.raises(SystemExit):
+        judged("good.txt", "--limit", "0")
+    assert "argument --limit: invalid number of at least 1 value: '0'" in capsys.readouterr().err

@@ -67,6 +67,7 @@ def test_another_selector_of_the_same_finds_them(
     [
         ({"rate.seed": 9}, {"rate"}),
         ({"rate.warm_rows": 9}, {"rate"}),
+        ({"rate.method": "in_run"}, {"rate"}),
         ({"rate.dev_rows": 3}, {"rate"}),
         ({"regime.lr": 0.01}, {"rate", "score_clusters"}),
         ({"model.max_tokens": 120}, {"rate", "score_clusters"}),
