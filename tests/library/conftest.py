@@ -59,7 +59,7 @@ def test() -> list[dict[str, Any]]:
 def small(tiny_model: str, tiny_embedder: str) -> dict[str, Any]:
     """Settings by section."""
     return {
-        "C": 3,
+        "C": 4,
         "model": {"name": tiny_model, "max_tokens": 128},
         "embed": {"model": tiny_embedder},
         "rate": {"warm_rows": 8},

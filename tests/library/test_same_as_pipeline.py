@@ -72,7 +72,7 @@ def test_each_verb_gives_the_numbers_of_its_stage(
     assert as_written(clusters.metrics, tmp_path / "metrics.json") == read_json("metrics/cluster.json")
     theirs = pd.read_parquet("data/scores.parquet")
     pd.testing.assert_frame_equal(scores.table, theirs, check_dtype=False)
-    assert scores.table["score"].nunique() == 3
+    assert scores.table["score"].nunique() == 4
 
     selection = ours.select()
     theirs = pd.read_parquet("data/selection.parquet")
@@ -111,7 +111,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "a floor for each source": {"sampler": "qwcs", "sample": {"balance": "source", "floor": 1.0, "f": 3.0, "seed": 5}},
     "a floor for each length": {"sampler": "top", "sample": {"balance": "length", "floor": 1.0}},
     "the best rated of clusters that are drawn": {"sampler": "qwcs", "sample": {"within": "rating", "f": 3.0}},
-    "a floor for each cluster": {"sampler": "random", "sample": {"balance": "cluster", "floor": 0.5}},
+    "a floor for each cluster": {"sampler": "random", "sample": {"balance": "cluster", "floor": 0.7}},
     "given, and the whole pool": {
         "sampler": "given", "sample": {"given": "theirs.txt"}, "verdict": {"full": True, "seeds": 4}, "finetune.seed": 8
     },

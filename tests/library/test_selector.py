@@ -84,7 +84,7 @@ def test_each_selection_may_have_settings_of_its_own(selector: Selector) -> None
     assert len(selector.select("full")) == 24
     assert abs(selector.select("random", tokens=40).metrics["lengths"]["response_tokens"] - 40) < 12
     by_cluster = selector.select("random", balance="cluster", floor=1.0)
-    assert by_cluster.table["cluster"].nunique() == 3
+    assert by_cluster.table["cluster"].nunique() == 4
     by_length = selector.select("random", rows=8, balance="length", floor=1.0)
     assert by_length.table["reason"].str.contains("that the floor keeps of responses of").all()
     best = selector.select("qocs", within="rating").table
