@@ -83,6 +83,7 @@ def test_if_nothing_changed_nothing_runs(project: Project) -> None:
         ({"rate": {"per": "token"}}, "score"),
         ({"regime": {"lr": 0.01}}, "rate"),
         ({"rate": {"seed": 5}}, "rate"),
+        ({"rate": {"method": "in_run"}}, "rate"),
         ({"finetune": {"r": 4}}, "finetune"),
         ({"embed": {"batch_size": 8}}, "embed"),
         ({"quality": {"prompt_fit": True}}, "quality"),
@@ -105,6 +106,7 @@ def test_a_changed_param_reruns_the_stages_that_read_it_and_those_after_them(
         "rate": {"score", "fidelity"} if "regime" in change else set(),
         "finetune": {"evaluate", "fidelity", "export", "verdict"},
         "embed": {"fidelity", "quality"},
+        "prepare": {"quality"} if "seed" in change.get("data", {}) else set(),
     }
     assert changed == {first, "report"} | checked | also.get(first, set())  # the report shows all params
     beside = {"rate": "score", "quality": "sample"}  # and what reads it first
