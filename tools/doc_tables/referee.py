@@ -1,12 +1,12 @@
-"""Tables of selections before the referee: two of the default pool, one by scores from elsewhere; and several, on unseen tasks.
+"""Tables of selections before the referee: the default's; two, one by scores from elsewhere; and several, on unseen tasks.
 
-In: `experiments/selection/referee.json`, as `python -m experiments.referee --json` writes it, and `unseen.json` beside it, as
-`python -m experiments.unseen` does. Out: blocks of docs/referee.md and docs/results.md.
+In: `experiments/selection/referee.json` and `default.json`, as `python -m experiments.referee --json` writes them, and
+`unseen.json` beside them, as `python -m experiments.unseen` does. Out: blocks of docs/referee.md and docs/results.md.
 """
 
 import itertools
 
-from tools.doc_tables.markdown import TASKS, Block, code, gain, table
+from tools.doc_tables.markdown import TASKS, Block, code, gain, p_value, table
 from tools.doc_tables.values import Row, result
 
 RESULT, RANDOM, OURS, THEIRS = "selection/referee", "random_rows", "top", "bergson"
@@ -62,4 +62,22 @@ def on_unseen_tasks() -> str:
     return table(["rows by", *head, *(f"{one}, loss" for one in tasks)], rows)
 
 
-BLOCKS: dict[str, Block] = {"two selections": judged, "unseen tasks": on_unseen_tasks}
+def of_the_default() -> str:
+    """Gains of today's default selection over random rows on more questions: over all test tasks, on each, and on dev."""
+    found = result("selection/default")
+    rows = []
+    for split, task in (("test", None), *(("test", one) for one in TASKS), ("dev", None)):
+        own: list[Row] = found["all_tasks" if task is None else "by_task"][split][RANDOM]
+        (row,) = (one for one in own if one["method"] == OURS and one.get("task") == task)
+        rows.append(
+            [_where(split, task), *(cell for measure in MEASURES for cell in (gain(row, measure), p_value(row, measure)))]
+        )
+    head = (cell for measure in MEASURES for cell in (f"gain in {measure.replace('_', ' ')}", "p"))
+    return table(["measured on", *head], rows)
+
+
+BLOCKS: dict[str, Block] = {
+    "the default on more questions": of_the_default,
+    "two selections": judged,
+    "unseen tasks": on_unseen_tasks,
+}
