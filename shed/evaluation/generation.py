@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from shed.common.errors import ShedError
 from shed.common.progress import track
 from shed.data.records import Record, single_turn
+from shed.models.adapters import check_adapter, with_adapter
 from shed.models.encoding import Encoder
 from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
@@ -84,14 +84,12 @@ def answer(questions: Sequence[str], spec: ModelSpec, adapter: Path | None, max_
     """Answers of at most `max_new_tokens` tokens to questions, which are cut at their start so that both fit the context.
 
     Raises:
-        ShedError: the folder holds no adapter.
+        ShedError: the folder holds no adapter of this model.
     """
-    from peft import PeftModel
-
-    if adapter is not None and not (adapter / "adapter_config.json").is_file():
-        raise ShedError(f"{adapter}: no adapter is there (adapter_config.json is missing)", "adapter")
+    if adapter is not None:
+        check_adapter(adapter)  # before the model takes its time
     loaded = load_language_model(spec)
-    tuned = loaded.model if adapter is None else PeftModel.from_pretrained(loaded.model, adapter)
+    tuned = loaded.model if adapter is None else with_adapter(loaded.model, adapter, spec.where)
     records = [single_turn(question, "", "", "") for question in questions]
     return write(tuned, loaded.encoder, records, max_new_tokens, batch_size=1)
 

@@ -16,6 +16,7 @@ import yaml
 from shed.data.records import Record
 from shed.evaluation.generation import Writing, expected, rouge_l, write
 from shed.evaluation.named_tasks import Item, cross_entropy, evaluate_named
+from shed.models.adapters import with_adapter
 from shed.models.encoding import Encoded, Encoder
 from shed.models.loading import load_language_model
 from shed.models.specs import ModelSpec
@@ -61,7 +62,7 @@ def evaluate(
     groups = {name: records[:limit] for name, records in sorted(groups.items())}
     tasks = [_task(name, records, encoder) for name, records in groups.items()]
     lm = PackedLM(
-        pretrained=_with_adapter(loaded.model, adapter),
+        pretrained=_tuned(loaded.model, adapter, spec),
         tokenizer=encoder.tokenizer,
         batch_size=batch_size,
         max_length=encoder.limit,
@@ -145,12 +146,11 @@ def _task(name: str, records: Sequence[Record], encoder: Encoder) -> _Task:
     return _Task(ConfigurableTask(config=config), encoded)
 
 
-def _with_adapter(model: "PreTrainedModel", adapter: Path | None) -> "PreTrainedModel":
+def _tuned(model: "PreTrainedModel", adapter: Path | None, spec: ModelSpec) -> "PreTrainedModel":
     if adapter is None:
         return model
     import torch
-    from peft import PeftModel
 
-    tuned = PeftModel.from_pretrained(model, str(adapter))
+    tuned = with_adapter(model, adapter, spec.where)
     # in a narrow dtype a merged weight is rounded, and small changes are lost
     return tuned.merge_and_unload() if model.dtype == torch.float32 else tuned.get_base_model()

@@ -6,8 +6,8 @@ In: the base's name and an adapter folder. Out: a folder that `from_pretrained` 
 from pathlib import Path
 
 from shed.common.atomic_io import replacing
-from shed.common.errors import ShedError
-from shed.models.loading import load_tokenizer, locate
+from shed.models.adapters import with_adapter
+from shed.models.loading import load_tokenizer, loading, locate
 
 
 def merge(spec_name: str, adapter: Path, folder: Path, revision: str | None = None) -> None:
@@ -24,25 +24,18 @@ def merge(spec_name: str, adapter: Path, folder: Path, revision: str | None = No
         revision: of a base on the hub.
 
     Raises:
-        ShedError: there is no adapter, it is not of this base, or the folder cannot be written.
+        ShedError: there is no adapter, it is not of this base or cannot be read, or the folder cannot be written.
     """
     import torch
-    from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    if not (adapter / "adapter_config.json").is_file():
-        raise ShedError(f"{adapter}: this folder holds no adapter (no adapter_config.json); tune one")
     where = locate(spec_name)
-    stored = AutoConfig.from_pretrained(where, revision=revision).dtype or torch.float32
-    base = AutoModelForCausalLM.from_pretrained(where, revision=revision, dtype=torch.float32)
-    try:
-        tuned = PeftModel.from_pretrained(base, adapter)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ShedError(
-            f"{adapter}: this adapter does not fit {spec_name} ({reason}); give the base that it was tuned on"
-        ) from error
-    merged = tuned.merge_and_unload().to(stored)
+    with loading(spec_name, "model"):
+        stored = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False).dtype or torch.float32
+        base = AutoModelForCausalLM.from_pretrained(
+            where, revision=revision, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    merged = with_adapter(base, adapter, spec_name).merge_and_unload().to(stored)
     with replacing(folder) as temporary:
         merged.save_pretrained(temporary)
         load_tokenizer(spec_name, revision).save_pretrained(temporary)

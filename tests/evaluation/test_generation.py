@@ -135,6 +135,6 @@ def test_answers_are_greedy_and_a_long_question_leaves_room_for_them(tiny_model:
 
 
 def test_a_folder_without_an_adapter_is_refused(tiny_model: str, tmp_path: Path) -> None:
-    with pytest.raises(ShedError, match="no adapter is there") as error:
+    with pytest.raises(ShedError, match="this folder holds no adapter") as error:
         answer(["why?"], ModelSpec(tiny_model, "plain", 200), tmp_path, 8)
     assert error.value.setting == "adapter"

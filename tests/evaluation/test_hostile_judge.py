@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import random
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from judge_server import PAIRS, bytes_server, fair, said, server
+from soaking import times
 
 from shed.common.errors import ShedError
 from shed.evaluation.judge import Endpoint, judge
@@ -20,6 +23,28 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shed.evaluation.judge.time", SimpleNamespace(sleep=lambda _: None))
 
 
+PIECES = [
+    b"\r\n",
+    b"\r\n\r\n",
+    b"0\r\n\r\n",
+    b"HTTP/1.1 500 no\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Length: -1\r\n",
+    b":",
+    b"\0",
+]
+PIECES += [
+    b"Location: file:///etc/passwd\r\n",
+    b"Content-Encoding: br\r\n",
+    b"[" * 5000,
+    b"9" * 5000,
+    b"null",
+    b'"',
+    b"{",
+    b"}",
+    b"\xff",
+]
+PIECES += [b"\\ud800", b"Verdict: B", b"Verdict: tie", b"\n", b"", b" " * 70_000]
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -132,6 +157,33 @@ def test_a_damaged_file_of_replies_costs_the_damaged_lines_alone(tmp_path: Path,
         assert judge(PAIRS[:3], endpoint, kept) == before
         assert len(asked) == 8
     assert "kept.jsonl: 7 lines cannot be read and are asked for again; the others are kept\n" in capsys.readouterr().err
+
+
+def test_any_reply_is_a_verdict_or_one_line_and_never_spoils_the_kept_ones(tmp_path: Path) -> None:
+    """A seeded loop over a good reply with pieces put in, taken out and changed, on the way and where it is kept."""
+    body = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Both are good.\nVerdict: A"}}]}).encode()
+    good, rng = WHOLE + b"Content-Length: %d\r\n\r\n" % len(body) + body, random.Random(7)
+    reply, kept, outcomes, told = bytearray(), tmp_path / "kept.jsonl", Counter[str](), list[str]()
+    with bytes_server(lambda: iter([bytes(reply)])) as url:
+        endpoint = Endpoint(url, "j", timeout=2.0, attempts=1, workers=1)
+        for n in range(times(40, "replies of a judge with pieces put in, taken out and changed")):
+            reply[:] = spoilt(good, rng)
+            kept.write_bytes(spoilt(kept.read_bytes(), rng) if kept.exists() and n % 10 else b"")
+            try:
+                outcomes.update(str(verdict.winner) for verdict in judge(PAIRS[:1], endpoint, kept))
+            except ShedError as error:
+                told.append(str(error))
+    assert set(outcomes) <= {"ours", "theirs", "tie", "None"}
+    assert len(told) > 5 < outcomes["ours"] + outcomes["theirs"]
+    assert not [one for one in told if "\n" in one or len(one) > 600]
+
+
+def spoilt(content: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(rng.randint(0, 3)):
+        at = rng.randrange(len(changed) + 1)
+        changed[at : at + rng.choice([0, 0, 1, 5, 40])] = rng.choice([rng.choice(PIECES), rng.randbytes(3)])
+    return bytes(changed)
 
 
 def test_replies_that_cannot_be_kept_are_one_line(tmp_path: Path) -> None:

@@ -170,7 +170,8 @@ def _is_package(module: str) -> bool:
 def soak() -> str:
     """How often the stories of kills and damage were told in the last soak, and none of them failed."""
     found = result("benchmarks/soak")
-    return table(["story", "times"], [[what, f"{count:,}"] for what, count in found["done"].items()])
+    rows = [(what, count, own["commit"]) for own in found.values() for what, count in own["done"].items()]
+    return table(["story", "times", "commit"], [[what, f"{count:,}", code(commit)] for what, count, commit in sorted(rows)])
 
 
 def mutants() -> str:

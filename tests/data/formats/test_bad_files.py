@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from file_writers import LIMIT, ROWS, WRITERS, outcome, packed, read, shown
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from soaking import times
 
 from shed.common.errors import ShedError
 from shed.data.files import BadRow, Row, data_files, rows
@@ -165,9 +166,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_one_line(tmp_path: Path, ki
     assert path.stat().st_size < 500_000
 
 
-@given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
-def test_any_bytes_give_rows_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_bytes_give_rows_or_one_line(tmp_path: Path) -> None:
     pieces = [
         b'{"a": ',
         b"[",
@@ -185,14 +184,21 @@ def test_any_bytes_give_rows_or_one_line(tmp_path: Path, data: st.DataObject) ->
         b'{"a": 1}',
     ]
     pieces += [b"ARROW1\0\0", b"PAR1", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\\ud800", b"NaN", b";", b"a,b\n", b'{"data": [']
-    name = data.draw(st.sampled_from([*WRITERS, "x.json.gz", "x.json.zst", "x.parquet.gz", "x.arrow.zst", "x.csv.gz"]))
-    content = b"".join(data.draw(st.lists(st.one_of(st.sampled_from(pieces), st.binary(max_size=8)), max_size=30)))
-    key = data.draw(st.sampled_from([None, "a", "data"]))
-    found = outcome(tmp_path / name, content, key, data.draw(st.sampled_from([5, 20, LIMIT])))
-    if isinstance(found, str):
-        assert "\n" not in found
-    else:
-        json.dumps([vars(row) for row in found], ensure_ascii=False, allow_nan=False).encode()
+    names = [*WRITERS, "x.json.gz", "x.json.zst", "x.parquet.gz", "x.arrow.zst", "x.csv.gz"]
+
+    @settings(max_examples=times(300, "files of rows made of pieces of their formats"))
+    @given(st.data())
+    def rows_or_one_line(data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(names))
+        content = b"".join(data.draw(st.lists(st.one_of(st.sampled_from(pieces), st.binary(max_size=8)), max_size=30)))
+        key = data.draw(st.sampled_from([None, "a", "data"]))
+        found = outcome(tmp_path / name, content, key, data.draw(st.sampled_from([5, 20, LIMIT])))
+        if isinstance(found, str):
+            assert "\n" not in found
+        else:
+            json.dumps([vars(row) for row in found], ensure_ascii=False, allow_nan=False).encode()
+
+    rows_or_one_line()
 
 
 @pytest.mark.parametrize(
