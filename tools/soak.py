@@ -61,13 +61,15 @@ def _told(file: str, times: int) -> bool:
 
 
 def _commit() -> str:
-    """The commit that is told of; with + if files that git knows differ from it."""
+    """The commit that is told of; with + if code that git knows differs from it."""
 
     def git(*arguments: str) -> str:
         command = [shutil.which("git") or "git", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + "+" * bool(git("status", "--porcelain", "--untracked-files=no"))
+    return git("rev-parse", "--short", "HEAD") + "+" * bool(
+        git("status", "--porcelain", "--untracked-files=no", "--", "shed", "stages", "tests")
+    )
 
 
 if __name__ == "__main__":
