@@ -83,8 +83,9 @@ def bomb() -> Iterator[bytes]:
         (lambda: iter([WHOLE + b"\r\n" + b"[" * 500_000]), r"a reply that is no chat completion \(RecursionError"),
         (lambda: iter([WHOLE + b"\r\n\xff\xfe{}"]), "a reply that is no chat completion"),
         (lambda: iter([b"nonsense\r\n\r\n"]), "RemoteProtocolError"),
+        (lambda: iter([WHOLE + b"[" * 5000 + b"\r\n\r\n"]), r"RemoteProtocolError: illegal header line.{0,200}$"),
     ],
-    ids=["slow body", "slow headers", "endless", "gzip bomb", "deep", "no UTF-8", "no HTTP"],
+    ids=["slow body", "slow headers", "endless", "gzip bomb", "deep", "no UTF-8", "no HTTP", "long header"],
 )
 def test_no_reply_takes_more_time_or_memory_than_it_may(
     tmp_path: Path, parts: Callable[[], Iterator[bytes]], said: str
